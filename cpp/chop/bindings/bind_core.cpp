@@ -1,0 +1,61 @@
+#include <pybind11/stl.h>
+
+#include "chop/bindings/bindings.h"
+#include "chop/bindings/tensor_view.h"
+#include "chop/core/cpu_isa.h"
+#include "chop/core/fixed_point.h"
+#include "chop/kernels/kernels.h"
+#include "chop/quantizers/quantizer.h"
+
+namespace chop::bindings {
+namespace {
+
+std::vector<std::string> isa_names() {
+  std::vector<std::string> names;
+  for (const Isa isa : available_isas()) names.emplace_back(isa_name(isa));
+  return names;
+}
+
+const KernelTable& table_of(const std::string& isa) {
+  return isa == "reference" ? reference_kernels : kernels(choose_isa(isa));
+}
+
+// For tests that compare instruction sets: the quantizer on one of them.
+void fake_quantize(pybind11::handle x, pybind11::handle y, int64_t width, int64_t frac_width, bool is_signed,
+                   const std::string& isa) {
+  const FixedPoint f = make_fixed_point(width, frac_width, is_signed);
+  const auto run = [&](auto zero, const char* dtype, auto kernel, auto grid) {
+    using T = decltype(zero);
+    const TensorView from = view(x, "x", dtype), to = view(y, "y", dtype);
+    check(from.shape == to.shape, "x and y must have the same shape");
+    kernel(from.data<T>(), to.data<T>(), from.elements(), grid);
+  };
+  if (pybind11::str(x.attr("dtype")).cast<std::string>() == "torch.float64") {
+    run(0.0, "torch.float64", table_of(isa).fake_quantize_f64,
+        GridF64{f.inverse_scale(), f.scale(), f.qmin(), f.qmax()});
+  } else {
+    run(0.0f, "torch.float32", table_of(isa).fake_quantize_f32,
+        GridF32{static_cast<float>(f.inverse_scale()), static_cast<float>(f.scale()), static_cast<float>(f.qmin()),
+                static_cast<float>(f.qmax())});
+  }
+}
+
+std::vector<std::string> quantizer_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : quantizers::registry().members()) names.push_back(entry.first);
+  return names;
+}
+
+}  // namespace
+
+void bind_core(pybind11::module_& m) {
+  using pybind11::arg;
+  m.def("active_isa", [] { return std::string(isa_name(active_isa())); },
+        "Name of the instruction set that the kernels use.");
+  m.def("available_isas", isa_names, "Instruction sets that were built and that this processor runs, slowest first.");
+  m.def("quantizers", quantizer_names, "Names of the quantizers with a native twin.");
+  m.def("fake_quantize", fake_quantize, arg("x"), arg("y"), arg("width"), arg("frac_width"), arg("is_signed"),
+        arg("isa"), "Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'.");
+}
+
+}  // namespace chop::bindings

@@ -1,0 +1,12 @@
+// One register function for each layer; module.cpp only lists them.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace chop::bindings {
+
+void bind_core(pybind11::module_& m);
+void bind_ir(pybind11::module_& m);
+void bind_evaluator(pybind11::module_& m);
+
+}  // namespace chop::bindings

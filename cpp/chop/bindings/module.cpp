@@ -1,0 +1,9 @@
+#include "chop/bindings/bindings.h"
+
+PYBIND11_MODULE(native, m) {
+  m.doc() = "The C++ core of chop.";
+  m.attr("__version__") = CHOP_VERSION;
+  chop::bindings::bind_core(m);
+  chop::bindings::bind_ir(m);
+  chop::bindings::bind_evaluator(m);
+}

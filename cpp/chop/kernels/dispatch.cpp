@@ -1,0 +1,29 @@
+#include "chop/kernels/kernels.h"
+#include "chop/kernels/simd_tables.h"
+
+namespace chop {
+namespace {
+
+#define CHOP_TABLE(ns)                                                                                     \
+  {#ns, ns::fake_quantize.f32, ns::fake_quantize.f64, ns::linear_exact, ns::linear.ordered, ns::linear.wide, \
+   ns::elementwise, ns::classify}
+
+const KernelTable baseline_table = CHOP_TABLE(baseline);
+#ifdef CHOP_HAS_avx2
+const KernelTable avx2_table = CHOP_TABLE(avx2);
+const KernelTable avx512_table = CHOP_TABLE(avx512);
+#endif
+
+}  // namespace
+
+const KernelTable& kernels(Isa isa) {
+#ifdef CHOP_HAS_avx2
+  if (isa == Isa::avx512) return avx512_table;
+  if (isa == Isa::avx2) return avx2_table;
+#endif
+  return baseline_table;
+}
+
+const KernelTable& kernels() { return kernels(active_isa()); }
+
+}  // namespace chop

@@ -1,0 +1,69 @@
+// Kernels: raw pointers, sizes, numbers. Nothing here knows a tensor, a graph or a thread.
+//
+// The evaluator's kernels work on blocks: kBlock rows of data, feature-major, so that row f of a block is kBlock
+// consecutive floats (feature f of each of the kBlock samples).
+#pragma once
+
+#include <cstdint>
+
+#include "chop/core/cpu_isa.h"
+
+namespace chop {
+
+inline constexpr int kBlock = 64;
+
+// A grid: multiples of `step` between the codes qmin and qmax. inverse_step * step == 1, both powers of two.
+struct GridF32 {
+  float inverse_step, step, qmin, qmax;
+};
+struct GridF64 {
+  double inverse_step, step, qmin, qmax;
+};
+
+enum class Rounding : int { none, codes, values };  // codes: integers; values: integers times the step
+
+// y = round(relu(x * alpha + beta)), each part optional, for one row of a block.
+struct Elementwise {
+  const float* alpha = nullptr;  // one per row; null: no affine part
+  const float* beta = nullptr;
+  bool fused_affine = true;  // one rounding (fma), or two as torch does where it has no FMA kernels
+  bool relu = false;
+  Rounding rounding = Rounding::none;
+  GridF32 grid{};
+};
+
+// What one block adds to the metrics.
+struct BlockScore {
+  int32_t predicted[kBlock];  // index of the largest logit, the first one on ties, the first NaN if there is one
+  double loss;                // sum of cross-entropy over the valid rows
+};
+
+struct KernelTable {
+  const char* isa;
+  void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
+  void (*fake_quantize_f64)(const double* x, double* y, int64_t n, const GridF64& grid);
+
+  // y[o] = bias[o] + sum_i weight[o][i] * x[i], for blocks x[in][kBlock], y[out][kBlock]. bias may be null.
+  // exact: the caller promises that every partial sum is exact, so that order and fusing do not matter.
+  void (*linear_exact)(const float* x, const float* weight, const float* bias, float* y, int in, int out);
+  // ordered: separate multiply and add in input order: the same bits on every instruction set.
+  void (*linear_ordered)(const float* x, const float* weight, const float* bias, float* y, int in, int out);
+  // wide: the same in double, one rounding at the end.
+  void (*linear_wide)(const float* x, const double* weight, const double* bias, float* y, int in, int out);
+
+  // y may be x.
+  void (*elementwise)(const Elementwise& op, const float* x, float* y, int rows);
+
+  // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
+  void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
+                   BlockScore* score);
+};
+
+// The table of one instruction set, which must be an available one, and of the active one.
+const KernelTable& kernels(Isa isa);
+const KernelTable& kernels();
+
+// Plain loops that can be checked by eye; every fast kernel is compared with them.
+extern const KernelTable reference_kernels;
+
+}  // namespace chop

@@ -1,0 +1,37 @@
+// What each *.simd.cpp exports, once for each instruction set, in a namespace of its own.
+//
+// Those files use no standard-library templates: the linker could otherwise pick one compiled with AVX-512 for everybody.
+#pragma once
+
+#include "chop/kernels/kernels.h"
+
+namespace chop {
+
+struct FakeQuantizeKernels {
+  void (*f32)(const float*, float*, int64_t, const GridF32&);
+  void (*f64)(const double*, double*, int64_t, const GridF64&);
+};
+struct LinearKernels {
+  void (*ordered)(const float*, const float*, const float*, float*, int, int);
+  void (*wide)(const float*, const double*, const double*, float*, int, int);
+};
+using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
+using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
+using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+
+#define CHOP_DECLARE_TABLES(ns)                   \
+  namespace ns {                                  \
+  extern const FakeQuantizeKernels fake_quantize; \
+  extern const LinearKernels linear;              \
+  extern const LinearExactKernel linear_exact;    \
+  extern const ElementwiseKernel elementwise;     \
+  extern const ClassifyKernel classify;           \
+  }
+CHOP_DECLARE_TABLES(baseline)
+#ifdef CHOP_HAS_avx2
+CHOP_DECLARE_TABLES(avx2)
+CHOP_DECLARE_TABLES(avx512)
+#endif
+#undef CHOP_DECLARE_TABLES
+
+}  // namespace chop

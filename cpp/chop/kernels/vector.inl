@@ -1,0 +1,78 @@
+// A float vector as wide as the instruction set's registers, by the compiler's vector extension.
+#pragma once
+
+#include "chop/kernels/kernels.h"
+
+namespace chop::CHOP_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float type __attribute__((vector_size(kLanes * 4)));
+  static constexpr int lanes = kLanes;
+};
+template <>
+struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(kLanes * 4)));
+  static constexpr int lanes = kLanes / 2;
+};
+
+template <class T>
+inline typename VectorOf<T>::type load(const T* p) {
+  typename VectorOf<T>::type v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class T>
+inline void store(T* p, typename VectorOf<T>::type v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+// y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: the sums stay in
+// registers, each x vector serves Rows outputs.
+template <class T, int Rows, int Cols>
+inline void linear_tile(const T* x, const T* weight, const T* bias, T* y, int in) {
+  using V = typename VectorOf<T>::type;
+  constexpr int lanes = VectorOf<T>::lanes;
+  V sum[Rows][Cols];
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Cols; ++c) sum[r][c] = V{} + (bias ? bias[r] : T(0));
+  for (int i = 0; i < in; ++i) {
+    V column[Cols];
+    for (int c = 0; c < Cols; ++c) column[c] = load(x + i * kBlock + c * lanes);
+    for (int r = 0; r < Rows; ++r)
+      for (int c = 0; c < Cols; ++c) sum[r][c] += column[c] * weight[r * in + i];
+  }
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Cols; ++c) store(y + r * kBlock + c * lanes, sum[r][c]);
+}
+
+// A whole block. Cols vectors at a time; 4 x 4 sums fit the 32 registers of AVX-512, 2 x 4 the 16 of AVX2.
+template <class T>
+inline void linear_block(const T* x, const T* weight, const T* bias, T* y, int in, int out) {
+  constexpr int lanes = VectorOf<T>::lanes;
+  constexpr int cols = 4;
+  constexpr int rows = kLanes == 16 ? 4 : 2;
+  static_assert(kBlock % (lanes * cols) == 0);
+  for (int s = 0; s < kBlock; s += lanes * cols) {
+    int o = 0;
+    for (; o + rows <= out; o += rows)
+      linear_tile<T, rows, cols>(x + s, weight + o * in, bias ? bias + o : nullptr, y + o * kBlock + s, in);
+    for (; o < out; ++o)
+      linear_tile<T, 1, cols>(x + s, weight + o * in, bias ? bias + o : nullptr, y + o * kBlock + s, in);
+  }
+}
+
+}  // namespace
+}  // namespace chop::CHOP_ISA

@@ -1,0 +1,20 @@
+// What a native quantizer must offer the evaluator: codes on a grid for weights, and the grid itself for activations.
+#pragma once
+
+#include <string>
+
+#include "chop/core/fixed_point.h"
+#include "chop/core/registry.h"
+#include "chop/kernels/kernels.h"
+
+namespace chop::quantizers {
+
+struct Quantizer {
+  GridF32 (*grid)(const FixedPoint& format);
+  // y[i] = code of x[i], an integer in float; NaN stays NaN.
+  void (*codes)(const float* x, float* y, int64_t n, const FixedPoint& format);
+};
+
+Registry<Quantizer>& registry();
+
+}  // namespace chop::quantizers

@@ -1,0 +1,49 @@
+"""chop: a quantization lab for PyTorch models, MASE's Python interface on a C++20 core.
+
+>>> import chop
+>>> chop.__version__.count(".")
+2
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import torch  # noqa: F401  the native libraries resolve their symbols in the libtorch that is loaded here
+
+from chop import _core
+
+if TYPE_CHECKING:
+    from chop.evaluator import Evaluator, Metrics
+    from chop.ir.graph.lowering import lower
+    from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
+
+__version__: str = _core.__version__
+
+__all__ = ["Evaluator", "MaseGraph", "MaseTracer", "Metrics", "__version__", "lower", "passes"]
+
+# Names are looked up on first use, so that `import chop` stays light.
+_EXPORTS = {
+    "Evaluator": "chop.evaluator",
+    "Metrics": "chop.evaluator",
+    "MaseGraph": "chop.ir.graph.mase_graph",
+    "MaseTracer": "chop.ir.graph.mase_graph",
+    "lower": "chop.ir.graph.lowering",
+}
+_SUBMODULES = ("actions", "dataset", "evaluator", "ir", "models", "nn", "passes", "plt_wrapper", "registry", "tools")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"chop.{name}")
+    else:
+        raise AttributeError(f"module 'chop' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS, *_SUBMODULES})

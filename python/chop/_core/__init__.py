@@ -1,0 +1,41 @@
+"""The compiled core, and the check that it fits the torch that is installed.
+
+>>> from chop import _core
+>>> _core.active_isa() in _core.available_isas()
+True
+"""
+
+from __future__ import annotations
+
+import torch
+
+from chop._core import loading
+
+loading.require_torch(torch.__version__)
+loading.load_operators()
+
+from chop._core.native import (  # noqa: E402  the operators come first: they say what is wrong with the torch
+    Evaluator,
+    Graph,
+    GraphBuilder,
+    Metrics,
+    __version__,
+    active_isa,
+    available_isas,
+    fake_quantize,
+    op_table,
+    quantizers,
+)
+
+__all__ = [
+    "Evaluator",
+    "Graph",
+    "GraphBuilder",
+    "Metrics",
+    "__version__",
+    "active_isa",
+    "available_isas",
+    "fake_quantize",
+    "op_table",
+    "quantizers",
+]

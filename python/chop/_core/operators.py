@@ -1,0 +1,39 @@
+"""Shape rule, straight-through gradient and batching rule of `torch.ops.chop.*`.
+
+Without register_autograd, tracing and export would record the bare operator and lose the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NAME = "chop::integer_quantize"
+_registered = False
+
+
+def _fake(x: Tensor, width: int, frac_width: int, is_signed: bool) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    return grad, None, None, None
+
+
+def _vmap(
+    info: Any, in_dims: tuple[int | None, ...], x: Tensor, width: int, frac_width: int, is_signed: bool
+) -> tuple[Tensor, int | None]:
+    return torch.ops.chop.integer_quantize(x, width, frac_width, is_signed), in_dims[0]
+
+
+def register() -> None:
+    """Register the rules, once."""
+    global _registered
+    if _registered:
+        return
+    _registered = True
+    torch.library.register_fake(_NAME, _fake)
+    torch.library.register_autograd(_NAME, _backward)
+    torch.library.register_vmap(_NAME, _vmap)

@@ -1,0 +1,1 @@
+"""Small services that every layer above may use: errors, files, logging, configs."""
