@@ -1,0 +1,164 @@
+"""Any ``.npz`` file with ``x`` and ``y`` as a data set, and data sets that a user's function makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from chop.dataset.array_files import read_npz
+from chop.dataset.info import DATASETS, Arrays, DataRequest, DatasetSpec, LoadedData, MaseDatasetInfo
+from chop.dataset.scaling import apply_scaler
+from chop.dataset.splits import split_rows, take_rows
+from chop.tools.errors import ConfigError
+
+UserLoader = Callable[[DataRequest], Arrays | Mapping[str, Arrays]]
+
+
+def array_spec(path: Path | None = None) -> DatasetSpec:
+    """The data set that an ``.npz`` file holds: ``x [rows, ...]`` numbers and ``y [rows]`` labels from 0.
+
+    ``y`` may be one-hot ``[rows, classes]``. The features are taken as they are, unless a scaler is given.
+    With ``path`` None the file is the request's data_file.
+    """
+
+    def at(request: DataRequest) -> Path:
+        if path is not None and request.data_file not in (None, path):
+            raise ConfigError(f"data_file: the data set is already a file, {path}; got {request.data_file}")
+        found = path or request.data_file
+        if found is None:
+            raise ConfigError("data_file: the data set 'npz' needs the path of an .npz file with x and y")
+        return found
+
+    def load(request: DataRequest) -> LoadedData:
+        file = at(request)
+        if request.class_order:
+            raise ConfigError(f"class_order: the labels of {file} have no names, got {request.class_order!r}")
+        x, y = _read(file)
+        return split_arrays(x, y, request, f"{len(y)} rows of {file.name}")
+
+    def info(request: DataRequest) -> MaseDatasetInfo:
+        file = at(request)
+        x, y = _read(file)
+        return MaseDatasetInfo(
+            name=str(path or "npz"),
+            num_classes=int(y.max()) + 1,
+            num_features=x.shape[1],
+            description=f"arrays x and y of {file}",
+        )
+
+    return DatasetSpec(info=info, load=load, prepare=lambda request: _read(at(request)))
+
+
+def register_dataset(
+    name: str,
+    *,
+    num_features: int,
+    num_classes: int,
+    description: str = "",
+    transform: Callable[[Tensor], Tensor] | None = None,
+) -> Callable[[UserLoader], UserLoader]:
+    """Decorator that makes a data set of a function.
+
+    The function takes a :class:`DataRequest` and returns either (x, y), which is split as the request
+    says, or ``{"train": (x, y), "val": (x, y), "test": (x, y)}``. x is ``[rows, ...]`` numbers, y
+    ``[rows]`` labels from 0.
+
+    Args:
+        name: the data set's name.
+        num_features: length of a row. num_classes: number of labels.
+        description: a line for reports.
+        transform: see :class:`MaseDataModule`.
+
+    >>> @register_dataset("doctest-stripes", num_features=2, num_classes=2)
+    ... def stripes(request):
+    ...     x = np.arange(20.0).reshape(10, 2)
+    ...     return x, (x[:, 0] > 8).astype(int)
+    >>> DATASETS["doctest-stripes"].load(DataRequest()).rows
+    {'train': 6, 'val': 2, 'test': 2}
+    >>> del DATASETS["doctest-stripes"]
+    """
+
+    def register(function: UserLoader) -> UserLoader:
+        def load(request: DataRequest) -> LoadedData:
+            made = function(request)
+            if isinstance(made, Mapping):
+                checked = {
+                    split: check_arrays(*arrays, f"dataset {name!r}") for split, arrays in made.items()
+                }
+                missing = {"train", "val", "test"} - checked.keys()
+                if missing:
+                    raise ConfigError(f"dataset {name!r} gave no split {', '.join(sorted(missing))}")
+                rows = {split: len(y) for split, (_, y) in checked.items()}
+                return LoadedData(splits=checked, rows=rows, source=description or "arrays")
+            x, y = check_arrays(*made, f"dataset {name!r}")
+            return split_arrays(x, y, request, description or "arrays")
+
+        info = MaseDatasetInfo(
+            name=name, num_classes=num_classes, num_features=num_features, description=description
+        )
+        DATASETS[name] = DatasetSpec(info=info, load=load, transform=transform)
+        return function
+
+    return register
+
+
+def split_arrays(x: np.ndarray, y: np.ndarray, request: DataRequest, source: str) -> LoadedData:
+    """Split rows as the request says, and standardise them if it has a scaler."""
+    if request.scaler is not None:
+        x = apply_scaler(x, request.scaler)
+    chosen = split_rows(len(y), request.split)
+    return LoadedData(
+        splits={split: partial(take_rows, x, y, rows) for split, rows in chosen.items()},
+        rows={split: len(rows) for split, rows in chosen.items()},
+        source=source,
+        class_order=tuple(request.class_order) if request.class_order else None,
+    )
+
+
+def check_arrays(x: np.ndarray, y: np.ndarray, what: str) -> Arrays:
+    """Return x as float32 and y as int64 labels.
+
+    Raises:
+        ConfigError: lengths differ, x is not numbers or has no columns, or y are not labels from 0.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
+        raise ConfigError(
+            f"{what}: x must be numbers of shape [rows, features], got {x.dtype} {list(x.shape)}"
+        )
+    if y.ndim == 2 and y.shape[1] > 1:
+        if not ((y == 0) | (y == 1)).all() or not (y.sum(axis=1) == 1).all():
+            raise ConfigError(f"{what}: a y of shape {list(y.shape)} must be one-hot")
+        y = y.argmax(axis=1)
+    if y.ndim == 2:
+        y = y[:, 0]
+    if y.dtype.kind not in "fiub" or y.shape != x.shape[:1]:
+        raise ConfigError(f"{what}: y must be {len(x)} labels, got {y.dtype} {list(y.shape)}")
+    labels = y.astype(np.int64)
+    if (labels != y).any() or (labels < 0).any():
+        raise ConfigError(f"{what}: y must be whole numbers from 0")
+    if not np.isfinite(x).all():
+        raise ConfigError(f"{what}: x has values that are not finite")
+    return np.ascontiguousarray(x, dtype=np.float32), labels
+
+
+def _read(path: Path) -> Arrays:
+    if not path.exists():
+        raise FileNotFoundError(f"data_file: {path} does not exist")
+    return _read_unchanged(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read_unchanged(path: Path, changed: int) -> Arrays:
+    arrays = read_npz(path, "data_file", wanted=("x", "y"))
+    for name in ("x", "y"):
+        if name not in arrays:
+            raise ConfigError(f"data_file: {path} has no array {name!r}")
+    return check_arrays(arrays["x"], arrays["y"], f"data_file: {path}")
+
+
+DATASETS["npz"] = array_spec()
