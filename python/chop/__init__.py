@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: F401  the native libraries resolve their symbols in the libtorch that is loaded here
 
-from chop import _core
+from chop import _aliases, _core
 
 if TYPE_CHECKING:
     from chop.evaluator import Evaluator, Metrics
     from chop.ir.graph.lowering import lower
     from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
+
+_aliases.install()
 
 __version__: str = _core.__version__
 

@@ -39,23 +39,33 @@ inline void store(T* p, typename VectorOf<T>::type v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: the sums stay in
-// registers, each x vector serves Rows outputs.
+// Loops over the tile are unrolled by order: only then do its sums stay in registers to the end.
+#if defined(__clang__)
+#define CHOP_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CHOP_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: each x vector
+// serves Rows outputs.
 template <class T, int Rows, int Cols>
 inline void linear_tile(const T* x, const T* weight, const T* bias, T* y, int in) {
   using V = typename VectorOf<T>::type;
   constexpr int lanes = VectorOf<T>::lanes;
   V sum[Rows][Cols];
-  for (int r = 0; r < Rows; ++r)
-    for (int c = 0; c < Cols; ++c) sum[r][c] = V{} + (bias ? bias[r] : T(0));
+  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c) sum[r][c] = V{} + (bias ? bias[r] : T(0));
+  }
   for (int i = 0; i < in; ++i) {
     V column[Cols];
-    for (int c = 0; c < Cols; ++c) column[c] = load(x + i * kBlock + c * lanes);
-    for (int r = 0; r < Rows; ++r)
-      for (int c = 0; c < Cols; ++c) sum[r][c] += column[c] * weight[r * in + i];
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c) column[c] = load(x + i * kBlock + c * lanes);
+    CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+      CHOP_UNROLL for (int c = 0; c < Cols; ++c) sum[r][c] += column[c] * weight[r * in + i];
+    }
   }
-  for (int r = 0; r < Rows; ++r)
-    for (int c = 0; c < Cols; ++c) store(y + r * kBlock + c * lanes, sum[r][c]);
+  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c) store(y + r * kBlock + c * lanes, sum[r][c]);
+  }
 }
 
 // A whole block. Cols vectors at a time; 4 x 4 sums fit the 32 registers of AVX-512, 2 x 4 the 16 of AVX2.

@@ -55,7 +55,7 @@ _LOWERING: Mapping[str, tuple[str, Callable[[nn.Module], tuple[Parameters, Attri
 
 
 def lower(mg: MaseGraph, features: int | None = None) -> _core.Graph:
-    """Make the immutable C++ graph of a traced model, in eval mode; quantized layers are lowered as their float ones.
+    """Make the immutable C++ graph of a traced model, in eval mode. Quantized layers are lowered as float ones.
 
     Args:
         mg: a traced model; it needs no metadata passes. Weights are copied.

@@ -1,0 +1,63 @@
+"""Old deep import paths of MASE, kept as names of the real modules.
+
+``import chop.passes.graph.transforms.quantize.quantizers.integer`` gives the very module object of
+``chop.nn.quantizers.integer``, so classes are identical under both paths and old pickles load.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+_QUANTIZE = "chop.passes.graph.transforms.quantize"
+_FUNCTIONAL = "chop.nn.quantized.functional"
+
+# Old path -> real module.
+ALIASES: dict[str, str] = {
+    f"{_QUANTIZE}.quantizers": "chop.nn.quantizers",
+    f"{_QUANTIZE}.quantizers.integer": "chop.nn.quantizers.integer",
+    f"{_QUANTIZE}.quantized_modules": "chop.nn.quantized.modules",
+    f"{_QUANTIZE}.quantized_modules.linear": "chop.nn.quantized.modules.linear",
+    f"{_QUANTIZE}.quantized_modules.relu": "chop.nn.quantized.modules.relu",
+    f"{_QUANTIZE}.quantized_funcs": _FUNCTIONAL,
+    f"{_QUANTIZE}.quantized_funcs.relu": f"{_FUNCTIONAL}.relu",
+    "chop.tools.plt_wrapper": "chop.plt_wrapper",
+}
+
+
+class _AliasLoader(importlib.abc.Loader):
+    def __init__(self, real_name: str) -> None:
+        self.real_name = real_name
+        self.real_spec: importlib.machinery.ModuleSpec | None = None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.real_name)
+        self.real_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import system has just overwritten __spec__ with the alias's; with that one reload() would
+        # break.
+        module.__spec__ = self.real_spec
+
+
+class _AliasFinder(importlib.abc.MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        real_name = ALIASES.get(fullname)
+        if real_name is None:
+            return None
+        return importlib.util.spec_from_loader(fullname, _AliasLoader(real_name))
+
+
+def install() -> None:
+    """Put the alias finder before the path finder; a second call does nothing."""
+    # Before it, because folders of type stubs lie at the old paths and would be found as namespace packages.
+    if not any(type(finder).__name__ == _AliasFinder.__name__ for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AliasFinder())

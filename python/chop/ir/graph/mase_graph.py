@@ -1,0 +1,150 @@
+"""A model traced by torch.fx: the one editable truth about its structure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import fx, nn
+
+from chop.ir.graph.drawing import draw_graph
+from chop.ir.graph.mase_metadata import MaseMetadata
+from chop.nn.quantized.functional import quantized_function_op
+from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.tools.errors import ConfigError
+
+
+class MaseTracer(fx.Tracer):
+    """Tracer to which quantized layers and functions are leaves.
+
+    Args:
+        custom_leaf_modules: modules whose functions are kept as single calls, see
+            ``torch.fx.Tracer.autowrap_modules``.
+        custom_leaf_functions: functions kept as single calls.
+        custom_leaf_layers: classes of layers that are not traced into.
+        param_shapes_constant: as in ``torch.fx.Tracer``.
+    """
+
+    def __init__(
+        self,
+        custom_leaf_modules: Sequence[Any] = (),
+        custom_leaf_functions: Sequence[Callable[..., Any]] = (),
+        custom_leaf_layers: Sequence[type[nn.Module]] = (),
+        param_shapes_constant: bool = False,
+    ) -> None:
+        import math
+
+        super().__init__((math, *custom_leaf_modules), tuple(custom_leaf_functions), param_shapes_constant)
+        self.custom_leaf_layers = tuple(custom_leaf_layers)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if isinstance(m, (QuantizedModule, *self.custom_leaf_layers)):
+            return True
+        return super().is_leaf_module(m, module_qualified_name)
+
+    def create_node(
+        self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None, type_expr: Any = None
+    ) -> fx.Node:
+        # A quantized function keeps the name of the float one, so that configs by name go on working.
+        if kind == "call_function":
+            name = quantized_function_op(target) or name
+        return super().create_node(kind, target, args, kwargs, name, type_expr)
+
+
+class MaseGraph:
+    """A traced model with metadata on its nodes.
+
+    Leaf modules are shared with ``model``, weights included; containers are new, so replacing a layer in the
+    graph leaves the user's model as it was. A ``MaseGraph`` can be made of another graph's ``model``,
+    quantized or not.
+
+    Args:
+        model: any module that torch.fx can trace.
+        cf_args: values of arguments that steer control flow (``concrete_args`` of torch.fx).
+
+    Attributes:
+        model: the traced ``torch.fx.GraphModule``.
+        meta: ``{"mase": MaseMetadata}`` after ``init_metadata_analysis_pass``.
+
+    Raises:
+        TypeError: ``model`` is not a module.
+        ConfigError: torch.fx cannot trace it.
+
+    >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
+    >>> [node.name for node in graph.nodes]
+    ['input_1', '_0', '_1', 'output']
+    """
+
+    implicit_nodes = frozenset(
+        {"size", "view", "flatten", "reshape", "permute", "transpose", "contiguous", "getitem"}
+    )
+
+    def __init__(self, model: nn.Module, cf_args: Mapping[str, Any] | None = None) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"MaseGraph needs a torch.nn.Module, got {type(model).__name__}")
+        self.cf_args = cf_args
+        self.tracer = MaseTracer()
+        try:
+            graph = self.tracer.trace(model, dict(cf_args) if cf_args else None)
+        except fx.proxy.TraceError as error:
+            hint = "arguments that steer control flow can be fixed with cf_args"
+            raise ConfigError(f"torch.fx cannot trace {type(model).__name__}: {error}; {hint}") from error
+        self.model = fx.GraphModule(self.tracer.root, graph, type(model).__name__)
+        originals = dict(self.tracer.root.named_modules())
+        for name, module in self.model.named_modules():
+            if name in originals:  # fx makes the containers anew, and in train mode
+                module.training = originals[name].training
+        self.meta: dict[str, Any] = {}
+        # Float originals of quantized layers, by target; see chop.passes.graph.transforms.quantize.
+        self.float_modules: dict[str, nn.Module] = {}
+
+    @property
+    def fx_graph(self) -> fx.Graph:
+        """The graph of ``model``."""
+        return self.model.graph
+
+    @fx_graph.setter
+    def fx_graph(self, graph: fx.Graph) -> None:
+        self.model.graph = graph
+
+    @property
+    def nodes(self) -> Any:
+        """The nodes in order of execution."""
+        return self.model.graph.nodes
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """Name -> module, containers and second names of a shared module included."""
+        return dict(self.model.named_modules(remove_duplicate=False))
+
+    def draw(self, file: str | Path = "mase_graph.svg") -> Path:
+        """Write a drawing of the graph; see :func:`chop.ir.graph.drawing.draw_graph`."""
+        return draw_graph(self.fx_graph, Path(file))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MaseGraph:
+        made = MaseGraph.__new__(MaseGraph)
+        memo[id(self)] = made
+        made.cf_args, made.tracer = copy.copy(self.cf_args), self.tracer
+        made.model = copy.deepcopy(self.model, memo)
+        made.float_modules = copy.deepcopy(self.float_modules, memo)
+        nodes = {node.name: node for node in made.nodes}
+        for node in made.nodes:  # fx copies the dict of a node's meta, not what lies in it
+            if isinstance(node.meta.get("mase"), MaseMetadata):
+                node.meta["mase"] = node.meta["mase"].copy_to(node, made.model, nodes)
+        made.meta = dict(self.meta)
+        if isinstance(made.meta.get("mase"), MaseMetadata):
+            made.meta["mase"] = made.meta["mase"].copy_to(None, made.model, nodes)
+        return made
+
+    def __repr__(self) -> str:
+        return f"MaseGraph({type(self.model).__name__}, {len(self.nodes)} nodes)"
+
+
+def forward_inputs(graph: fx.Graph) -> list[fx.Node]:
+    """Return the placeholders of a graph in order."""
+    return [node for node in graph.nodes if node.op == "placeholder"]
+
+
+__all__ = ["MaseGraph", "MaseTracer", "forward_inputs"]

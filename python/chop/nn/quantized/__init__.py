@@ -1,0 +1,1 @@
+"""Layers (``modules``) and functions (``functional``) that quantize their operands on each call."""

@@ -1,0 +1,27 @@
+"""Quantizers by name. A new one is one file: a :class:`QuantizerSpec` put into ``QUANTIZERS``."""
+
+from __future__ import annotations
+
+from chop.nn.quantizers.format import IntegerFormat
+from chop.nn.quantizers.integer import (
+    IntegerQuantize,
+    IntegerSpec,
+    integer_fraction,
+    integer_quantizer,
+)
+from chop.nn.quantizers.operands import OPERANDS, Operand
+from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, check_quantizer_config, quantizer_map
+
+__all__ = [
+    "OPERANDS",
+    "QUANTIZERS",
+    "IntegerFormat",
+    "IntegerQuantize",
+    "IntegerSpec",
+    "Operand",
+    "QuantizerSpec",
+    "check_quantizer_config",
+    "integer_fraction",
+    "integer_quantizer",
+    "quantizer_map",
+]

@@ -1,0 +1,172 @@
+"""What a quantizer declares: its config fields, its formats, and the function of a format."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chop.nn.quantizers.operands import OPERAND_NAMES, OPERANDS, Operand
+from chop.registry import Registry, UnknownNameError, did_you_mean
+from chop.tools.errors import ConfigError
+
+QUANTIZERS: Registry[QuantizerSpec] = Registry("quantizer")
+
+TensorFunction = Callable[[Tensor], Tensor]
+
+
+class QuantizerSpec(ABC):
+    """Base class of quantizers; register one instance in ``QUANTIZERS``.
+
+    The layer ``Linear<class_suffix>`` and the map key ``linear_<name>`` are derived from it.
+
+    Attributes:
+        name: the arithmetic's name in a config.
+        class_suffix: ending of derived class names.
+        fields: config fields of each operand, without the operand's prefix.
+        function: the quantizer itself, as ``quantizer_map`` lists it.
+    """
+
+    name: str
+    class_suffix: str
+    fields: tuple[str, ...]
+    function: Callable[..., Any]
+
+    @abstractmethod
+    def parse_operand(self, operand: str, is_signed: bool, values: Mapping[str, Any], where: str) -> Any:
+        """Turn ``values`` (field -> value, already checked by :meth:`check_field`) into a hashable format."""
+
+    @abstractmethod
+    def check_field(self, field: str, value: Any, where: str) -> None:
+        """Raise ConfigError, opening with ``where``, for a value the field cannot have."""
+
+    @abstractmethod
+    def quantizer(self, format: Any) -> TensorFunction:
+        """Return a picklable float-to-float function for one format."""
+
+    @abstractmethod
+    def codes(self, x: Tensor, format: Any) -> Tensor:
+        """Return the integer codes of ``x``."""
+
+    def precision(self, config: Mapping[str, Any], operand: Operand) -> list[Any]:
+        """The operand's fields as metadata lists them: as written in the config, None included."""
+        prefix = _prefix(config, operand, self.fields)
+        return [config.get(f"{prefix}_{field}") for field in self.fields]
+
+    def known_keys(self) -> tuple[str, ...]:
+        """Every key a config of this quantizer may have."""
+        return ("name", "bypass", *(f"{o}_{f}" for o in OPERAND_NAMES for f in self.fields))
+
+    def check(self, config: Mapping[str, Any], where: str) -> None:
+        """Check keys and values without asking which operation the config is for.
+
+        Raises:
+            ConfigError: an unknown key or a value out of range.
+        """
+        known = self.known_keys()
+        for key, value in config.items():
+            if key not in known:
+                raise ConfigError(f"{where}.{key} is not a key of {self.name!r}{did_you_mean(key, known)}")
+            if key == "bypass" and not isinstance(value, bool):
+                raise ConfigError(f"{where}.bypass must be true or false, got {value!r}")
+            for operand in OPERAND_NAMES:
+                field = key.removeprefix(f"{operand}_")
+                if field != key and field in self.fields:
+                    self.check_field(field, value, f"{where}.{key}")
+
+    def parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Return operand name -> format for one operation.
+
+        Args:
+            mase_op: a key of ``OPERANDS``.
+            config: name, bypass and ``<operand>_<field>`` keys; keys of other operations are allowed.
+            where: what the error message opens with, e.g. ``"quantize: seq_blocks_2"``.
+
+        Raises:
+            ConfigError: unknown key, missing key, or value out of range.
+
+        >>> config = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
+        >>> QUANTIZERS["integer"].parse("relu", config, "example")
+        {'data_in': IntegerFormat(width=8, frac_width=4, is_signed=False)}
+        """
+        if torch.compiler.is_compiling():  # dynamo would warn about the cache
+            return self._parse(mase_op, config, where)
+        items = tuple((key, value, type(value)) for key, value in config.items())
+        try:
+            hash(items)
+        except TypeError:  # a list as a value: let the checks name it
+            self.check(config, where)
+            raise
+        return dict(_parse_cached(self, mase_op, items, where))
+
+    def _parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
+        self.check(config, where)
+        formats = {}
+        for operand in OPERANDS[mase_op]:
+            prefix = _prefix(config, operand, self.fields)
+            values = {f: config[f"{prefix}_{f}"] for f in self.fields if f"{prefix}_{f}" in config}
+            for field in self.fields:
+                if field not in values:
+                    raise ConfigError(
+                        f"{where}.{operand.name}_{field} is missing: a quantized {mase_op} needs it"
+                    )
+            formats[operand.name] = self.parse_operand(operand.name, operand.is_signed, values, where)
+        return formats
+
+
+def _prefix(config: Mapping[str, Any], operand: Operand, fields: tuple[str, ...]) -> str:
+    if operand.fallback and not any(f"{operand.name}_{field}" in config for field in fields):
+        return operand.fallback
+    return operand.name
+
+
+# A search asks for the same few formats thousands of times. The types are in the key because 8 == 8.0 ==
+# True.
+@lru_cache(maxsize=4096)
+def _parse_cached(
+    spec: QuantizerSpec, mase_op: str, items: tuple[tuple[str, Any, type], ...], where: str
+) -> dict[str, Any]:
+    return spec._parse(mase_op, {key: value for key, value, _ in items}, where)
+
+
+def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSpec | None:
+    """Check one ``config`` table for whatever arithmetic it names; return that quantizer, None for name None.
+
+    Raises:
+        ConfigError: no name, an unknown key, or a value out of range.
+        UnknownNameError: an unknown arithmetic.
+    """
+    if "name" not in config:
+        hint = did_you_mean("name", [str(key) for key in config])
+        raise ConfigError(
+            f"{where}.name is missing: the arithmetic, one of {', '.join(sorted(QUANTIZERS))}{hint}"
+        )
+    name = config["name"]
+    if name is None:
+        return None
+    try:
+        spec = QUANTIZERS[name]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{where}.name: {error}") from None
+    spec.check(config, where)
+    return spec
+
+
+class _QuantizerMap(Mapping[str, Callable[..., Any]]):
+    """``name -> function`` view of ``QUANTIZERS``, as MASE spells it."""
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        return QUANTIZERS[name].function
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(QUANTIZERS)
+
+    def __len__(self) -> int:
+        return len(QUANTIZERS)
+
+
+quantizer_map: Mapping[str, Callable[..., Any]] = _QuantizerMap()

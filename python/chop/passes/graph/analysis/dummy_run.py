@@ -1,0 +1,109 @@
+"""One run of a graph on example input, with every result recorded and no trace left in the model."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from chop.ir.graph import MaseGraph
+from chop.ir.graph.mase_graph import forward_inputs
+from chop.registry import UnknownNameError, did_you_mean
+from chop.tools.errors import ConfigError
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps each node's result; ``clone`` protects it from later in-place layers."""
+
+    def __init__(self, module: fx.GraphModule, clone: bool) -> None:
+        super().__init__(module)
+        self.clone = clone
+        self.results: dict[str, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        self.results[n.name] = _detach(result, self.clone)
+        return result
+
+
+def run_and_record(
+    graph: MaseGraph, dummy_in: Mapping[str, Any], clone: bool = False, on_meta: bool = False
+) -> dict[str, Any]:
+    """Run the graph in its current mode and return node name -> result.
+
+    Batch-norm buffers and the random state are put back afterwards: looking at a model must not change it.
+
+    Args:
+        graph: the graph.
+        dummy_in: input name -> value; inputs with a default may be left out.
+        clone: keep copies, needed by who reads values and not only shapes.
+        on_meta: run a copy on the meta device: shapes without arithmetic.
+
+    Raises:
+        UnknownNameError: a name that is no input of the graph.
+        ConfigError: an input without a value.
+    """
+    arguments = _arguments(graph, dummy_in)
+    model = graph.model
+    if on_meta:
+        model = copy.deepcopy(model).to("meta")
+        arguments = [a.to("meta") if isinstance(a, torch.Tensor) else a for a in arguments]
+    recorder = _Recorder(model, clone)
+    with torch.no_grad(), _unchanged(model):
+        recorder.run(*arguments, enable_io_processing=False)
+    return recorder.results
+
+
+def _arguments(graph: MaseGraph, dummy_in: Mapping[str, Any]) -> list[Any]:
+    inputs = forward_inputs(graph.fx_graph)
+    names = [str(node.target) for node in inputs]
+    for name in dummy_in:
+        if name not in names:
+            hint = did_you_mean(name, names)
+            raise UnknownNameError(
+                f"dummy_in: {name!r} is no input of the graph{hint}; inputs: {', '.join(names)}"
+            )
+    values = []
+    for node, name in zip(inputs, names, strict=True):
+        default = _fixed_value(graph, name, node.args)
+        if name not in dummy_in and not default:
+            raise ConfigError(f"dummy_in: input {name!r} of the graph has no value")
+        value = dummy_in[name] if name in dummy_in else default[0]
+        values.append(
+            value.clone() if isinstance(value, torch.Tensor) else value
+        )  # a first layer may be in place
+    return values
+
+
+def _fixed_value(graph: MaseGraph, name: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The value of an input that cf_args fixed (torch.fx numbers its name), else its own default, if any."""
+    source, _, number = name.rpartition("_")
+    if graph.cf_args and number.isdigit() and source in graph.cf_args:
+        return (graph.cf_args[source],)
+    return default
+
+
+@contextlib.contextmanager
+def _unchanged(model: nn.Module) -> Iterator[None]:
+    if not any(module.training for module in model.modules()):
+        yield
+        return
+    saved = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            for name, buffer in model.named_buffers():
+                buffer.copy_(saved[name])
+
+
+def _detach(value: Any, clone: bool) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone() if clone else value.detach()
+    if type(value) in (list, tuple):
+        return type(value)(_detach(item, clone) for item in value)
+    return value

@@ -1,0 +1,57 @@
+"""Average bits of inputs and weights over the layers with weights, from metadata."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from chop.ir.graph import MaseGraph
+from chop.passes.graph.registry import register_pass
+from chop.tools.errors import ConfigError
+
+_OPS = ("linear", "conv1d", "conv2d")
+
+
+@register_pass("calculate_avg_bits_mg", "analysis")
+def calculate_avg_bits_mg_analysis_pass(
+    graph: MaseGraph, pass_args: Mapping[str, Any] | None = None
+) -> tuple[MaseGraph, dict[str, float]]:
+    """Average the precision entries of linear and convolution nodes, weighted by the number of elements.
+
+    Args:
+        graph: a graph with common metadata.
+        pass_args: unused.
+
+    Returns:
+        The graph and a dict. ``data_avg_bit`` and ``w_avg_bit`` sum a precision's numbers, fraction width
+        included (MASE's definition: 8 bits of which 4 are fraction count as 12). ``data_avg_width`` and
+        ``w_avg_width`` count the width alone.
+
+    Raises:
+        ConfigError: no common metadata, or no such node.
+    """
+    entries: dict[str, list[tuple[int, list[Any]]]] = {"data": [], "w": []}
+    for node in graph.nodes:
+        meta = node.meta.get("mase")
+        if meta is None or "mase_op" not in meta["common"]:
+            raise ConfigError(f"calculate_avg_bits_mg: node {node.name} has no common metadata")
+        arguments = meta["common"]["args"]
+        if meta["common"]["mase_op"] in _OPS and "weight" in arguments:
+            for label, name in (("data", "data_in_0"), ("w", "weight")):
+                entry = arguments[name]
+                entries[label].append((math.prod(entry["shape"]), entry["precision"]))
+    if not entries["w"]:
+        raise ConfigError(f"calculate_avg_bits_mg: the graph has no node of {', '.join(_OPS)}")
+    sums = {f"{label}_avg_bit": _mean(found, _summed) for label, found in entries.items()}
+    widths = {f"{label}_avg_width": _mean(found, lambda p: p[0]) for label, found in entries.items()}
+    return graph, {**sums, **widths}
+
+
+def _summed(precision: list[Any]) -> int:
+    # A fraction width left open is half of the width.
+    return sum(precision[0] // 2 if part is None else part for part in precision)
+
+
+def _mean(found: list[tuple[int, list[Any]]], bits: Any) -> float:
+    return sum(size * bits(precision) for size, precision in found) / sum(size for size, _ in found)

@@ -1,0 +1,10 @@
+"""Passes that write facts about a graph to files and read them back."""
+
+from __future__ import annotations
+
+from chop.passes.graph.interface.node_meta_param import (
+    load_node_meta_param_interface_pass,
+    save_node_meta_param_interface_pass,
+)
+
+__all__ = ["load_node_meta_param_interface_pass", "save_node_meta_param_interface_pass"]

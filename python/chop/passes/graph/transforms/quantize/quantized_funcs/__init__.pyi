@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.relu import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantized.modules import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantized.modules.linear import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantized.modules.relu import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantizers import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantizers.integer import *  # noqa: F403

@@ -1,0 +1,32 @@
+"""Average bits of recorded quantize configs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chop.passes import (
+    calculate_avg_bits_mg_analysis_pass,
+    calculate_avg_bits_module_analysis_pass,
+    quantize_transform_pass,
+)
+from tests.parity.test_metadata import MODELS, load, make_graph
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_case(shared_dir, name):
+    cases = json.loads((shared_dir / "reference" / "avg_bits.json").read_text())["cases"]
+    cases = [case for case in cases if case["model"] == name]
+    if not cases:
+        pytest.skip(f"nothing recorded for {name}")
+    for case in cases:
+        graph = make_graph(*load(shared_dir, name))
+        if case["pass_args"] is not None:
+            quantize_transform_pass(graph, case["pass_args"])
+        bits = calculate_avg_bits_module_analysis_pass(graph.model, {})[1]["average_bitwidth"]
+        assert bits == pytest.approx(case["module_pass"]["average_bitwidth"])
+        assert 32 / bits == pytest.approx(case["memory_density_compare_to_32"])
+        found = calculate_avg_bits_mg_analysis_pass(graph, {})[1]
+        if "error" not in case["graph_pass"]:  # MASE fails on an open fraction width
+            assert {key: found[key] for key in case["graph_pass"]} == pytest.approx(case["graph_pass"])
