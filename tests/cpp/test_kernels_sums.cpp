@@ -1,0 +1,126 @@
+// Kernels that add up: linear layers and classification, against the plain loops.
+#include <algorithm>
+
+#include "chop/kernels/kernels.h"
+#include "samples.h"
+#include "test.h"
+
+namespace chop {
+namespace {
+
+using namespace testing;
+
+struct LinearCase {
+  int in, out;
+  bool bias;
+};
+
+std::vector<LinearCase> linear_cases() {
+  std::vector<LinearCase> cases;
+  for (const int in : awkward_sizes(301))
+    for (const int out : {1, 2, 3, 4, 5, 7, 8, 9, 33})
+      if (in <= 33 || out <= 3) cases.push_back({in, out, (in + out) % 2 == 0});
+  for (const int out : awkward_sizes(301)) cases.push_back({3, out, true});
+  return cases;
+}
+
+template <class Weight, class Kernel>
+void compare_linear(const char* isa, const LinearCase& c, const std::vector<float>& x, const std::vector<float>& weight,
+                    const std::vector<float>& bias, Kernel fast, Kernel reference) {
+  const std::vector<Weight> w(weight.begin(), weight.end()), b(bias.begin(), bias.end());
+  std::vector<float> y(static_cast<size_t>(c.out) * kBlock, 77.0f), expected(y.size(), 78.0f);
+  fast(x.data(), w.data(), c.bias ? b.data() : nullptr, y.data(), c.in, c.out);
+  reference(x.data(), w.data(), c.bias ? b.data() : nullptr, expected.data(), c.in, c.out);
+  const int64_t at = first_difference(y, expected);
+  CHECK(at < 0, isa, " in ", c.in, " out ", c.out, " bias ", c.bias, " at ", at);
+}
+
+TEST(linear_of_whole_numbers_is_exact) {
+  for (const Isa isa : available_isas())
+    for (const LinearCase& c : linear_cases()) {
+      const KernelTable& k = kernels(isa);
+      const std::vector<float> x = whole_values(c.in * kBlock, 127, 1), w = whole_values(c.in * c.out, 127, 2);
+      const std::vector<float> b = whole_values(c.out, 127, 3);
+      compare_linear<float>(k.isa, c, x, w, b, k.linear_exact, reference_kernels.linear_exact);
+      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
+      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
+    }
+}
+
+TEST(linear_of_any_numbers_has_the_same_bits_everywhere) {
+  for (const Isa isa : available_isas())
+    for (const LinearCase& c : linear_cases()) {
+      const KernelTable& k = kernels(isa);
+      const std::vector<float> x = uniform_values(c.in * kBlock, -3.0f, 3.0f, 1);
+      const std::vector<float> w = uniform_values(c.in * c.out, -1.0f, 1.0f, 2);
+      const std::vector<float> b = uniform_values(c.out, -1.0f, 1.0f, 3);
+      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
+      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
+    }
+}
+
+TEST(linear_passes_special_values_on) {
+  for (const Isa isa : available_isas())
+    for (const LinearCase& c : linear_cases()) {
+      if (c.in > 20) continue;
+      const KernelTable& k = kernels(isa);
+      const std::vector<float> x = awkward_values<float>(c.in * kBlock, 1.0f, -2.0f, 2.0f, 1);
+      const std::vector<float> w = awkward_values<float>(c.in * c.out, 1.0f, -2.0f, 2.0f, 2);
+      const std::vector<float> b = awkward_values<float>(c.out, 1.0f, -2.0f, 2.0f, 3);
+      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
+      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
+    }
+}
+
+std::vector<int32_t> some_labels(int classes) {
+  Random random(static_cast<uint64_t>(classes));
+  std::vector<int32_t> labels(kBlock);
+  for (int32_t& label : labels) label = static_cast<int32_t>(random.below(classes));
+  return labels;
+}
+
+void compare_classify(const KernelTable& k, const std::vector<float>& logits, int classes, int valid) {
+  const std::vector<int32_t> labels = some_labels(classes);
+  BlockScore score, expected;
+  for (const bool want_loss : {true, false}) {
+    k.classify(logits.data(), classes, labels.data(), valid, want_loss, &score);
+    reference_kernels.classify(logits.data(), classes, labels.data(), valid, want_loss, &expected);
+    CHECK(std::equal(score.predicted, score.predicted + kBlock, expected.predicted), k.isa, " classes ", classes);
+    // Each row's exponentials are float (about 1e-7 relative); the sum over rows is double.
+    const double tolerance = 1e-6 * valid + 1e-6 * std::fabs(expected.loss);
+    CHECK(same_bits(score.loss, expected.loss) || std::fabs(score.loss - expected.loss) <= tolerance, k.isa,
+          " classes ", classes, " valid ", valid, ": ", score.loss, " instead of ", expected.loss);
+  }
+}
+
+TEST(classify_equals_the_reference) {
+  for (const Isa isa : available_isas())
+    for (const int classes : {1, 2, 3, 5, 8, 10, 33, 1001})
+      for (const int valid : {1, 2, 7, 8, 9, 31, 32, 33, 63, 64}) {
+        const int64_t count = int64_t{classes} * kBlock;
+        for (const float spread : {0.1f, 5.0f, 200.0f})
+          compare_classify(kernels(isa), uniform_values(count, -spread, spread, 9), classes, valid);
+        compare_classify(kernels(isa), whole_values(count, 2, 9), classes, valid);  // ties
+      }
+}
+
+TEST(classify_takes_the_first_of_equals_and_the_first_nan) {
+  for (const Isa isa : available_isas()) {
+    std::vector<float> logits(4 * kBlock, 1.0f);
+    const auto at = [&](int c, int s) -> float& { return logits[static_cast<size_t>(c * kBlock + s)]; };
+    at(1, 1) = 2.0f, at(3, 1) = 2.0f;                  // tie between 1 and 3
+    at(2, 2) = NAN, at(3, 2) = NAN, at(1, 2) = 1e30f;  // the first NaN beats all
+    at(0, 3) = -INFINITY, at(1, 3) = INFINITY, at(2, 3) = INFINITY;
+    for (int c = 0; c < 4; ++c) at(c, 4) = -INFINITY;
+    BlockScore score;
+    const std::vector<int32_t> labels(kBlock, 0);
+    kernels(isa).classify(logits.data(), 4, labels.data(), kBlock, true, &score);
+    CHECK(score.predicted[0] == 0 && score.predicted[1] == 1 && score.predicted[2] == 2, isa_name(isa));
+    CHECK(score.predicted[3] == 1 && score.predicted[4] == 0 && std::isnan(score.loss), isa_name(isa));
+    compare_classify(kernels(isa), logits, 4, 2);  // the NaN rows lie behind the valid ones
+    CHECK((kernels(isa).classify(logits.data(), 4, labels.data(), 2, true, &score), std::isfinite(score.loss)));
+  }
+}
+
+}  // namespace
+}  // namespace chop
