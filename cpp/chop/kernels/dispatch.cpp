@@ -22,7 +22,7 @@ const KernelTable avx512_table = CHOP_TABLE(avx512);
 
 }  // namespace
 
-const KernelTable& kernels(Isa isa) {
+const KernelTable& kernels([[maybe_unused]] Isa isa) {
 #ifdef CHOP_HAS_avx2
   if (isa == Isa::avx512) return avx512_table;
   if (isa == Isa::avx2) return avx2_table;
