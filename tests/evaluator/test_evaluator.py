@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import product
 
 import pytest
 import torch
@@ -225,3 +226,30 @@ def test_strided_double_and_grad_inputs_are_taken() -> None:
     assert not strided.is_contiguous()
     assert Evaluator(model, strided, y.int()).evaluate() == expected
     assert Evaluator(model, x.double(), y).evaluate() == expected
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_shared_prefixes_change_nothing(threads: int) -> None:
+    model, (x, y) = chain(SIZES), data(700, 16, 5)
+    formats = [integer(8, 4), integer(4, 2), integer(24, 14), None]
+    configs = [
+        {
+            "by": "name",
+            "default": {"config": {"name": None}},
+            **{
+                name: {"config": f}
+                for name, f in zip(("_2", "_5", "_8"), chosen, strict=True)
+                if f is not None
+            },
+        }
+        for chosen in product(formats, repeat=3)
+    ]
+    shuffled = torch.randperm(len(configs), generator=torch.Generator().manual_seed(5)).tolist()
+    configs = [configs[i] for i in shuffled] + configs[:5]
+    ev = Evaluator(model, x, y, threads=threads)
+    assert ev.evaluate_many(configs) == [ev.evaluate(config) for config in configs]
+
+
+def test_no_configs_no_results() -> None:
+    model, (x, y) = chain((4, 3)), data(10, 4, 3)
+    assert Evaluator(model, x, y, threads=2).evaluate_many([]) == []
