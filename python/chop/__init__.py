@@ -33,7 +33,7 @@ _EXPORTS = {
     "MaseTracer": "chop.ir.graph.mase_graph",
     "lower": "chop.ir.graph.lowering",
 }
-_SUBMODULES = ("actions", "dataset", "evaluator", "ir", "models", "nn", "passes", "plt_wrapper", "registry", "tools")
+_SUBMODULES = ("actions", "cost", "dataset", "evaluator", "ir", "models", "nn", "passes", "plt_wrapper", "registry", "tools")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,79 @@
+#include <pybind11/stl.h>
+
+#include "chop/bindings/bindings.h"
+#include "chop/cost/costs.h"
+
+namespace chop::bindings {
+namespace {
+
+using cost::Config;
+using cost::Costs;
+using cost::NodeWidths;
+using cost::Operation;
+using Grid = std::tuple<int, int, bool>;
+
+NodeWidths make_widths(int node, bool quantized, double data_in, double weight, double bias,
+                       const std::optional<Grid>& weight_grid, std::optional<double> configured) {
+  NodeWidths made{node, {quantized, data_in, weight, bias, std::nullopt, configured, cost::kFloatBits}};
+  if (weight_grid)
+    made.widths.weight_grid =
+        make_fixed_point(std::get<0>(*weight_grid), std::get<1>(*weight_grid), std::get<2>(*weight_grid));
+  return made;
+}
+
+// (name, unit, definition, reads the weights' values) of every native model.
+std::vector<std::tuple<std::string, std::string, std::string, bool>> models() {
+  std::vector<std::tuple<std::string, std::string, std::string, bool>> rows;
+  for (const auto& [name, model] : cost::registry().members())
+    rows.emplace_back(name, model.unit, model.definition, model.reads_values);
+  return rows;
+}
+
+pybind11::list operations(const Costs& self) {
+  pybind11::list rows;
+  for (const Operation& o : self.operations()) {
+    pybind11::dict row, parameters, attributes;
+    for (const ir::Parameter& p : o.node->parameters) parameters[pybind11::str(p.name)] = pybind11::cast(p.shape);
+    for (const ir::Attribute& a : o.node->attributes) attributes[pybind11::str(a.name)] = pybind11::cast(a.value);
+    row["name"] = o.node->name;
+    row["op"] = o.node->op->name;
+    row["inputs"] = o.inputs;
+    row["output"] = o.output;
+    row["parameters"] = parameters;
+    row["attributes"] = attributes;
+    row["work"] = o.work;
+    row["macs"] = o.macs;
+    rows.append(row);
+  }
+  return rows;
+}
+
+}  // namespace
+
+void bind_cost(pybind11::module_& m) {
+  using pybind11::arg;
+  m.def("cost_models", models, "(name, unit, definition, reads_values) of every native cost model.");
+  pybind11::class_<NodeWidths>(m, "NodeWidths", "Bits of the operands of one node, named by its position.")
+      .def(pybind11::init(&make_widths), arg("node"), arg("quantized"), arg("data_in"), arg("weight"), arg("bias"),
+           arg("weight_grid"), arg("configured"))
+      .def_readonly("node", &NodeWidths::node)
+      .def_property_readonly("quantized", [](const NodeWidths& w) { return w.widths.quantized; })
+      .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in; })
+      .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight; })
+      .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias; });
+  pybind11::class_<Costs>(m, "Costs", "Cost models of one graph at one batch size.")
+      .def(pybind11::init<ir::Graph, int64_t, const std::vector<std::string>&,
+                          const std::set<std::pair<std::string, std::string>>&>(),
+           arg("graph"), arg("batch"), arg("models"), arg("repeated"))
+      .def("totals", &Costs::totals, arg("config"), "One number a model, in the order given.")
+      .def("figures",
+           [](const Costs& self, const Config& config) {
+             std::vector<std::pair<std::vector<double>, double>> rows;
+             for (auto& found : self.figures(config)) rows.emplace_back(std::move(found.nodes), found.total);
+             return rows;
+           },
+           arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.")
+      .def_property_readonly("operations", &operations, "One dict a node: name, op, shapes, work, macs.");
+}
+
+}  // namespace chop::bindings

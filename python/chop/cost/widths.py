@@ -1,0 +1,118 @@
+"""From a quantization config to the bits of each node's operands, fast enough to be asked once a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chop import _core
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.ops import find_row, node_quantizer_config
+from chop.ir.graph.quantize_config import resolve_quantize_config
+from chop.nn.quantizers import QUANTIZERS, IntegerFormat
+from chop.tools.errors import ConfigError
+
+Config = Mapping[str, Any]
+Widths = list[_core.NodeWidths]
+
+_MOST_REMEMBERED = 10_000
+
+
+class WidthTable:
+    """Bits of each node of one graph under a config.
+
+    ``resolve_quantize_config`` decides; what it decided for a rule is remembered, since a search puts the same few
+    tables together in ever new ways. Which node a rule applies to depends on the keys of the config only.
+
+    Args:
+        mg: the traced graph.
+        positions: node name -> position in the lowered graph.
+    """
+
+    def __init__(self, mg: MaseGraph, positions: Mapping[str, int]) -> None:
+        self.mg, self.positions = mg, positions
+        self._remembered: dict[Any, tuple[_core.NodeWidths, ...]] = {}
+        # Nodes that share a module must get the same rule, which only the whole config can tell.
+        targets = [node.target for node in mg.nodes if node.op == "call_module"]
+        self._rules_are_independent = len(targets) == len(set(targets))
+        self.current = self._of_the_graph()
+
+    def of(self, config: Config | None) -> Widths:
+        """Return the bits under ``config``; None: as the graph stands, quantized or not.
+
+        Raises:
+            ConfigError: the config is not one for this graph.
+        """
+        if config is None:
+            return self.current
+        try:
+            keys = _rule_keys(config)
+            return [widths for key in keys for widths in self._remembered[key]]
+        except (KeyError, TypeError, AttributeError):
+            return self._decide(config)
+
+    def _decide(self, config: Config) -> Widths:
+        rules = resolve_quantize_config(self.mg, config)
+        found: dict[str, Widths] = {}
+        for rule in rules:
+            if rule.config is not None and rule.quantizer is not None:
+                widths = self._widths(rule.node, rule.mase_op, rule.config)
+                found.setdefault(rule.rule, []).append(widths)
+        if self._rules_are_independent:
+            self._remember(config, found)
+        return [widths for part in found.values() for widths in part]
+
+    def _remember(self, config: Config, found: Mapping[str, Widths]) -> None:
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.clear()
+        names = [key for key in config if key != "by"]
+        for name, key in zip(names, _rule_keys(config), strict=True):
+            self._remembered[key] = tuple(found.get(name, ()))
+
+    def _widths(self, name: str, mase_op: str, config: Config) -> _core.NodeWidths:
+        formats = QUANTIZERS[config["name"]].parse(mase_op, config, f"cost: {name}")
+        bypass = bool(config.get("bypass", False))
+        bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
+        weight = formats.get("weight")
+        grid = None
+        if isinstance(weight, IntegerFormat) and not bypass:
+            grid = weight.width, weight.frac_width, weight.is_signed
+        shown = {} if bypass else bits
+        return _core.NodeWidths(
+            self.positions[name],
+            not bypass,
+            *(shown.get(operand, 32.0) for operand in ("data_in", "weight", "bias")),
+            grid,
+            bits.get("weight"),
+        )
+
+    def _of_the_graph(self) -> Widths:
+        modules = self.mg.modules
+        found = []
+        for node in self.mg.nodes:
+            config = node_quantizer_config(node, modules)
+            row = find_row(node, modules)
+            if config is not None and row is not None:
+                found.append(self._widths(node.name, row.mase_op, config))
+        return found
+
+
+def _rule_keys(config: Config) -> Iterable[Any]:
+    """One hashable key for each rule; it holds all that decides what the rule does."""
+    shape = (config["by"], *config)
+    keys = []
+    for name, entry in config.items():
+        if name != "by":
+            if len(entry) != 1:
+                raise KeyError(name)
+            table = entry["config"]
+            # The types are in the key because 8 == 8.0 == True.
+            keys.append((shape, name, tuple(table.items()), tuple(map(type, table.values()))))
+    return keys
+
+
+def _bits(format: Any, node: str, operand: str) -> float:
+    width = getattr(format, "width", None)
+    if width is None:
+        raise ConfigError(f"cost: node {node}: the format {format!r} of {operand} does not tell its width")
+    return float(width)
