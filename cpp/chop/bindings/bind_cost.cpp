@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/rule_memo.h"
 #include "chop/cost/costs.h"
 
 namespace chop::bindings {
@@ -48,6 +49,30 @@ pybind11::list operations(const Costs& self) {
   return rows;
 }
 
+// Totals by name, or None if a rule of the config is new to the memo.
+class NamedTotals {
+ public:
+  NamedTotals(std::shared_ptr<const Costs> costs, const std::vector<std::string>& names) : costs_(std::move(costs)) {
+    for (const std::string& name : names) names_.push_back(pybind11::str(name));
+  }
+
+  pybind11::object of_config(const RuleMemo& memo, pybind11::handle config) const {
+    Config found;
+    return memo.find(config, found) ? pybind11::object(of(found)) : pybind11::none();
+  }
+
+  pybind11::dict of(const Config& config) const {
+    const std::vector<double> totals = costs_->totals(config);
+    pybind11::dict result;
+    for (size_t i = 0; i < names_.size(); ++i) result[names_[i]] = totals[i];
+    return result;
+  }
+
+ private:
+  std::shared_ptr<const Costs> costs_;
+  std::vector<pybind11::str> names_;
+};
+
 }  // namespace
 
 void bind_cost(pybind11::module_& m) {
@@ -61,11 +86,17 @@ void bind_cost(pybind11::module_& m) {
       .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in; })
       .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight; })
       .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias; });
-  pybind11::class_<Costs>(m, "Costs", "Cost models of one graph at one batch size.")
+  pybind11::class_<RuleMemo>(m, "RuleMemo", "Widths that were decided for the rules of configs, found by their contents.")
+      .def(pybind11::init<>())
+      .def("remember", &RuleMemo::remember, arg("config"), arg("widths"), "widths: one list a rule, in their order.");
+  pybind11::class_<NamedTotals>(m, "NamedTotals", "Totals of cost models by name.")
+      .def(pybind11::init<std::shared_ptr<const Costs>, const std::vector<std::string>&>(), arg("costs"), arg("names"))
+      .def("of", &NamedTotals::of, arg("widths"))
+      .def("of_config", &NamedTotals::of_config, arg("memo"), arg("config"), "None if a rule is new to the memo.");
+  pybind11::class_<Costs, std::shared_ptr<Costs>>(m, "Costs", "Cost models of one graph at one batch size.")
       .def(pybind11::init<ir::Graph, int64_t, const std::vector<std::string>&,
                           const std::set<std::pair<std::string, std::string>>&>(),
            arg("graph"), arg("batch"), arg("models"), arg("repeated"))
-      .def("totals", &Costs::totals, arg("config"), "One number a model, in the order given.")
       .def("figures",
            [](const Costs& self, const Config& config) {
              std::vector<std::pair<std::vector<double>, double>> rows;

@@ -15,9 +15,8 @@ ir::Shape with_batch(ir::Shape shape, int64_t batch) {
 
 // The width at which one reader takes its input number `place`.
 double taken(const Operation& reader, const Widths& widths, size_t place) {
-  if (is_view(*reader.node->op)) return widths.result;
-  const bool second_factor = place == 1 && (reader.node->op->name == "matmul" || reader.node->op->name == "bmm");
-  return second_factor ? widths.weight : widths.data_in;
+  if (reader.is_view) return widths.result;
+  return reader.is_matrix_product && place == 1 ? widths.weight : widths.data_in;
 }
 
 }  // namespace
@@ -78,19 +77,24 @@ std::vector<Figures> Costs::figures(const Config& config) const {
   const std::vector<Widths> bits = widths(config);
   std::vector<Figures> found;
   for (const Bound& bound : models_) {
-    Figures figures;
-    figures.nodes.reserve(operations_.size());
-    for (size_t i = 0; i < operations_.size(); ++i) figures.nodes.push_back(bound.rules[i](operations_[i], bits[i]));
-    figures.total = bound.model->total(operations_, figures.nodes);
+    Figures figures{std::vector<double>(operations_.size()), 0};
+    figures.total = apply(bound, bits, figures.nodes);
     found.push_back(std::move(figures));
   }
   return found;
 }
 
 std::vector<double> Costs::totals(const Config& config) const {
-  std::vector<double> totals;
-  for (const Figures& found : figures(config)) totals.push_back(found.total);
+  const std::vector<Widths> bits = widths(config);
+  std::vector<double> nodes(operations_.size()), totals;
+  totals.reserve(models_.size());
+  for (const Bound& bound : models_) totals.push_back(apply(bound, bits, nodes));
   return totals;
+}
+
+double Costs::apply(const Bound& bound, const std::vector<Widths>& bits, std::vector<double>& nodes) const {
+  for (size_t i = 0; i < operations_.size(); ++i) nodes[i] = bound.rules[i](operations_[i], bits[i]);
+  return bound.model->total(operations_, nodes);
 }
 
 }  // namespace chop::cost

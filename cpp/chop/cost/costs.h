@@ -43,6 +43,7 @@ class Costs {
     std::vector<Rule> rules;
   };
 
+  double apply(const Bound& bound, const std::vector<Widths>& bits, std::vector<double>& nodes) const;
   void fill_in_results(std::vector<Widths>& widths) const;
 
   ir::Graph graph_;

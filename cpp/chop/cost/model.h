@@ -28,6 +28,8 @@ struct Operation {
   double weights = 0;          // learnable numbers except biases; 0 where an earlier node owns them
   double biases = 0;           // the same for biases
   bool has_bias = false;
+  bool is_view = false;            // the result is the input in another arrangement
+  bool is_matrix_product = false;  // of two activations
 };
 
 // Bits of each operand of a node under a config.

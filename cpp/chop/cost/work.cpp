@@ -45,11 +45,18 @@ const std::map<std::string, Count>& counts() {
 // Products that one output adds up; 0 for what is no product.
 double window_of(const Operation& o) {
   const std::string& op = o.node->op->name;
-  if (op == "matmul" || op == "bmm") return static_cast<double>(o.inputs[0].back());
+  if (o.is_matrix_product) return static_cast<double>(o.inputs[0].back());
   if (op != "linear" && op != "conv1d" && op != "conv2d") return 0;
   const ir::Shape& weight = o.node->parameter("weight")->shape;
   return element_count({weight.begin() + 1, weight.end()});
 }
+
+bool is_view(const ir::Op& op) {
+  static const std::set<std::string> names{"flatten", "view", "permute", "transpose", "unsqueeze", "squeeze", "identity"};
+  return names.count(op.name) != 0;
+}
+
+bool is_matrix_product(const ir::Op& op) { return op.name == "matmul" || op.name == "bmm"; }
 
 }  // namespace
 
@@ -59,17 +66,14 @@ double element_count(const ir::Shape& shape) {
   return count;
 }
 
-bool is_view(const ir::Op& op) {
-  static const std::set<std::string> names{"flatten", "view", "permute", "transpose", "unsqueeze", "squeeze", "identity"};
-  return names.count(op.name) != 0;
-}
-
 void measure(Operation& o) {
   const auto count = counts().find(o.node->op->name);
   check(count != counts().end(), "cost: node ", o.node->name, " (", o.node->op->name,
         ") is of a kind that the cost models have no rule for");
+  o.is_view = is_view(*o.node->op);
+  o.is_matrix_product = is_matrix_product(*o.node->op);
   o.input_elements = o.inputs.empty() ? 0 : element_count(o.inputs[0]);
-  o.output_elements = is_view(*o.node->op) ? 0 : element_count(o.output);
+  o.output_elements = o.is_view ? 0 : element_count(o.output);
   o.window = window_of(o);
   o.macs = o.window * o.output_elements;
   o.has_bias = o.node->parameter("bias") != nullptr;

@@ -11,7 +11,4 @@ void measure(Operation& operation);
 // Elements of a shape without a batch.
 double element_count(const ir::Shape& shape);
 
-// True for operations whose result is their input in another arrangement.
-bool is_view(const ir::Op& op);
-
 }  // namespace chop::cost

@@ -60,6 +60,7 @@ class Costs:
         self._python = [model for model in self.models if model.rule is not None]
         lowered = lower(self.graph, input_shapes=input_shapes, values=values)
         self._core = _core.Costs(lowered, batch, self._native, repeated_parameters(self.graph))
+        self._totals = _core.NamedTotals(self._core, self._native)
         self._operations = self._core.operations
         self._widths = WidthTable(self.graph, {row["name"]: i for i, row in enumerate(self._operations)})
 
@@ -77,8 +78,9 @@ class Costs:
         Raises:
             ConfigError: the config is not one for this model; the message names the key path.
         """
-        totals = self._core.totals(self._widths.of(config))
-        found = dict(zip(self._native, totals, strict=True))
+        found = self._totals.of_config(self._widths.memo, config)
+        if found is None:
+            found = self._totals.of(self._widths.of(config))
         if not self._python:
             return found
         rows = {row.name: row.total for row in self._python_rows(config)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from chop import _core
@@ -14,8 +14,6 @@ from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
 Widths = list[_core.NodeWidths]
-
-_MOST_REMEMBERED = 10_000
 
 
 class WidthTable:
@@ -31,7 +29,7 @@ class WidthTable:
 
     def __init__(self, mg: MaseGraph, positions: Mapping[str, int]) -> None:
         self.mg, self.positions = mg, positions
-        self._remembered: dict[Any, tuple[_core.NodeWidths, ...]] = {}
+        self.memo = _core.RuleMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         targets = [node.target for node in mg.nodes if node.op == "call_module"]
         self._rules_are_independent = len(targets) == len(set(targets))
@@ -45,13 +43,6 @@ class WidthTable:
         """
         if config is None:
             return self.current
-        try:
-            keys = _rule_keys(config)
-            return [widths for key in keys for widths in self._remembered[key]]
-        except (KeyError, TypeError, AttributeError):
-            return self._decide(config)
-
-    def _decide(self, config: Config) -> Widths:
         rules = resolve_quantize_config(self.mg, config)
         found: dict[str, Widths] = {}
         for rule in rules:
@@ -59,15 +50,8 @@ class WidthTable:
                 widths = self._widths(rule.node, rule.mase_op, rule.config)
                 found.setdefault(rule.rule, []).append(widths)
         if self._rules_are_independent:
-            self._remember(config, found)
+            self.memo.remember(config, [found.get(key, []) for key in config if key != "by"])
         return [widths for part in found.values() for widths in part]
-
-    def _remember(self, config: Config, found: Mapping[str, Widths]) -> None:
-        if len(self._remembered) > _MOST_REMEMBERED:
-            self._remembered.clear()
-        names = [key for key in config if key != "by"]
-        for name, key in zip(names, _rule_keys(config), strict=True):
-            self._remembered[key] = tuple(found.get(name, ()))
 
     def _widths(self, name: str, mase_op: str, config: Config) -> _core.NodeWidths:
         formats = QUANTIZERS[config["name"]].parse(mase_op, config, f"cost: {name}")
@@ -95,20 +79,6 @@ class WidthTable:
             if config is not None and row is not None:
                 found.append(self._widths(node.name, row.mase_op, config))
         return found
-
-
-def _rule_keys(config: Config) -> Iterable[Any]:
-    """One hashable key for each rule; it holds all that decides what the rule does."""
-    shape = (config["by"], *config)
-    keys = []
-    for name, entry in config.items():
-        if name != "by":
-            if len(entry) != 1:
-                raise KeyError(name)
-            table = entry["config"]
-            # The types are in the key because 8 == 8.0 == True.
-            keys.append((shape, name, tuple(table.items()), tuple(map(type, table.values()))))
-    return keys
 
 
 def _bits(format: Any, node: str, operand: str) -> float:
