@@ -1,6 +1,7 @@
 """All cost models of a new configuration against FLOP counters that run the model, in turn, one thread.
 
-Run: pytest -m benchmark -s tests/benchmarks/test_cost_vs_counters.py   (ptflops takes part where it is installed)
+Run: pytest -m benchmark -s tests/benchmarks/test_cost_vs_counters.py
+(ptflops takes part where it is installed)
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from chop.cost import Costs
 from chop.models.physical.jet_substructure import JSC_Toy
 from tests.evaluator.models import integer
 
-BATCH, ROUNDS, CALLS = 8, 25, 5  # each side is called CALLS times in a row, each time timed
-CHOICES = ((8, 4), (4, 2), (16, 8), (6, 3), (5, 2))
+BATCH, ROUNDS, CALLS = 8, 3, 100  # each side is called CALLS times in a row, each time timed
+CHOICES = ((8, 4), (4, 2), (16, 8), (6, 3), (5, 2), (7, 4), (10, 5))
 
 
 def configs(layers: list[str]) -> list[dict[str, Any]]:
@@ -75,7 +76,9 @@ def test_costs_of_a_config_vs_counters() -> None:
     costs = Costs(model, batch=BATCH)
     layers = [row["name"] for row in costs.operations if row["op"] == "linear"]
     wanted = configs(layers)
-    for config in wanted[: len(CHOICES)] + wanted[:: len(CHOICES)]:  # every rule has been seen once, as in a search
+    for config in (
+        wanted[: len(CHOICES)] + wanted[:: len(CHOICES)]
+    ):  # every rule has been seen once, as in a search
         costs.evaluate(config)
     peers = {"torch FlopCounterMode": torch_counter(model, x), **ptflops_counters(model, x)}
     times: dict[str, list[float]] = {name: [] for name in (*peers, "chop")}
@@ -83,7 +86,9 @@ def test_costs_of_a_config_vs_counters() -> None:
     for round_ in range(ROUNDS):
         for name, count in peers.items():
             times[name] += [timed(count) for _ in range(CALLS)]
-        block = [timed(partial(costs.evaluate, config)) for config in wanted[round_ * CALLS : (round_ + 1) * CALLS]]
+        block = [
+            timed(partial(costs.evaluate, config)) for config in wanted[round_ * CALLS : (round_ + 1) * CALLS]
+        ]
         times["chop"] += block
         first.append(block[0])
     found = costs.evaluate(wanted[-1])
@@ -94,7 +99,8 @@ def test_costs_of_a_config_vs_counters() -> None:
     row = {
         "peers_us": medians,
         "chop_us": ours,
-        "chop_first_of_a_block_us": statistics.median(first) * 1e6,  # with the peers' data in the processor's caches
+        "chop_first_of_a_block_us": statistics.median(first)
+        * 1e6,  # with the peers' data in the processor's caches
         "models": len(found),
         "fastest": fastest,
         "ratio": medians[fastest] / ours,

@@ -3,6 +3,7 @@
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/rule_memo.h"
 #include "chop/cost/costs.h"
+#include "chop/cost/ebops.h"
 
 namespace chop::bindings {
 namespace {
@@ -11,15 +12,15 @@ using cost::Config;
 using cost::Costs;
 using cost::NodeWidths;
 using cost::Operation;
-using Grid = std::tuple<int, int, bool>;
 
 NodeWidths make_widths(int node, bool quantized, double data_in, double weight, double bias,
-                       const std::optional<Grid>& weight_grid, std::optional<double> configured) {
-  NodeWidths made{node, {quantized, data_in, weight, bias, std::nullopt, configured, cost::kFloatBits}};
-  if (weight_grid)
-    made.widths.weight_grid =
-        make_fixed_point(std::get<0>(*weight_grid), std::get<1>(*weight_grid), std::get<2>(*weight_grid));
-  return made;
+                       std::optional<double> effective, std::optional<double> configured) {
+  return {node, {quantized, data_in, weight, bias, effective, configured, cost::kFloatBits}};
+}
+
+double effective_weight_bits(const Costs& self, size_t node, int width, int frac_width, bool is_signed) {
+  check(node < self.operations().size(), "cost: there is no node ", node);
+  return cost::effective_weight_bits(*self.operations()[node].node, make_fixed_point(width, frac_width, is_signed));
 }
 
 // (name, unit, definition, reads the weights' values) of every native model.
@@ -80,13 +81,14 @@ void bind_cost(pybind11::module_& m) {
   m.def("cost_models", models, "(name, unit, definition, reads_values) of every native cost model.");
   pybind11::class_<NodeWidths>(m, "NodeWidths", "Bits of the operands of one node, named by its position.")
       .def(pybind11::init(&make_widths), arg("node"), arg("quantized"), arg("data_in"), arg("weight"), arg("bias"),
-           arg("weight_grid"), arg("configured"))
+           arg("effective"), arg("configured"))
       .def_readonly("node", &NodeWidths::node)
       .def_property_readonly("quantized", [](const NodeWidths& w) { return w.widths.quantized; })
       .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in; })
       .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight; })
       .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias; });
-  pybind11::class_<RuleMemo>(m, "RuleMemo", "Widths that were decided for the rules of configs, found by their contents.")
+  pybind11::class_<RuleMemo>(m, "RuleMemo",
+                             "Widths that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())
       .def("remember", &RuleMemo::remember, arg("config"), arg("widths"), "widths: one list a rule, in their order.");
   pybind11::class_<NamedTotals>(m, "NamedTotals", "Totals of cost models by name.")
@@ -97,13 +99,16 @@ void bind_cost(pybind11::module_& m) {
       .def(pybind11::init<ir::Graph, int64_t, const std::vector<std::string>&,
                           const std::set<std::pair<std::string, std::string>>&>(),
            arg("graph"), arg("batch"), arg("models"), arg("repeated"))
-      .def("figures",
-           [](const Costs& self, const Config& config) {
-             std::vector<std::pair<std::vector<double>, double>> rows;
-             for (auto& found : self.figures(config)) rows.emplace_back(std::move(found.nodes), found.total);
-             return rows;
-           },
-           arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.")
+      .def("effective_weight_bits", &effective_weight_bits, arg("node"), arg("width"), arg("frac_width"),
+           arg("is_signed"), "Effective bits of the weights of a node, together.")
+      .def(
+          "figures",
+          [](const Costs& self, const Config& config) {
+            std::vector<std::pair<std::vector<double>, double>> rows;
+            for (auto& found : self.figures(config)) rows.emplace_back(std::move(found.nodes), found.total);
+            return rows;
+          },
+          arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.")
       .def_property_readonly("operations", &operations, "One dict a node: name, op, shapes, work, macs.");
 }
 

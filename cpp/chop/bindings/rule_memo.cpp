@@ -22,6 +22,11 @@ bool RuleMemo::Key::add(PyObject* part) {
   return true;
 }
 
+void RuleMemo::Key::clear() {
+  parts.clear();
+  hash = 0;
+}
+
 // The types count too, because 8 == 8.0 == True.
 bool RuleMemo::Key::operator==(const Key& other) const {
   if (parts.size() != other.parts.size()) return false;
@@ -32,8 +37,20 @@ bool RuleMemo::Key::operator==(const Key& other) const {
   return true;
 }
 
-RuleMemo::Owned::Owned(Key borrowed, Widths w) : key(std::move(borrowed)), widths(std::move(w)) {
-  for (PyObject* part : key.parts) owners.push_back(pybind11::reinterpret_borrow<pybind11::object>(part));
+template <class Value>
+const Value* RuleMemo::Table<Value>::find(const Key& key) const {
+  const auto [begin, end] = entries_.equal_range(key.hash);
+  for (auto it = begin; it != end; ++it)
+    if (it->second.key == key) return &it->second.value;
+  return nullptr;
+}
+
+template <class Value>
+Value& RuleMemo::Table<Value>::at(const Key& key) {
+  if (const Value* known = find(key)) return const_cast<Value&>(*known);
+  Entry entry{key, {}, {}};
+  for (PyObject* part : key.parts) entry.owners.push_back(pybind11::reinterpret_borrow<pybind11::object>(part));
+  return entries_.emplace(key.hash, std::move(entry))->second.value;
 }
 
 // 'by' and the names of all rules: they decide which rule a node gets.
@@ -46,15 +63,14 @@ bool RuleMemo::shape_key(PyObject* config, Key& key) {
   return true;
 }
 
-bool RuleMemo::rule_key(const Key& shape, PyObject* name, PyObject* entry, Key& key) {
+bool RuleMemo::rule_key(PyObject* name, PyObject* entry, Key& key) {
   if (!PyDict_CheckExact(entry) || PyDict_Size(entry) != 1) return false;
   PyObject *word = nullptr, *table = nullptr;
   Py_ssize_t first = 0;
   PyDict_Next(entry, &first, &word, &table);
   if (!PyUnicode_CheckExact(word) || PyUnicode_CompareWithASCIIString(word, "config") != 0) return false;
   if (!PyDict_CheckExact(table)) return false;
-  key.parts.assign(shape.parts.begin(), shape.parts.end());
-  key.hash = shape.hash;
+  key.clear();
   if (!key.add(name)) return false;
   PyObject *field = nullptr, *value = nullptr;
   for (Py_ssize_t at = 0; PyDict_Next(table, &at, &field, &value);)
@@ -62,39 +78,32 @@ bool RuleMemo::rule_key(const Key& shape, PyObject* name, PyObject* entry, Key& 
   return true;
 }
 
-const RuleMemo::Owned* RuleMemo::look(const Key& key) const {
-  const auto [begin, end] = rules_.equal_range(key.hash);
-  for (auto it = begin; it != end; ++it)
-    if (it->second.key == key) return &it->second;
-  return nullptr;
-}
-
 bool RuleMemo::find(pybind11::handle config, cost::Config& found) const {
-  Key shape, key;
-  if (!shape_key(config.ptr(), shape)) return false;
+  Key key;
+  key.parts.reserve(32);
+  if (!shape_key(config.ptr(), key)) return false;
+  const Table<Widths>* rules = shapes_.find(key);
+  if (!rules) return false;
   PyObject *name = nullptr, *entry = nullptr;
   for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
     if (is_by(name)) continue;
-    const Owned* known = rule_key(shape, name, entry, key) ? look(key) : nullptr;
+    const Widths* known = rule_key(name, entry, key) ? rules->find(key) : nullptr;
     if (!known) return false;
-    for (const cost::NodeWidths& widths : known->widths) found.push_back(&widths);
+    for (const cost::NodeWidths& widths : *known) found.push_back(&widths);
   }
   return true;
 }
 
 void RuleMemo::remember(pybind11::handle config, const std::vector<Widths>& widths) {
-  if (rules_.size() > kMostRules) rules_.clear();
-  Key shape;
-  if (!shape_key(config.ptr(), shape)) return;
+  if (rules_ > kMostRules) shapes_.clear(), rules_ = 0;
+  Key key;
+  if (!shape_key(config.ptr(), key)) return;
+  Table<Widths>& rules = shapes_.at(key);
   PyObject *name = nullptr, *entry = nullptr;
   size_t rule = 0;
   for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
     if (is_by(name)) continue;
-    Key key;
-    if (rule < widths.size() && rule_key(shape, name, entry, key) && !look(key)) {
-      const size_t hash = key.hash;
-      rules_.emplace(hash, Owned(std::move(key), widths[rule]));
-    }
+    if (rule < widths.size() && rule_key(name, entry, key)) rules.at(key) = widths[rule], ++rules_;
     ++rule;
   }
 }

@@ -22,26 +22,38 @@ class RuleMemo {
   void remember(pybind11::handle config, const std::vector<Widths>& widths);
 
  private:
-  // Borrowed while looking, owned in the table.
+  // Borrowed while looking, owned in a table.
   struct Key {
     std::vector<PyObject*> parts;
     size_t hash = 0;
 
     bool add(PyObject* part);
+    void clear();
     bool operator==(const Key& other) const;
   };
-  struct Owned {
-    Key key;
-    std::vector<pybind11::object> owners;
-    Widths widths;
-    Owned(Key borrowed, Widths w);
+
+  template <class Value>
+  class Table {
+   public:
+    const Value* find(const Key& key) const;
+    Value& at(const Key& key);  // made if it is new
+    size_t size() const { return entries_.size(); }
+    void clear() { entries_.clear(); }
+
+   private:
+    struct Entry {
+      Key key;
+      std::vector<pybind11::object> owners;
+      Value value;
+    };
+    std::unordered_multimap<size_t, Entry> entries_;
   };
 
   static bool shape_key(PyObject* config, Key& key);
-  static bool rule_key(const Key& shape, PyObject* name, PyObject* entry, Key& key);
-  const Owned* look(const Key& key) const;
+  static bool rule_key(PyObject* name, PyObject* entry, Key& key);
 
-  std::unordered_multimap<size_t, Owned> rules_;
+  Table<Table<Widths>> shapes_;
+  size_t rules_ = 0;
 };
 
 }  // namespace chop::bindings

@@ -20,18 +20,19 @@ double product_bits(const Operation& o, const Widths& w) {
 }
 
 [[maybe_unused]] const bool flops_registered = registry().add(
-    "flops_arithmetic",
-    {"FLOPs",
-     "batch norm as in training, for n features of b values: n b + (3n-1) b + (b-1) + 2 + 4 n b; linear, convolution and "
-     "matrix product one per multiplication; the rest as 'flops'; float and quantized nodes alike",
-     work, {{"batch_norm1d", batch_norm}, {"batch_norm2d", batch_norm}}});
+    "flops_arithmetic", {"FLOPs",
+                         "batch norm as in training, for n features of b values: n b + (3n-1) b + (b-1) + 2 + 4 n b; "
+                         "linear, convolution and "
+                         "matrix product one per multiplication; the rest as 'flops'; float and quantized nodes alike",
+                         work,
+                         {{"batch_norm1d", batch_norm}, {"batch_norm2d", batch_norm}}});
 
 [[maybe_unused]] const bool bitops_registered = registry().add(
-    "bitops_arithmetic",
-    {"BitOPs",
-     "for each output of a linear layer, convolution or matrix product of k terms, with inputs of d and weights of w bits: "
-     "k d w + (k-1) d w + bits of the bias (float: 32); nothing for other operations",
-     nothing, for_products(product_bits)});
+    "bitops_arithmetic", {"BitOPs",
+                          "for each output of a linear layer, convolution or matrix product of k terms, with inputs of "
+                          "d and weights of w bits: "
+                          "k d w + (k-1) d w + bits of the bias (float: 32); nothing for other operations",
+                          nothing, for_products(product_bits)});
 
 }  // namespace
 }  // namespace chop::cost

@@ -31,15 +31,21 @@ double mean_density(const std::vector<Operation>& operations, std::vector<double
 
 [[maybe_unused]] const bool width_registered = registry().add(
     "average_bitwidth",
-    {"bits", "mean weight width of the quantized linear layers, by number of weights, as MASE's search counts it: biases, "
-             "convolutions and float layers are left out, a bypassed layer counts at its configured width; 32 if no "
-             "linear layer is quantized",
-     no_value, {{"linear", width}}, mean});
+    {"bits",
+     "mean weight width of the quantized linear layers, by number of weights, as MASE's search counts it: biases, "
+     "convolutions and float layers are left out, a bypassed layer counts at its configured width; 32 if no "
+     "linear layer is quantized",
+     no_value,
+     {{"linear", width}},
+     mean});
 
 [[maybe_unused]] const bool density_registered = registry().add(
-    "memory_density", {"ratio", "32 over 'average_bitwidth': how many times fewer bits the weights of the quantized "
-                                "linear layers take than as floats",
-                       no_value, {{"linear", density}}, mean_density});
+    "memory_density", {"ratio",
+                       "32 over 'average_bitwidth': how many times fewer bits the weights of the quantized "
+                       "linear layers take than as floats",
+                       no_value,
+                       {{"linear", density}},
+                       mean_density});
 
 }  // namespace
 }  // namespace chop::cost

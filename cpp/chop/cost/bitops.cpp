@@ -6,8 +6,10 @@ namespace {
 double bitops(const Operation& o, const Widths& w) { return o.work * w.data_in; }
 
 [[maybe_unused]] const bool registered = registry().add(
-    "bitops", {"BitOPs", "the work that 'flops' counts, on float and quantized nodes, times the bits of the input (float: 32)",
-               bitops, {}});
+    "bitops", {"BitOPs",
+               "the work that 'flops' counts, on float and quantized nodes, times the bits of the input (float: 32)",
+               bitops,
+               {}});
 
 }  // namespace
 }  // namespace chop::cost

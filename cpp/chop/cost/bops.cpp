@@ -12,8 +12,9 @@ double bops(const Operation& o, const Widths& w) {
 }
 
 [[maybe_unused]] const bool registered = registry().add(
-    "bops", {"BOPs", "for each multiply-accumulate of an output of k terms, with inputs of a and weights of w bits: "
-                     "a w + a + w + log2 k (Baskin et al. 2018; float: 32 bits)",
+    "bops", {"BOPs",
+             "for each multiply-accumulate of an output of k terms, with inputs of a and weights of w bits: "
+             "a w + a + w + log2 k (Baskin et al. 2018; float: 32 bits)",
              nothing, for_products(bops)});
 
 }  // namespace

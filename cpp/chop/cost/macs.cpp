@@ -6,9 +6,11 @@ namespace {
 double macs(const Operation& o, const Widths&) { return o.macs; }
 
 [[maybe_unused]] const bool registered = registry().add(
-    "macs", {"MACs", "multiply-accumulates of linear layers, convolutions and matrix products; biases and all else count "
-                     "for none",
-             macs, {}});
+    "macs", {"MACs",
+             "multiply-accumulates of linear layers, convolutions and matrix products; biases and all else count "
+             "for none",
+             macs,
+             {}});
 
 }  // namespace
 }  // namespace chop::cost

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "chop/core/fixed_point.h"
 #include "chop/core/registry.h"
 #include "chop/ir/graph.h"
 
@@ -36,9 +35,9 @@ struct Operation {
 struct Widths {
   bool quantized = false;  // false for a float node and for a bypassed one
   double data_in = kFloatBits, weight = kFloatBits, bias = kFloatBits;
-  std::optional<FixedPoint> weight_grid;  // where the quantizer is fixed-point
-  std::optional<double> configured;       // weight width that the config states, bypassed or not
-  double result = kFloatBits;             // width at which the readers of the result take it; filled in by Costs
+  std::optional<double> effective;   // effective bits of all weights together, see ebops.h
+  std::optional<double> configured;  // weight width that the config states, bypassed or not
+  double result = kFloatBits;        // width at which the readers of the result take it; filled in by Costs
 };
 
 using Rule = double (*)(const Operation& operation, const Widths& widths);

@@ -12,12 +12,13 @@ double flops_of_layer(const Operation& o, const Widths& w) { return w.quantized 
 double bitops_of_layer(const Operation& o, const Widths& w) { return (o.work + additions(o)) * w.data_in; }
 
 [[maybe_unused]] const bool flops_registered = registry().add(
-    "flops_with_bias", {"FLOPs", "as 'flops', plus one per output of a linear layer or convolution that has a bias", flops,
-                        for_products(flops_of_layer)});
+    "flops_with_bias", {"FLOPs", "as 'flops', plus one per output of a linear layer or convolution that has a bias",
+                        flops, for_products(flops_of_layer)});
 
 [[maybe_unused]] const bool bitops_registered = registry().add(
-    "bitops_with_bias", {"BitOPs", "the work that 'flops_with_bias' counts, on float and quantized nodes, times the bits "
-                                   "of the input (float: 32)",
+    "bitops_with_bias", {"BitOPs",
+                         "the work that 'flops_with_bias' counts, on float and quantized nodes, times the bits "
+                         "of the input (float: 32)",
                          bitops, for_products(bitops_of_layer)});
 
 }  // namespace

@@ -25,19 +25,57 @@ double windows(const Operation& o) {
 // One row an operation. batch_norm, layer_norm, relu, pools and linear as MASE counts them.
 const std::map<std::string, Count>& counts() {
   static const std::map<std::string, Count> table = {
-      {"input", none}, {"identity", none}, {"embedding", none}, {"flatten", none}, {"view", none},
-      {"permute", none}, {"transpose", none}, {"unsqueeze", none}, {"squeeze", none}, {"cat", none}, {"stack", none},
-      {"linear", products}, {"conv1d", products}, {"conv2d", products}, {"matmul", products}, {"bmm", products},
-      {"batch_norm1d", affine}, {"batch_norm2d", affine}, {"layer_norm", layered}, {"group_norm", layered},
-      {"relu", per_output}, {"relu6", per_output}, {"leaky_relu", per_output}, {"hardswish", per_output},
-      {"hardsigmoid", per_output}, {"hardtanh", per_output}, {"sigmoid", per_output}, {"tanh", per_output},
-      {"gelu", per_output}, {"silu", per_output}, {"neg", per_output},
-      {"softmax", layered}, {"log_softmax", layered},  // maximum, subtract, exponential, sum, divide
-      {"avg_pool1d", windows}, {"avg_pool2d", windows}, {"max_pool1d", windows}, {"max_pool2d", windows},
-      {"adaptive_avg_pool1d", per_input}, {"adaptive_avg_pool2d", per_input}, {"adaptive_max_pool1d", per_input},
-      {"adaptive_max_pool2d", per_input}, {"mean", per_input}, {"sum", per_input},
-      {"add", per_output}, {"sub", per_output}, {"mul", per_output}, {"div", per_output},
-      {"add_scalar", per_output}, {"sub_scalar", per_output}, {"mul_scalar", per_output}, {"div_scalar", per_output},
+      {"input", none},
+      {"identity", none},
+      {"embedding", none},
+      {"flatten", none},
+      {"view", none},
+      {"permute", none},
+      {"transpose", none},
+      {"unsqueeze", none},
+      {"squeeze", none},
+      {"cat", none},
+      {"stack", none},
+      {"linear", products},
+      {"conv1d", products},
+      {"conv2d", products},
+      {"matmul", products},
+      {"bmm", products},
+      {"batch_norm1d", affine},
+      {"batch_norm2d", affine},
+      {"layer_norm", layered},
+      {"group_norm", layered},
+      {"relu", per_output},
+      {"relu6", per_output},
+      {"leaky_relu", per_output},
+      {"hardswish", per_output},
+      {"hardsigmoid", per_output},
+      {"hardtanh", per_output},
+      {"sigmoid", per_output},
+      {"tanh", per_output},
+      {"gelu", per_output},
+      {"silu", per_output},
+      {"neg", per_output},
+      {"softmax", layered},
+      {"log_softmax", layered},  // maximum, subtract, exponential, sum, divide
+      {"avg_pool1d", windows},
+      {"avg_pool2d", windows},
+      {"max_pool1d", windows},
+      {"max_pool2d", windows},
+      {"adaptive_avg_pool1d", per_input},
+      {"adaptive_avg_pool2d", per_input},
+      {"adaptive_max_pool1d", per_input},
+      {"adaptive_max_pool2d", per_input},
+      {"mean", per_input},
+      {"sum", per_input},
+      {"add", per_output},
+      {"sub", per_output},
+      {"mul", per_output},
+      {"div", per_output},
+      {"add_scalar", per_output},
+      {"sub_scalar", per_output},
+      {"mul_scalar", per_output},
+      {"div_scalar", per_output},
   };
   return table;
 }
@@ -52,7 +90,8 @@ double window_of(const Operation& o) {
 }
 
 bool is_view(const ir::Op& op) {
-  static const std::set<std::string> names{"flatten", "view", "permute", "transpose", "unsqueeze", "squeeze", "identity"};
+  static const std::set<std::string> names{"flatten",   "view",    "permute", "transpose",
+                                           "unsqueeze", "squeeze", "identity"};
   return names.count(op.name) != 0;
 }
 

@@ -22,8 +22,8 @@ void check_runs(const Node& node) {
     if (op == node.op->name) return;
     known += (known.empty() ? "" : ", ") + op;
   }
-  fail("evaluator: node ", node.name, " (", node.op->name, ") is of a kind that the evaluator does not run; it runs: ",
-       known);
+  fail("evaluator: node ", node.name, " (", node.op->name,
+       ") is of a kind that the evaluator does not run; it runs: ", known);
 }
 
 std::vector<const Node*> chain_of(const ir::Graph& graph) {
@@ -148,8 +148,9 @@ const FixedPoint& operand(const NodeFormat& format, const std::string& name) {
 
 std::vector<float> codes_of(const NodeFormat& format, const std::string& name, const std::vector<float>& values) {
   std::vector<float> codes(values.size());
-  quantizers::registry().get(format.quantizer).codes(values.data(), codes.data(),
-                                                     static_cast<int64_t>(values.size()), operand(format, name));
+  quantizers::registry()
+      .get(format.quantizer)
+      .codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), operand(format, name));
   return codes;
 }
 

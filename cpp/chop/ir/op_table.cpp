@@ -16,15 +16,18 @@ const Names kPoolLists{"kernel_size", "stride", "padding", "dilation"};
 
 Op layer(const char* name, Names required, Names optional, Names attributes, Names lists, Names operands,
          decltype(Op::shape) shape) {
-  return {name, 1, std::move(required), std::move(optional), std::move(attributes), std::move(lists),
-          std::move(operands), shape};
+  return {
+      name, 1, std::move(required), std::move(optional), std::move(attributes), std::move(lists), std::move(operands),
+      shape};
 }
 
 Op elementwise(const char* name, Names attributes = {}, Names operands = {}) {
   return layer(name, {}, {}, std::move(attributes), {}, std::move(operands), same_shape);
 }
 
-Op pool(const char* name, decltype(Op::shape) shape) { return layer(name, {}, {}, {"ceil_mode"}, kPoolLists, {}, shape); }
+Op pool(const char* name, decltype(Op::shape) shape) {
+  return layer(name, {}, {}, {"ceil_mode"}, kPoolLists, {}, shape);
+}
 
 Op adaptive(const char* name, decltype(Op::shape) shape) { return layer(name, {}, {}, {}, {"output_size"}, {}, shape); }
 

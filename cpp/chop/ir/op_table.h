@@ -23,11 +23,11 @@ struct Arity {
 struct Op {
   std::string name;
   Arity inputs;
-  std::vector<std::string> required;  // parameters that must be there
-  std::vector<std::string> optional;  // parameters that may be
+  std::vector<std::string> required;    // parameters that must be there
+  std::vector<std::string> optional;    // parameters that may be
   std::vector<std::string> attributes;  // numbers; all of them must be there
   std::vector<std::string> lists;       // lists of whole numbers; likewise
-  std::vector<std::string> operands;  // what a quantization config can give a format to
+  std::vector<std::string> operands;    // what a quantization config can give a format to
   Shape (*shape)(const Node& node, const std::vector<Shape>& inputs);
 };
 

@@ -32,8 +32,8 @@ const List& listed(const Node& node, const std::string& name, size_t count) {
 int64_t slid(const Node& node, const Window& window, int64_t extent) {
   check(extent >= 0 && extent <= kLargestExtent, "node ", node.name, ": ", node.op->name,
         " cannot slide over a dimension of ", extent == kBatch ? "the batch" : std::to_string(extent));
-  check(window.kernel >= 1 && window.kernel <= 1 << 24 && window.dilation >= 1 && window.dilation <= 1 << 24,
-        "node ", node.name, ": kernel and dilation must be 1 or more");
+  check(window.kernel >= 1 && window.kernel <= 1 << 24 && window.dilation >= 1 && window.dilation <= 1 << 24, "node ",
+        node.name, ": kernel and dilation must be 1 or more");
   check(window.stride >= 1 && window.before >= 0 && window.after >= 0, "node ", node.name,
         ": stride must be 1 or more, padding 0 or more");
   const int64_t count = window.count(extent);
@@ -45,8 +45,8 @@ int64_t slid(const Node& node, const Window& window, int64_t extent) {
 Shape conv_shape(const Node& node, const Shape& shape, size_t spatial) {
   const Parameter &weight = *node.parameter("weight"), *bias = node.parameter("bias");
   const int64_t groups = node.integer("groups");
-  check(weight.shape.size() == spatial + 2, "node ", node.name, ": ", node.op->name, " needs a weight of ",
-        spatial + 2, " dimensions, got ", shape_text(weight.shape));
+  check(weight.shape.size() == spatial + 2, "node ", node.name, ": ", node.op->name, " needs a weight of ", spatial + 2,
+        " dimensions, got ", shape_text(weight.shape));
   check(groups >= 1 && weight.shape[0] % groups == 0, "node ", node.name, ": ", weight.shape[0],
         " output channels do not divide into ", groups, " groups");
   check(shape.size() == spatial + 2 && shape[1] == multiply(node, weight.shape[1], groups), "node ", node.name, ": ",
@@ -58,9 +58,8 @@ Shape conv_shape(const Node& node, const Shape& shape, size_t spatial) {
   const List& padding = listed(node, "padding", 2 * spatial);  // before and after, for each dimension
   Shape result{shape[0], weight.shape[0]};
   for (size_t i = 0; i < spatial; ++i)
-    result.push_back(slid(node,
-                          {weight.shape[2 + i], stride[i], padding[2 * i], padding[2 * i + 1], dilation[i]},
-                          shape[2 + i]));
+    result.push_back(
+        slid(node, {weight.shape[2 + i], stride[i], padding[2 * i], padding[2 * i + 1], dilation[i]}, shape[2 + i]));
   return result;
 }
 
@@ -78,7 +77,7 @@ Shape pool_shape(const Node& node, Shape shape, size_t spatial) {
     const Window window{kernel[i], stride[i], padding[i], padding[i], dilation[i], ceil};
     int64_t& extent = shape[shape.size() - spatial + i];
     const int64_t count = slid(node, window, extent);
-    check(padding[i] <= window.reach() / 2, "node ", node.name, ": padding must be at most half of the window, got ",
+    check(padding[i] <= kernel[i] / 2, "node ", node.name, ": padding must be at most half of the kernel, got ",
           padding[i]);
     extent = count;
   }

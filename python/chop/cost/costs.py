@@ -22,12 +22,12 @@ class Costs:
     Later changes of the model or of its quantization are not seen; a config is a value handed in.
 
     Args:
-        mg: a :class:`MaseGraph`, quantized or not, or a module; it needs no metadata and may be on the meta device
-            (unless ``ebops``, which reads weights, is asked for).
+        mg: a :class:`MaseGraph`, quantized or not, or a module; it needs no metadata and may be on the meta
+            device (unless ``ebops``, which reads weights, is asked for).
         batch: rows.
         models: names from ``COST_MODELS``; None takes all.
-        input_shapes: shape of the input without its batch, or name -> shape; needed where neither metadata nor the
-            first layer tell.
+        input_shapes: shape of the input without its batch, or name -> shape; needed where neither metadata
+            nor the first layer tell.
 
     Raises:
         ValueError: the graph holds an operation that the core does not know, or sizes do not meet.
@@ -51,9 +51,13 @@ class Costs:
     ) -> None:
         self.graph = mg if isinstance(mg, MaseGraph) else MaseGraph(mg)
         self.batch = batch
-        chosen = tuple(COST_MODELS) if models is None else (models,) if isinstance(models, str) else tuple(models)
+        chosen = (
+            tuple(COST_MODELS) if models is None else (models,) if isinstance(models, str) else tuple(models)
+        )
         self.models: list[CostModel] = [COST_MODELS[name] for name in chosen]
-        values = any(model.reads_values for model in self.models) and (models is not None or not _on_meta(self.graph))
+        values = any(model.reads_values for model in self.models) and (
+            models is not None or not _on_meta(self.graph)
+        )
         if models is None and not values:
             self.models = [model for model in self.models if not model.reads_values]
         self._native = [model.name for model in self.models if model.rule is None]
@@ -62,7 +66,7 @@ class Costs:
         self._core = _core.Costs(lowered, batch, self._native, repeated_parameters(self.graph))
         self._totals = _core.NamedTotals(self._core, self._native)
         self._operations = self._core.operations
-        self._widths = WidthTable(self.graph, {row["name"]: i for i, row in enumerate(self._operations)})
+        self._widths = WidthTable(self.graph, self._core, values)
 
     @property
     def operations(self) -> list[dict[str, Any]]:
@@ -84,10 +88,13 @@ class Costs:
         if not self._python:
             return found
         rows = {row.name: row.total for row in self._python_rows(config)}
-        return {model.name: found[model.name] if model.name in found else rows[model.name] for model in self.models}
+        return {
+            model.name: found[model.name] if model.name in found else rows[model.name]
+            for model in self.models
+        }
 
     def report(self, config: Config | None = None) -> CostReport:
-        """Return each model's figure with unit, definition, and the part of every node; ``str()`` is a table."""
+        """Return each model's figure with its unit, definition and parts by node; ``str()`` is a table."""
         names = [row["name"] for row in self._operations]
         figures = self._core.figures(self._widths.of(config))
         rows = {}
@@ -107,7 +114,9 @@ class Costs:
         for model in self._python:
             assert model.rule is not None
             parts = {node.name: model.rule(node) for node in nodes}
-            rows.append(CostRow(model.name, model.unit, model.definition, model.total(list(parts.values())), parts))
+            rows.append(
+                CostRow(model.name, model.unit, model.definition, model.total(list(parts.values())), parts)
+            )
         return rows
 
 

@@ -80,9 +80,10 @@ def cost_model(
     Raises:
         ValueError: the name is taken.
 
-    >>> @cost_model("weight_reads", unit="bits", definition="bits of the weights of linear layers, read once a batch")
+    >>> @cost_model("weight_reads", unit="bits", definition="bits of linear layers' weights, read once")
     ... def weight_reads(node):
-    ...     return node.weight * node.parameters["weight"][0] * node.parameters["weight"][1] if node.op == "linear" else 0
+    ...     fan_out, fan_in = node.parameters["weight"] if node.op == "linear" else (0, 0)
+    ...     return node.weight * fan_out * fan_in
     >>> COST_MODELS["weight_reads"].unit
     'bits'
     >>> del COST_MODELS["weight_reads"]

@@ -19,16 +19,23 @@ Widths = list[_core.NodeWidths]
 class WidthTable:
     """Bits of each node of one graph under a config.
 
-    ``resolve_quantize_config`` decides; what it decided for a rule is remembered, since a search puts the same few
-    tables together in ever new ways. Which node a rule applies to depends on the keys of the config only.
+    ``resolve_quantize_config`` decides; what it decided for a rule is remembered, since a search puts the
+    same few tables together in ever new ways. Which node a rule applies to depends on the keys of the config
+    only.
 
     Args:
         mg: the traced graph.
-        positions: node name -> position in the lowered graph.
+        core: the native cost models of the graph.
+        reads_values: True if one of them asks for the weights themselves.
     """
 
-    def __init__(self, mg: MaseGraph, positions: Mapping[str, int]) -> None:
-        self.mg, self.positions = mg, positions
+    def __init__(self, mg: MaseGraph, core: _core.Costs, reads_values: bool) -> None:
+        operations = core.operations
+        self.mg, self.core = mg, core
+        self.positions = {row["name"]: i for i, row in enumerate(operations)}
+        self._with_values = {
+            row["name"] for row in operations if reads_values and "weight" in row["parameters"]
+        }
         self.memo = _core.RuleMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         targets = [node.target for node in mg.nodes if node.op == "call_module"]
@@ -58,15 +65,17 @@ class WidthTable:
         bypass = bool(config.get("bypass", False))
         bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
         weight = formats.get("weight")
-        grid = None
-        if isinstance(weight, IntegerFormat) and not bypass:
-            grid = weight.width, weight.frac_width, weight.is_signed
+        effective = None
+        if isinstance(weight, IntegerFormat) and not bypass and name in self._with_values:
+            effective = self.core.effective_weight_bits(
+                self.positions[name], weight.width, weight.frac_width, weight.is_signed
+            )
         shown = {} if bypass else bits
         return _core.NodeWidths(
             self.positions[name],
             not bypass,
             *(shown.get(operand, 32.0) for operand in ("data_in", "weight", "bias")),
-            grid,
+            effective,
             bits.get("weight"),
         )
 

@@ -33,13 +33,14 @@ def lower(
     input_shapes: InputShapes | Sequence[int] | None = None,
     values: bool = True,
 ) -> _core.Graph:
-    """Make the immutable C++ graph of a traced model, in eval mode. Quantized layers are lowered as float ones.
+    """Make the immutable C++ graph of a traced model, in eval mode; quantized layers become float ones.
 
     Args:
         mg: a traced model; it needs no metadata passes. Weights are copied.
         features: columns of the input of a model that takes rows of features.
-        input_shapes: shape of the input without its batch, or input name -> shape. Without it and ``features`` the
-            shapes come from the common metadata where a pass has stored it, else from the first layer with features.
+        input_shapes: shape of the input without its batch, or input name -> shape. Without it and
+            ``features`` the shapes come from the common metadata where a pass has stored it, else from the
+            first layer with features.
         values: False for the shapes of the weights alone, which also serves models on the meta device.
 
     Returns:
@@ -78,7 +79,7 @@ def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core
 
 
 def repeated_parameters(mg: MaseGraph) -> set[tuple[str, str]]:
-    """Return the (node, parameter) pairs of a graph whose tensor an earlier node has already: called twice, or tied."""
+    """Return the (node, parameter) pairs whose tensor an earlier node has too: called twice, or tied."""
     modules, seen, repeated = mg.modules, set[int](), set[tuple[str, str]]()
     for node in mg.nodes:
         for name, tensor in _node_parameters(mg, modules, node):
@@ -88,7 +89,9 @@ def repeated_parameters(mg: MaseGraph) -> set[tuple[str, str]]:
     return repeated
 
 
-def _node_parameters(mg: MaseGraph, modules: Mapping[str, nn.Module], node: fx.Node) -> Iterator[tuple[str, Tensor]]:
+def _node_parameters(
+    mg: MaseGraph, modules: Mapping[str, nn.Module], node: fx.Node
+) -> Iterator[tuple[str, Tensor]]:
     if node.op == "call_module":
         yield from modules[str(node.target)].named_parameters(recurse=False)
     elif node.op == "call_function" and (row := find_row(node, modules)) and row.mase_op in LOWERING:
@@ -144,7 +147,9 @@ class _Lowering:
             if node.name not in given and str(node.target) not in given:
                 raise ValueError(f"lower: input_shapes has no shape for the input {node.name}")
             return list(given.get(node.name, given.get(str(node.target), ())))
-        if len(inputs := forward_inputs(self.mg.fx_graph)) != 1 and (given is not None or not _stored_shape(node)):
+        if len(inputs := forward_inputs(self.mg.fx_graph)) != 1 and (
+            given is not None or not _stored_shape(node)
+        ):
             raise ValueError(f"lower: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}}")
         if given is not None:
             return list(given)
@@ -186,7 +191,9 @@ class _Lowering:
             operands = [self._shape_value(arg) for arg in value.args]
             if value.target in _SIZE_ARITHMETIC and all(isinstance(o, int) and o != BATCH for o in operands):
                 return _SIZE_ARITHMETIC[value.target](*operands)
-        raise ValueError(f"lower: node {value.name} computes a size that the core cannot know before the batch is given")
+        raise ValueError(
+            f"lower: node {value.name} computes a size that the core cannot know before the batch is given"
+        )
 
     def _shape_of(self, value: Any) -> list[int]:
         return self.builder.shape_of(value.name)
@@ -238,4 +245,6 @@ def _first_layer_features(mg: MaseGraph) -> int:
         for name in ("in_features", "num_features"):
             if hasattr(module, name):
                 return int(getattr(module, name))
-    raise ValueError("lower: no layer tells how many features the input has; pass features=… or input_shapes=…")
+    raise ValueError(
+        "lower: no layer tells how many features the input has; pass features=… or input_shapes=…"
+    )

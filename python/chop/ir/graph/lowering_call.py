@@ -1,4 +1,4 @@
-"""One node of the fx graph as the lowering rules see it: the same questions for modules, functions and methods."""
+"""One node of the fx graph as the lowering rules see it, alike for modules, functions and methods."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ class Call:
         node: the node.
         mase_op: its operation.
         module: what it calls; None for functions and methods.
-        arguments: name -> value as written in the graph (nodes included); ``rest`` holds further positional ones.
+        arguments: name -> value as written in the graph (nodes included); ``rest`` holds further positional
+            ones.
         tensor_of: gives the parameter or buffer that a get_attr node reads, None for any other node.
-        size_of: turns a size (a number, or nodes that compute one from shapes) into a number; BATCH is the batch.
+        size_of: turns a size (a number, or nodes that compute one from shapes) into a number; BATCH is the
+            batch.
         values: False to hand over the parameters' shapes without their values.
     """
 
@@ -65,7 +67,9 @@ class Call:
             return getattr(self.module, name, default)
         value = self.arguments.get(name, default)
         if isinstance(value, fx.Node):
-            raise ValueError(f"lower: node {self.node.name} ({self.mase_op}): {name} must be fixed, got a computed value")
+            raise ValueError(
+                f"lower: node {self.node.name} ({self.mase_op}): {name} must be fixed, got a computed value"
+            )
         return value
 
     def numbers(self, name: str, count: int, default: Any = None) -> list[int]:

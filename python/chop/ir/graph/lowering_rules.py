@@ -109,7 +109,9 @@ def _pool(call: Call) -> Lowered:
 
 def _adaptive_pool(call: Call) -> Lowered:
     if call.get("return_indices", False):
-        raise ValueError(f"lower: node {call.node.name} ({call.mase_op}) returns indices too, which the core does not know")
+        raise ValueError(
+            f"lower: node {call.node.name} ({call.mase_op}) returns indices too, which the core does not know"
+        )
     spatial = int(call.mase_op[-2])
     size = call.get("output_size")
     sizes = list(size) if isinstance(size, (tuple, list)) else [size] * spatial
@@ -118,7 +120,9 @@ def _adaptive_pool(call: Call) -> Lowered:
 
 def _numbers(**defaults: float) -> Callable[[Call], Lowered]:
     def make(call: Call) -> Lowered:
-        return call.lowered(None, None, **{name: float(call.get(name, value)) for name, value in defaults.items()})
+        return call.lowered(
+            None, None, **{name: float(call.get(name, value)) for name, value in defaults.items()}
+        )
 
     return make
 
@@ -169,7 +173,9 @@ def _binary(call: Call) -> Lowered:
     reversed_ = not isinstance(operands[0], fx.Node)
     number, source = operands if reversed_ else operands[::-1]
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise ValueError(f"lower: node {call.node.name} ({call.mase_op}) needs a tensor or a number, got {number!r}")
+        raise ValueError(
+            f"lower: node {call.node.name} ({call.mase_op}) needs a tensor or a number, got {number!r}"
+        )
     attributes = {"other": float(number), "reversed": float(reversed_)}
     return Lowered(f"{call.mase_op}_scalar", [call.named(source)], {}, attributes)
 
@@ -211,7 +217,11 @@ LOWERING: Mapping[str, LoweringRule] = {
     "contiguous": LoweringRule(_identity, ops=("identity",)),
     **{f"avg_pool{n}d": LoweringRule(_pool, _AVG_POOL) for n in (1, 2)},
     **{f"max_pool{n}d": LoweringRule(_pool, _MAX_POOL) for n in (1, 2)},
-    **{f"adaptive_{k}_pool{n}d": LoweringRule(_adaptive_pool, "input output_size") for k in ("avg", "max") for n in (1, 2)},
+    **{
+        f"adaptive_{k}_pool{n}d": LoweringRule(_adaptive_pool, "input output_size")
+        for k in ("avg", "max")
+        for n in (1, 2)
+    },
     "flatten": LoweringRule(_flatten, "input start_dim end_dim"),
     "view": LoweringRule(_view),
     "reshape": LoweringRule(_view, ops=("view",)),

@@ -27,8 +27,9 @@ def add_flops_bitops_analysis_pass(
 
     Args:
         graph: a graph with common metadata (its stored shapes are used; nothing is run), or pass ``batch``.
-        pass_args: ``definition``: ``"mase"`` (default), ``"arithmetic"`` or ``"with_bias"``; what they count is the
-            definition of the cost models in :data:`DEFINITIONS`. ``batch``: rows, instead of the metadata's.
+        pass_args: ``definition``: ``"mase"`` (default), ``"arithmetic"`` or ``"with_bias"``; what they count
+            is the definition of the cost models in :data:`DEFINITIONS`. ``batch``: rows, instead of the
+            metadata's.
 
     Returns:
         The graph, FLOPs, BitOPs, and node name -> ``{"op", "flops", "bitops"}``.
@@ -65,4 +66,6 @@ def _stored_batch(graph: MaseGraph) -> int:
         results = meta["common"].get("results", {}) if meta is not None else {}
         if shape := results.get("data_out_0", {}).get("shape"):
             return int(shape[0])
-    raise ConfigError("add_flops_bitops: the graph has no common metadata to read the batch from; pass 'batch'")
+    raise ConfigError(
+        "add_flops_bitops: the graph has no common metadata to read the batch from; pass 'batch'"
+    )

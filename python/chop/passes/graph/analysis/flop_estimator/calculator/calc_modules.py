@@ -30,16 +30,16 @@ def calculate_modules(
 
     Args:
         module: any layer that the core knows, float or quantized.
-        in_data, out_data: its input and its output, a tensor or a list that starts with it; the first size is the
-            batch. Only shapes are read, so meta tensors do.
+        in_data, out_data: its input and its output, a tensor or a list that starts with it; the first size
+            is the batch. Only shapes are read, so meta tensors do.
         type: arithmetic of the input, ``"float"`` or a quantizer's name; None asks the module.
         precision: bits of the input, alone or first of a list as metadata keeps it; None asks the module.
 
     Returns:
         ``total_parameters`` (weights of linear layers and convolutions without biases; a batch norm's two per
-        channel), ``computations``, ``backward_computations``, ``input_buffer_size`` and ``output_buffer_size``
-        (elements), ``flop_computations`` (the computations if the input is float, else 0), ``bit_computations``
-        (computations times bits of the input).
+        channel), ``computations``, ``backward_computations``, ``input_buffer_size`` and
+        ``output_buffer_size`` (elements), ``flop_computations`` (the computations if the input is float,
+        else 0), ``bit_computations`` (computations times bits of the input).
 
     Raises:
         ConfigError: there is no rule for such a module.
@@ -48,8 +48,9 @@ def calculate_modules(
     >>> linear = calculate_modules(nn.Linear(16, 5), [torch.zeros(8, 16)], [torch.zeros(8, 5)])
     >>> linear["computations"], linear["bit_computations"]
     (640.0, 20480.0)
-    >>> calculate_modules(nn.Linear(16, 5), torch.zeros(8, 16), torch.zeros(8, 5), "integer", [8, 4])["bit_computations"]
-    5120.0
+    >>> found = calculate_modules(nn.Linear(16, 5), torch.zeros(8, 16), torch.zeros(8, 5), "integer", [8, 4])
+    >>> found["flop_computations"], found["bit_computations"]
+    (0, 5120.0)
     """
     source, result = _first(in_data), _first(out_data)
     mase_op = _op_of(module)
