@@ -35,6 +35,7 @@ _EXPORTS = {
 }
 _SUBMODULES = (
     "actions",
+    "cost",
     "dataset",
     "evaluator",
     "ir",

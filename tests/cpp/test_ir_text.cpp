@@ -66,6 +66,43 @@ TEST(text_keeps_the_exact_number) {
   }
 }
 
+const char* const kLists =
+    "chop.graph 1\n"
+    "x = input() : ?x2x6\n"
+    "conv = conv1d(x) {dilation = [1], groups = 1, padding = [1, 0], stride = [2]} [weight 4x2x3 #0f, bias 4 #1] : "
+    "?x4x3\n"
+    "turned = permute(conv) {dims = [-1, 0, 1]} : 3x?x4\n"
+    "all = mean(turned) {dims = [], keepdim = 0} : scalar\n"
+    "return all\n";
+
+TEST(lists_read_back_equal) {
+  const Graph graph = parse(kLists);
+  CHECK(parse(print(graph)) == graph && print(parse(print(graph))) == print(graph));
+  CHECK(graph.nodes()[1].list("padding") == List({1, 0}) && graph.nodes()[1].integer("groups") == 1);
+  CHECK(graph.nodes()[2].list("dims") == List({-1, 0, 1}) && graph.nodes()[3].list("dims").empty());
+  CHECK_REFUSED("node conv has no list groups", graph.nodes()[1].list("groups"));
+  CHECK_REFUSED("node conv has no attribute stride", graph.nodes()[1].attribute("stride"));
+}
+
+TEST(bad_lists_are_refused) {
+  const auto with = [](const std::string& from, const std::string& to) {
+    std::string text = kLists;
+    return parse(text.replace(text.find(from), from.size(), to));
+  };
+  CHECK_REFUSED("attribute stride must be a list", with("stride = [2]", "stride = 2"));
+  CHECK_REFUSED("attribute groups must be a number", with("groups = 1", "groups = [1]"));
+  CHECK_REFUSED("stride needs 1 entries, got 2", with("stride = [2]", "stride = [2, 2]"));
+  CHECK_REFUSED("stride must be 1 or more", with("stride = [2]", "stride = [0]"));
+  CHECK_REFUSED("line 3: expected ','", with("stride = [2]", "stride = [2.5]"));
+  CHECK_REFUSED("line 3: expected a whole number", with("stride = [2]", "stride = [x]"));
+  CHECK_REFUSED("line 3: expected ','", with("stride = [2]", "stride = [2"));
+  CHECK_REFUSED("has an entry out of range", with("stride = [2]", "stride = [9223372036854775807]"));
+  CHECK_REFUSED("too many entries", with("dims = [-1, 0, 1]", "dims = [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"));
+  CHECK_REFUSED("groups must be a whole number", with("groups = 1", "groups = 1.5"));
+  CHECK_REFUSED("needs the attribute stride", with(", stride = [2]", ""));
+  CHECK_REFUSED("permute names dimension 0 twice", with("dims = [-1, 0, 1]", "dims = [0, 0, 1]"));
+}
+
 TEST(parsed_graphs_have_no_values) {
   CHECK_REFUSED("holds only their digests", parse(kText).nodes()[2].values("weight"));
 }
@@ -121,7 +158,7 @@ TEST(mutated_text_never_crashes_and_never_allocates_wildly) {
   int accepted = 0;
   size_t most = 0;
   for (int i = 0; i < cases; ++i) {
-    const std::string text = mutated(random, i % 2 ? large : kText);
+    const std::string text = mutated(random, i % 3 == 0 ? kLists : i % 3 == 1 ? large : kText);
     largest_allocation = 0;
     try {
       const Graph graph = parse(text);

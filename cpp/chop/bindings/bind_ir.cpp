@@ -16,11 +16,16 @@ using ir::Node;
 class GraphBuilder {
  public:
   void add(const std::string& name, const std::string& op, const std::vector<std::string>& inputs,
-           const std::map<std::string, double>& attributes, const pybind11::dict& parameters, const ir::Shape& shape) {
+           const std::map<std::string, std::variant<double, ir::List>>& attributes, const pybind11::dict& parameters,
+           const ir::Shape& shape) {
     Graph::Spec spec{name, op, inputs, {}, {}, shape};
     for (const auto& [key, value] : attributes) spec.attributes.push_back({key, value});
     for (const auto& [key, tensor] : parameters) {
       const auto parameter = key.cast<std::string>();
+      if (pybind11::isinstance<pybind11::sequence>(tensor)) {  // a shape alone, for what reads no values
+        spec.parameters.push_back({parameter, tensor.cast<ir::Shape>(), nullptr, 0});
+        continue;
+      }
       const TensorView values = view(tensor, parameter.c_str(), "torch.float32");
       const float* data = values.data<const float>();
       spec.parameters.push_back(
@@ -30,6 +35,11 @@ class GraphBuilder {
   }
 
   Graph build(const std::string& output) const { return Graph::from_specs(specs_, output); }
+
+  ir::Shape shape_of(const std::string& name) const {
+    const Graph graph = build(name);
+    return graph.nodes()[static_cast<size_t>(graph.output())].shape;
+  }
 
  private:
   std::vector<Graph::Spec> specs_;
@@ -41,7 +51,7 @@ pybind11::dict describe(const Graph& graph, const Node& node) {
   for (const int i : node.inputs) inputs.push_back(graph.nodes()[static_cast<size_t>(i)].name);
   pybind11::dict parameters, attributes;
   for (const ir::Parameter& p : node.parameters) parameters[pybind11::str(p.name)] = pybind11::cast(p.shape);
-  for (const ir::Attribute& a : node.attributes) attributes[pybind11::str(a.name)] = a.value;
+  for (const ir::Attribute& a : node.attributes) attributes[pybind11::str(a.name)] = pybind11::cast(a.value);
   result["name"] = node.name;
   result["op"] = node.op->name;
   result["inputs"] = inputs;
@@ -55,10 +65,11 @@ pybind11::dict op_rows() {
   pybind11::dict rows;
   for (const ir::Op& op : ir::op_table()) {
     pybind11::dict row;
-    row["inputs"] = op.inputs;
+    row["inputs"] = std::pair(op.inputs.least, op.inputs.most);
     row["required"] = op.required;
     row["optional"] = op.optional;
     row["attributes"] = op.attributes;
+    row["lists"] = op.lists;
     row["operands"] = op.operands;
     rows[pybind11::str(op.name)] = row;
   }
@@ -92,6 +103,7 @@ void bind_ir(pybind11::module_& m) {
       .def(pybind11::init<>())
       .def("add", &GraphBuilder::add, arg("name"), arg("op"), arg("inputs"), arg("attributes"), arg("parameters"),
            arg("shape"))
+      .def("shape_of", &GraphBuilder::shape_of, arg("name"), "Shape of a node added before (-1: batch).")
       .def("build", &GraphBuilder::build, arg("output"));
 }
 

@@ -14,8 +14,21 @@ using ir::Node;
 constexpr double kExactFloat = 16777216.0;  // 2^24: below it, every sum of grid units is exact in float
 constexpr int kDeepestGrid = 100;           // grids between 2^-100 and 2^100 keep sums far from float's limits
 
+const std::vector<std::string> kRun{"input", "linear", "batch_norm1d", "relu", "identity"};
+
+void check_runs(const Node& node) {
+  std::string known;
+  for (const std::string& op : kRun) {
+    if (op == node.op->name) return;
+    known += (known.empty() ? "" : ", ") + op;
+  }
+  fail("evaluator: node ", node.name, " (", node.op->name,
+       ") is of a kind that the evaluator does not run; it runs: ", known);
+}
+
 std::vector<const Node*> chain_of(const ir::Graph& graph) {
   std::vector<const Node*> chain;
+  for (const Node& node : graph.nodes()) check_runs(node);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
     const bool follows = i == 0 ? node.inputs.empty() : node.inputs == std::vector<int>{static_cast<int>(i) - 1};

@@ -1,5 +1,6 @@
 #include "chop/ir/graph.h"
 
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -52,8 +53,21 @@ const std::vector<float>& Node::values(const std::string& wanted) const {
 
 double Node::attribute(const std::string& wanted) const {
   for (const Attribute& a : attributes)
-    if (a.name == wanted) return a.value;
+    if (a.name == wanted && std::holds_alternative<double>(a.value)) return std::get<double>(a.value);
   fail("node ", name, " has no attribute ", wanted);
+}
+
+int64_t Node::integer(const std::string& wanted) const {
+  const double value = attribute(wanted);
+  check(std::nearbyint(value) == value && std::fabs(value) <= 2147483648.0, "node ", name, ": ", wanted,
+        " must be a whole number, got ", value);
+  return static_cast<int64_t>(value);
+}
+
+const List& Node::list(const std::string& wanted) const {
+  for (const Attribute& a : attributes)
+    if (a.name == wanted && std::holds_alternative<List>(a.value)) return std::get<List>(a.value);
+  fail("node ", name, " has no list ", wanted);
 }
 
 Graph::Graph(std::vector<Node> nodes, int output) : nodes_(std::move(nodes)), output_(output) {

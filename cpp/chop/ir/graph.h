@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "chop/ir/op_table.h"
@@ -24,9 +25,12 @@ struct Parameter {
   }
 };
 
+using List = std::vector<int64_t>;
+
+// A number, or a list of whole numbers such as the strides of a convolution.
 struct Attribute {
   std::string name;
-  double value = 0.0;
+  std::variant<double, List> value = 0.0;
   bool operator==(const Attribute&) const = default;
 };
 
@@ -41,7 +45,9 @@ struct Node {
   bool operator==(const Node&) const = default;
   const Parameter* parameter(const std::string& wanted) const;        // null if the node has none of that name
   const std::vector<float>& values(const std::string& wanted) const;  // throws if absent or without values
-  double attribute(const std::string& wanted) const;
+  double attribute(const std::string& wanted) const;                  // throws if absent or a list
+  int64_t integer(const std::string& wanted) const;                   // throws if it is no whole number
+  const List& list(const std::string& wanted) const;                  // throws if absent or a number
 };
 
 class Graph {

@@ -2,52 +2,108 @@
 
 #include "chop/core/check.h"
 #include "chop/ir/graph.h"
+#include "chop/ir/shape_rules.h"
 
 namespace chop::ir {
 namespace {
 
-Shape input_shape(const Node& node, const std::vector<Shape>&) {
-  check(!node.shape.empty() && node.shape.front() == kBatch, "node ", node.name,
-        ": an input needs a shape whose first dimension is the batch");
-  return node.shape;
+using Names = std::vector<std::string>;
+
+constexpr int kAny = 1 << 20;  // as many inputs as the caller likes
+
+const Names kWeighted{"data_in", "weight", "bias"};
+const Names kPoolLists{"kernel_size", "stride", "padding", "dilation"};
+
+Op layer(const char* name, Names required, Names optional, Names attributes, Names lists, Names operands,
+         decltype(Op::shape) shape) {
+  return {
+      name, 1, std::move(required), std::move(optional), std::move(attributes), std::move(lists), std::move(operands),
+      shape};
 }
 
-Shape same_shape(const Node&, const std::vector<Shape>& inputs) { return inputs[0]; }
-
-Shape linear_shape(const Node& node, const std::vector<Shape>& inputs) {
-  const Parameter& weight = *node.parameter("weight");
-  check(weight.shape.size() == 2, "node ", node.name, ": linear needs a weight of two dimensions, got ",
-        shape_text(weight.shape));
-  Shape shape = inputs[0];
-  check(shape.size() >= 2 && shape.back() == weight.shape[1], "node ", node.name, ": linear takes ", weight.shape[1],
-        " features, its input has ", shape_text(shape));
-  const Parameter* bias = node.parameter("bias");
-  check(!bias || bias->shape == Shape{weight.shape[0]}, "node ", node.name, ": linear gives ", weight.shape[0],
-        " features, its bias has ", bias ? shape_text(bias->shape) : "");
-  shape.back() = weight.shape[0];
-  return shape;
+Op elementwise(const char* name, Names attributes = {}, Names operands = {}) {
+  return layer(name, {}, {}, std::move(attributes), {}, std::move(operands), same_shape);
 }
 
-Shape batch_norm1d_shape(const Node& node, const std::vector<Shape>& inputs) {
-  const Shape& shape = inputs[0];
-  check(shape.size() == 2 || shape.size() == 3, "node ", node.name,
-        ": batch_norm1d takes two or three dimensions, got ", shape_text(shape));
-  for (const Parameter& p : node.parameters)
-    check(p.shape == Shape{shape[1]}, "node ", node.name, ": batch_norm1d has ", shape[1], " features, its ", p.name,
-          " has ", shape_text(p.shape));
-  return shape;
+Op pool(const char* name, decltype(Op::shape) shape) {
+  return layer(name, {}, {}, {"ceil_mode"}, kPoolLists, {}, shape);
+}
+
+Op adaptive(const char* name, decltype(Op::shape) shape) { return layer(name, {}, {}, {}, {"output_size"}, {}, shape); }
+
+Op view(const char* name, Names attributes, Names lists, decltype(Op::shape) shape) {
+  return layer(name, {}, {}, std::move(attributes), std::move(lists), {}, shape);
+}
+
+Op binary(const char* name, Names operands, decltype(Op::shape) shape = broadcast_shape) {
+  return {name, 2, {}, {}, {}, {}, std::move(operands), shape};
+}
+
+// With a number on the other side; reversed: the number comes first.
+Op scalar(const char* name, Names operands = {"data_in"}) {
+  return elementwise(name, {"other", "reversed"}, std::move(operands));
+}
+
+std::vector<Op> make_table() {
+  return {
+      {"input", 0, {}, {}, {}, {}, {}, input_shape},
+      layer("linear", {"weight"}, {"bias"}, {}, {}, kWeighted, linear_shape),
+      layer("conv1d", {"weight"}, {"bias"}, {"groups"}, {"stride", "padding", "dilation"}, kWeighted, conv1d_shape),
+      layer("conv2d", {"weight"}, {"bias"}, {"groups"}, {"stride", "padding", "dilation"}, kWeighted, conv2d_shape),
+      layer("batch_norm1d", {"running_mean", "running_var"}, {"weight", "bias"}, {"eps"}, {}, {}, batch_norm1d_shape),
+      layer("batch_norm2d", {"running_mean", "running_var"}, {"weight", "bias"}, {"eps"}, {}, {}, batch_norm2d_shape),
+      layer("layer_norm", {}, {"weight", "bias"}, {"eps"}, {"normalized_shape"}, {}, layer_norm_shape),
+      layer("group_norm", {}, {"weight", "bias"}, {"eps", "num_groups"}, {}, {}, group_norm_shape),
+      layer("embedding", {"weight"}, {}, {}, {}, {}, embedding_shape),
+      elementwise("relu", {}, {"data_in"}),
+      elementwise("relu6"),
+      elementwise("leaky_relu", {"negative_slope"}),
+      elementwise("hardswish"),
+      elementwise("hardsigmoid"),
+      elementwise("hardtanh", {"min_val", "max_val"}),
+      elementwise("sigmoid"),
+      elementwise("tanh"),
+      elementwise("gelu"),
+      elementwise("silu"),
+      elementwise("neg"),
+      elementwise("identity"),
+      layer("softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
+      layer("log_softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
+      pool("avg_pool1d", pool1d_shape),
+      pool("avg_pool2d", pool2d_shape),
+      pool("max_pool1d", pool1d_shape),
+      pool("max_pool2d", pool2d_shape),
+      adaptive("adaptive_avg_pool1d", adaptive_pool1d_shape),
+      adaptive("adaptive_avg_pool2d", adaptive_pool2d_shape),
+      adaptive("adaptive_max_pool1d", adaptive_pool1d_shape),
+      adaptive("adaptive_max_pool2d", adaptive_pool2d_shape),
+      view("flatten", {"start_dim", "end_dim"}, {}, flatten_shape),
+      view("view", {}, {"shape"}, view_shape),
+      view("permute", {}, {"dims"}, permute_shape),
+      view("transpose", {"dim0", "dim1"}, {}, transpose_shape),
+      view("unsqueeze", {"dim"}, {}, unsqueeze_shape),
+      view("squeeze", {}, {"dims"}, squeeze_shape),
+      view("mean", {"keepdim"}, {"dims"}, reduce_shape),
+      view("sum", {"keepdim"}, {"dims"}, reduce_shape),
+      binary("add", {"data_in"}),
+      binary("sub", {"data_in"}),
+      binary("mul", {"data_in"}),
+      binary("div", {}),
+      binary("matmul", {"data_in", "weight"}, matmul_shape),
+      binary("bmm", {"data_in", "weight"}, bmm_shape),
+      scalar("add_scalar"),
+      scalar("sub_scalar"),
+      scalar("mul_scalar"),
+      scalar("div_scalar", {}),
+      {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
+      {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
+  };
 }
 
 }  // namespace
 
 const std::vector<Op>& op_table() {
-  static const std::vector<Op> table = {
-      {"input", 0, {}, {}, {}, {}, input_shape},
-      {"linear", 1, {"weight"}, {"bias"}, {}, {"data_in", "weight", "bias"}, linear_shape},
-      {"batch_norm1d", 1, {"running_mean", "running_var"}, {"weight", "bias"}, {"eps"}, {}, batch_norm1d_shape},
-      {"relu", 1, {}, {}, {}, {"data_in"}, same_shape},
-      {"identity", 1, {}, {}, {}, {}, same_shape},
-  };
+  static const std::vector<Op> table = make_table();
   return table;
 }
 

@@ -32,6 +32,14 @@ std::string number_text(double value) {
   }
 }
 
+std::string attribute_text(const Attribute& attribute) {
+  if (const auto* number = std::get_if<double>(&attribute.value)) return number_text(*number);
+  std::string text = "[";
+  for (const int64_t value : std::get<List>(attribute.value))
+    text += (text.size() > 1 ? ", " : "") + std::to_string(value);
+  return text + "]";
+}
+
 std::string digest_text(uint64_t digest) {
   char buffer[20];
   std::snprintf(buffer, sizeof buffer, "#%016llx", static_cast<unsigned long long>(digest));
@@ -69,8 +77,18 @@ class Cursor {
     return value;
   }
 
+  List list() {
+    List values;
+    while (!take("]")) {
+      if (!values.empty()) expect(",");
+      values.push_back(integer<int64_t>(10, true));
+    }
+    return values;
+  }
+
   Shape shape() {
     Shape shape;
+    if (take("scalar")) return shape;
     do {
       if (take("?")) {
         shape.push_back(kBatch);
@@ -106,13 +124,13 @@ class Cursor {
   }
 
   template <class T>
-  T integer(int base) {
+  T integer(int base, bool negative_too = false) {
     skip_spaces();
     T value = 0;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value, base);
     if (error != std::errc()) wrong("expected a whole number");
     if constexpr (std::is_signed_v<T>) {
-      if (value < 0) wrong("a size must not be negative");
+      if (value < 0 && !negative_too) wrong("a size must not be negative");
     }
     rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
     return value;
@@ -141,7 +159,11 @@ Graph::Spec parse_node(Cursor& line) {
       if (!spec.attributes.empty()) line.expect(",");
       const std::string name = line.word();
       line.expect("=");
-      spec.attributes.push_back({name, line.number()});
+      if (line.take("[")) {
+        spec.attributes.push_back({name, line.list()});
+      } else {
+        spec.attributes.push_back({name, line.number()});
+      }
     }
   }
   if (line.take("[")) {
@@ -178,7 +200,7 @@ std::string print(const Graph& graph) {
     if (!node.attributes.empty()) {
       text += " {";
       for (size_t i = 0; i < node.attributes.size(); ++i)
-        text += (i ? ", " : "") + node.attributes[i].name + " = " + number_text(node.attributes[i].value);
+        text += (i ? ", " : "") + node.attributes[i].name + " = " + attribute_text(node.attributes[i]);
       text += "}";
     }
     if (!node.parameters.empty()) {

@@ -2,8 +2,10 @@
 //
 //   chop.graph 1
 //   x = input() : ?x16
-//   fc = linear(x) {} [weight 5x16 #9f86d081884c7d65, bias 5 #…] : ?x5
-//   return fc
+//   fc = linear(x) [weight 5x16 #9f86d081884c7d65, bias 5 #…] : ?x5
+//   act = softmax(fc) {dim = -1} : ?x5
+//   sum = mean(act) {dims = [1], keepdim = 0} : ?
+//   return sum
 #pragma once
 
 #include <string>

@@ -10,6 +10,9 @@
 namespace chop::ir {
 namespace {
 
+constexpr size_t kMostListed = 16;
+constexpr int64_t kLargestListed = 2147483647;
+
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -35,16 +38,32 @@ void verify_parameters(const Node& node) {
     check(seen.count(name), "node ", node.name, ": ", node.op->name, " needs the parameter ", name);
 }
 
+// Bounded, so that no shape rule can overflow on them.
+void verify_list(const Node& node, const std::string& name, const List& values) {
+  check(values.size() <= kMostListed, "node ", node.name, ": ", name, " has too many entries");
+  for (const int64_t value : values)
+    check(value >= -kLargestListed && value <= kLargestListed, "node ", node.name, ": ", name,
+          " has an entry out of range: ", value);
+}
+
 void verify_attributes(const Node& node) {
   std::set<std::string> seen;
   for (const Attribute& a : node.attributes) {
-    check(contains(node.op->attributes, a.name), "node ", node.name, ": ", node.op->name, " takes no attribute ",
-          a.name);
+    const bool number = contains(node.op->attributes, a.name), list = contains(node.op->lists, a.name);
+    check(number || list, "node ", node.name, ": ", node.op->name, " takes no attribute ", a.name);
+    check(list == std::holds_alternative<List>(a.value), "node ", node.name, ": attribute ", a.name, " must be a ",
+          list ? "list" : "number");
     check(seen.insert(a.name).second, "node ", node.name, ": attribute ", a.name, " is given twice");
-    check(std::isfinite(a.value), "node ", node.name, ": attribute ", a.name, " must be a finite number");
+    if (list) {
+      verify_list(node, a.name, std::get<List>(a.value));
+    } else {
+      check(std::isfinite(std::get<double>(a.value)), "node ", node.name, ": attribute ", a.name,
+            " must be a finite number");
+    }
   }
-  for (const std::string& name : node.op->attributes)
-    check(seen.count(name), "node ", node.name, ": ", node.op->name, " needs the attribute ", name);
+  for (const auto* names : {&node.op->attributes, &node.op->lists})
+    for (const std::string& name : *names)
+      check(seen.count(name), "node ", node.name, ": ", node.op->name, " needs the attribute ", name);
 }
 
 }  // namespace
@@ -57,8 +76,10 @@ void verify_structure(const std::vector<Node>& nodes, int output) {
     const Node& node = nodes[i];
     check(is_word(node.name), "'", node.name, "' is no name for a node: letters, digits, '_' and '.' are allowed");
     check(names.insert(node.name).second, "node ", node.name, " is defined twice");
-    check(static_cast<int>(node.inputs.size()) == node.op->inputs, "node ", node.name, ": ", node.op->name, " reads ",
-          node.op->inputs, " node(s), got ", node.inputs.size());
+    const auto count = static_cast<int>(node.inputs.size());
+    const Arity arity = node.op->inputs;
+    check(count >= arity.least && count <= arity.most, "node ", node.name, ": ", node.op->name, " reads ", arity.least,
+          arity.most > arity.least ? " or more" : "", " node(s), got ", count);
     for (const int input : node.inputs)
       check(input >= 0 && input < static_cast<int>(i), "node ", node.name, " reads a node that is not before it");
     verify_parameters(node);

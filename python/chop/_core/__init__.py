@@ -15,26 +15,36 @@ loading.require_torch(torch.__version__)
 loading.load_operators()
 
 from chop._core.native import (  # noqa: E402  the operators come first: they say what is wrong with the torch
+    Costs,
     Evaluator,
     Graph,
     GraphBuilder,
     Metrics,
+    NamedTotals,
+    NodeWidths,
+    RuleMemo,
     __version__,
     active_isa,
     available_isas,
+    cost_models,
     fake_quantize,
     op_table,
     quantizers,
 )
 
 __all__ = [
+    "Costs",
     "Evaluator",
     "Graph",
     "GraphBuilder",
     "Metrics",
+    "NamedTotals",
+    "NodeWidths",
+    "RuleMemo",
     "__version__",
     "active_isa",
     "available_isas",
+    "cost_models",
     "fake_quantize",
     "op_table",
     "quantizers",

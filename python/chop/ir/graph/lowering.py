@@ -2,64 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from chop import _core
+from chop.ir.graph.lowering_call import BATCH, Call, Lowered, plain_tensor
+from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import describe_target, find_row
 
-Parameters = dict[str, Tensor]
-Attributes = dict[str, float]
+__all__ = ["lower", "lower_module", "plain_tensor", "repeated_parameters"]
 
+InputShapes = Mapping[str, Sequence[int]]
 
-def plain_tensor(tensor: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return ``tensor`` detached, contiguous, on the CPU and of ``dtype``: what the core can read.
-
-    Raises:
-        ValueError: the tensor has no memory (fake or meta).
-    """
-    if tensor.is_meta or isinstance(tensor, torch._subclasses.FakeTensor):
-        raise ValueError("a fake or meta tensor has no values to hand to the core")
-    return tensor.detach().resolve_conj().resolve_neg().to("cpu", dtype).contiguous()
-
-
-def _linear(module: nn.Module) -> tuple[Parameters, Attributes]:
-    return _named_tensors(module, ("weight", "bias")), {}
-
-
-def _batch_norm(module: nn.Module) -> tuple[Parameters, Attributes]:
-    names = ("weight", "bias", "running_mean", "running_var")
-    return _named_tensors(module, names), {"eps": float(module.eps)}  # type: ignore[arg-type]
-
-
-def _nothing(module: nn.Module) -> tuple[Parameters, Attributes]:
-    return {}, {}
-
-
-def _named_tensors(module: nn.Module, names: tuple[str, ...]) -> Parameters:
-    return {name: plain_tensor(t) for name in names if (t := getattr(module, name)) is not None}
-
-
-# mase_op -> (operation of the core, what a module of that kind brings along).
-_LOWERING: Mapping[str, tuple[str, Callable[[nn.Module], tuple[Parameters, Attributes]]]] = {
-    "linear": ("linear", _linear),
-    "batch_norm1d": ("batch_norm1d", _batch_norm),
-    "relu": ("relu", _nothing),
-    "identity": ("identity", _nothing),
-    "dropout": ("identity", _nothing),  # the lowered graph is the model in eval mode
+_SIZE_OPS = frozenset({"size", "getattr", "eq", "assert"})
+_SIZE_ARITHMETIC: Mapping[Any, Callable[[int, int], int]] = {
+    operator.add: operator.add,
+    operator.sub: operator.sub,
+    operator.mul: operator.mul,
+    operator.floordiv: operator.floordiv,
 }
 
 
-def lower(mg: MaseGraph, features: int | None = None) -> _core.Graph:
-    """Make the immutable C++ graph of a traced model, in eval mode. Quantized layers are lowered as float ones.
+def lower(
+    mg: MaseGraph,
+    features: int | None = None,
+    input_shapes: InputShapes | Sequence[int] | None = None,
+    values: bool = True,
+) -> _core.Graph:
+    """Make the immutable C++ graph of a traced model, in eval mode; quantized layers become float ones.
 
     Args:
         mg: a traced model; it needs no metadata passes. Weights are copied.
-        features: columns of the input; None takes them from the first layer that has parameters.
+        features: columns of the input of a model that takes rows of features.
+        input_shapes: shape of the input without its batch, or input name -> shape. Without it and
+            ``features`` the shapes come from the common metadata where a pass has stored it, else from the
+            first layer with features.
+        values: False for the shapes of the weights alone, which also serves models on the meta device.
 
     Returns:
         The lowered graph; ``str()`` gives its text and ``Graph.parse`` reads that back.
@@ -75,45 +57,194 @@ def lower(mg: MaseGraph, features: int | None = None) -> _core.Graph:
     >>> _core.Graph.parse(str(graph)) == graph
     True
     """
-    modules = mg.modules
-    if len(inputs := forward_inputs(mg.fx_graph)) != 1:
-        raise ValueError(f"lower: a model with one input is needed, got {len(inputs)}")
+    if features is not None:
+        input_shapes = (features,)
+    return _Lowering(mg, input_shapes, values).run()
+
+
+def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core.Graph:
+    """Lower one module on its own, without values, for an input of ``shape``, whose first size is the batch.
+
+    Raises:
+        ValueError: the core does not know the operation, or the module does not take that shape.
+    """
+    graph = fx.Graph()
+    node = graph.call_module("module", (graph.placeholder("x"),))
+    call = Call(node, mase_op, module, {}, lambda _: None, int, values=False)
+    made = _rule(node, mase_op).make(call)
     builder = _core.GraphBuilder()
+    builder.add("x", "input", [], {}, {}, [BATCH, *shape[1:]])
+    builder.add("module", made.op, ["x"], made.attributes, made.parameters, [])
+    return builder.build("module")
+
+
+def repeated_parameters(mg: MaseGraph) -> set[tuple[str, str]]:
+    """Return the (node, parameter) pairs whose tensor an earlier node has too: called twice, or tied."""
+    modules, seen, repeated = mg.modules, set[int](), set[tuple[str, str]]()
     for node in mg.nodes:
-        if node.op == "output":
-            return builder.build(_source_names(node)[0])
-        if node.op == "placeholder":
-            shape = [-1, features if features is not None else _first_layer_features(mg)]
-            builder.add(node.name, "input", [], {}, {}, shape)
-        else:
-            op, parameters, attributes = _lowered_parts(node, modules)
-            builder.add(node.name, op, _source_names(node), attributes, parameters, [])
-    raise ValueError("lower: the graph has no output node")
+        for name, tensor in _node_parameters(mg, modules, node):
+            if id(tensor) in seen:
+                repeated.add((node.name, name))
+            seen.add(id(tensor))
+    return repeated
 
 
-def _lowered_parts(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[str, Parameters, Attributes]:
-    row = find_row(node, modules)
-    if row is None or row.mase_op not in _LOWERING:
-        what = row.mase_op if row else describe_target(node, modules)
-        known = ", ".join(sorted(_LOWERING))
-        raise ValueError(f"lower: node {node.name} ({what}) is not known to the core; known: {known}")
-    op, parts = _LOWERING[row.mase_op]
+def _node_parameters(
+    mg: MaseGraph, modules: Mapping[str, nn.Module], node: fx.Node
+) -> Iterator[tuple[str, Tensor]]:
     if node.op == "call_module":
-        return op, *parts(modules[str(node.target)])
-    if parts is not _nothing:
-        raise ValueError(f"lower: node {node.name} ({row.mase_op}) must be a module, got a {node.op}")
-    return op, {}, {}
+        yield from modules[str(node.target)].named_parameters(recurse=False)
+    elif node.op == "call_function" and (row := find_row(node, modules)) and row.mase_op in LOWERING:
+        for name, value in _arguments(node, LOWERING[row.mase_op].signature).items():
+            tensor = _stored_tensor(mg, value)
+            if tensor is not None:
+                yield name, tensor
 
 
-def _source_names(node: fx.Node) -> list[str]:
-    return [source.name for source in node.all_input_nodes]
+class _Lowering:
+    """One run of :func:`lower`."""
+
+    def __init__(self, mg: MaseGraph, input_shapes: InputShapes | Sequence[int] | None, values: bool) -> None:
+        self.mg, self.modules, self.values = mg, mg.modules, values
+        self.input_shapes = input_shapes
+        self.builder = _core.GraphBuilder()
+        self.sizes: set[fx.Node] = set()  # nodes that compute sizes, not tensors
+
+    def run(self) -> _core.Graph:
+        for node in self.mg.nodes:
+            if node.op == "output":
+                if not isinstance(node.args[0], fx.Node):
+                    raise ValueError(f"lower: a model with one output is needed, got {node.args[0]}")
+                return self.builder.build(node.args[0].name)
+            if node.op == "placeholder":
+                self.builder.add(node.name, "input", [], {}, {}, [BATCH, *self._input_shape(node)])
+            elif node.op != "get_attr" and not self._is_size(node):
+                made = self._lowered(node)
+                self._refuse_get_attr(node, made)
+                self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
+        raise ValueError("lower: the graph has no output node")
+
+    def _lowered(self, node: fx.Node) -> Lowered:
+        row = find_row(node, self.modules)
+        mase_op = row.mase_op if row else describe_target(node, self.modules)
+        rule = _rule(node, mase_op)
+        module = self.modules[str(node.target)] if node.op == "call_module" else None
+        arguments = {} if module is not None else _arguments(node, rule.signature)
+        tensor_of = lambda value: _stored_tensor(self.mg, value)  # noqa: E731
+        return rule.make(Call(node, mase_op, module, arguments, tensor_of, self._size, self.values))
+
+    def _refuse_get_attr(self, node: fx.Node, made: Lowered) -> None:
+        for source in node.all_input_nodes:
+            if source.op == "get_attr" and source.name in made.inputs:
+                raise ValueError(
+                    f"lower: node {node.name} ({made.op}) computes with the parameter {source.target}, "
+                    "which the core knows only as the weight or bias of a layer"
+                )
+
+    def _input_shape(self, node: fx.Node) -> list[int]:
+        given = self.input_shapes
+        if isinstance(given, Mapping):
+            if node.name not in given and str(node.target) not in given:
+                raise ValueError(f"lower: input_shapes has no shape for the input {node.name}")
+            return list(given.get(node.name, given.get(str(node.target), ())))
+        if len(inputs := forward_inputs(self.mg.fx_graph)) != 1 and (
+            given is not None or not _stored_shape(node)
+        ):
+            raise ValueError(f"lower: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}}")
+        if given is not None:
+            return list(given)
+        return _stored_shape(node) or [_first_layer_features(self.mg)]
+
+    def _is_size(self, node: fx.Node) -> bool:
+        row = find_row(node, self.modules)
+        sources = node.all_input_nodes
+        found = (row is not None and row.mase_op in _SIZE_OPS) or (
+            bool(sources)
+            and all(source in self.sizes for source in sources)
+            and (node.target in _SIZE_ARITHMETIC or (row is not None and row.mase_op == "getitem"))
+        )
+        if found:
+            self.sizes.add(node)
+        return found
+
+    def _size(self, value: Any) -> int:
+        """The number that an argument stands for: itself, or what its nodes read from shapes."""
+        found = self._shape_value(value)
+        if not isinstance(found, int):
+            raise ValueError(f"lower: {value} is no size that the core can know")
+        return found
+
+    def _shape_value(self, value: Any) -> Any:
+        if not isinstance(value, fx.Node):
+            return value
+        if value in self.sizes:
+            row = find_row(value, self.modules)
+            kind = row.mase_op if row else ""
+            if kind == "size":
+                shape = self._shape_of(value.args[0])
+                dim = value.args[1] if len(value.args) > 1 else value.kwargs.get("dim")
+                return shape if dim is None else shape[int(dim)]  # type: ignore[arg-type,call-overload]
+            if kind == "getattr" and value.args[1] == "shape":
+                return self._shape_of(value.args[0])
+            if kind == "getitem":
+                return self._shape_value(value.args[0])[value.args[1]]
+            operands = [self._shape_value(arg) for arg in value.args]
+            if value.target in _SIZE_ARITHMETIC and all(isinstance(o, int) and o != BATCH for o in operands):
+                return _SIZE_ARITHMETIC[value.target](*operands)
+        raise ValueError(
+            f"lower: node {value.name} computes a size that the core cannot know before the batch is given"
+        )
+
+    def _shape_of(self, value: Any) -> list[int]:
+        return self.builder.shape_of(value.name)
+
+
+def _rule(node: fx.Node, mase_op: str) -> Any:
+    if mase_op not in LOWERING:
+        known = ", ".join(sorted(LOWERING))
+        raise ValueError(f"lower: node {node.name} ({mase_op}) is not known to the core; known: {known}")
+    return LOWERING[mase_op]
+
+
+def _arguments(node: fx.Node, signature: str) -> dict[str, Any]:
+    """Positional and keyword arguments of a function or method under the signature's names."""
+    names = signature.split()
+    found = dict(zip(names, node.args, strict=False))
+    if rest := node.args[len(names) :]:
+        found["rest"] = rest
+    found.update(node.kwargs)
+    for alias in ("x", "self", "tensors", "a"):  # other spellings of the first argument
+        if "input" not in found and alias in found:
+            found["input"] = found[alias]
+    return found
+
+
+def _stored_tensor(mg: MaseGraph, value: Any) -> Tensor | None:
+    if not isinstance(value, fx.Node) or value.op != "get_attr":
+        return None
+    found: Any = mg.model
+    for part in str(value.target).split("."):
+        found = getattr(found, part)
+    return found if isinstance(found, Tensor) else None
+
+
+def _stored_shape(node: fx.Node) -> list[int] | None:
+    """The shape that the metadata pass recorded for an input, without its batch."""
+    meta = node.meta.get("mase")
+    results = meta["common"].get("results", {}) if meta is not None else {}
+    shape = results.get("data_out_0", {}).get("shape")
+    return [int(size) for size in shape[1:]] if shape else None
 
 
 def _first_layer_features(mg: MaseGraph) -> int:
     modules = mg.modules
     for node in mg.nodes:
         module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
+        if hasattr(module, "in_channels") or hasattr(module, "num_embeddings"):
+            break  # the shape has more than features
         for name in ("in_features", "num_features"):
             if hasattr(module, name):
                 return int(getattr(module, name))
-    raise ValueError("lower: no layer tells how many features the input has; pass features=…")
+    raise ValueError(
+        "lower: no layer tells how many features the input has; pass features=… or input_shapes=…"
+    )

@@ -69,6 +69,7 @@ OP_ROWS: tuple[OpRow, ...] = (
     OpRow("batch_norm2d", MODULE, (nn.BatchNorm2d,)),
     OpRow("batch_norm", RELATED, (), (F.batch_norm,)),
     OpRow("layer_norm", RELATED, (nn.LayerNorm,), (F.layer_norm,), params=("normalized_shape",)),
+    OpRow("group_norm", RELATED, (nn.GroupNorm,), (F.group_norm,), params=("num_groups",)),
     _elementwise("relu", nn.ReLU, F.relu, torch.relu, torch.relu_, params=("inplace",)),
     _elementwise("relu6", nn.ReLU6, F.relu6, params=("inplace",)),
     _elementwise("leaky_relu", nn.LeakyReLU, F.leaky_relu, params=("negative_slope", "inplace")),
@@ -81,7 +82,14 @@ OP_ROWS: tuple[OpRow, ...] = (
     _elementwise("silu", nn.SiLU, F.silu, params=("inplace",)),
     _elementwise("softmax", nn.Softmax, F.softmax, torch.softmax, params=("dim",)),
     _elementwise("log_softmax", nn.LogSoftmax, F.log_softmax, torch.log_softmax, params=("dim",)),
-    _elementwise("dropout", nn.Dropout, F.dropout, params=("p", "training", "inplace")),
+    OpRow(
+        "dropout",
+        RELATED,
+        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+        (F.dropout,),
+        ("dropout", "dropout_"),
+        ("p", "training", "inplace"),
+    ),
     OpRow(
         "avg_pool1d", RELATED, (nn.AvgPool1d,), (F.avg_pool1d,), params=("kernel_size", "stride", "padding")
     ),
@@ -211,3 +219,14 @@ def describe_target(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
     if node.op == "call_module":
         return type(modules.get(str(node.target))).__name__
     return getattr(node.target, "__name__", str(node.target))
+
+
+def node_quantizer_config(node: fx.Node, modules: Mapping[str, nn.Module]) -> Mapping[str, Any] | None:
+    """Return the quantizer config that a node carries (a bypassed one too), None for a float node."""
+    if node.op == "call_module":
+        module = modules.get(str(node.target))
+        return module.config if isinstance(module, QuantizedModule) else None
+    if node.op == "call_function" and quantized_function_op(node.target):
+        config = node.kwargs.get("config")
+        return config if isinstance(config, Mapping) else None
+    return None

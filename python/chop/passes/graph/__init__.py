@@ -5,6 +5,7 @@ from __future__ import annotations
 from chop.passes.graph import analysis, interface, transforms, utils
 from chop.passes.graph.analysis import (
     add_common_metadata_analysis_pass,
+    add_flops_bitops_analysis_pass,
     add_software_metadata_analysis_pass,
     calculate_avg_bits_mg_analysis_pass,
     init_metadata_analysis_pass,
@@ -39,6 +40,7 @@ __all__ = [
     "PASSES",
     "TRANSFORM_PASSES",
     "add_common_metadata_analysis_pass",
+    "add_flops_bitops_analysis_pass",
     "add_software_metadata_analysis_pass",
     "analysis",
     "calculate_avg_bits_mg_analysis_pass",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import fx, nn
 
 from chop.ir.graph.mase_metadata import MaseMetadata
-from chop.ir.graph.ops import find_row
-from chop.nn.quantized.functional import quantized_function_op
-from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.nn.quantizers import OPERANDS, QUANTIZERS
 
 
@@ -24,17 +21,6 @@ def dtype_precision(dtype: torch.dtype) -> tuple[str, list[int]]:
     if dtype.is_floating_point or dtype.is_complex:
         return "float", [torch.finfo(dtype).bits]
     return "integer", [1 if dtype == torch.bool else torch.iinfo(dtype).bits, 0]
-
-
-def node_quantizer_config(node: fx.Node, modules: Mapping[str, nn.Module]) -> Mapping[str, Any] | None:
-    """Return the quantizer config that a node carries (a bypassed one too), None for a float node."""
-    if node.op == "call_module":
-        module = modules.get(str(node.target))
-        return module.config if isinstance(module, QuantizedModule) else None
-    if node.op == "call_function" and quantized_function_op(node.target):
-        config = node.kwargs.get("config")
-        return config if isinstance(config, Mapping) else None
-    return None
 
 
 def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:

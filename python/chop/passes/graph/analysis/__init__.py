@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chop.passes.graph.analysis.add_common_metadata import add_common_metadata_analysis_pass
 from chop.passes.graph.analysis.add_software_metadata import add_software_metadata_analysis_pass
+from chop.passes.graph.analysis.flop_estimator import add_flops_bitops_analysis_pass
 from chop.passes.graph.analysis.init_metadata import init_metadata_analysis_pass
 from chop.passes.graph.analysis.quantization import calculate_avg_bits_mg_analysis_pass
 from chop.passes.graph.analysis.report import (
@@ -15,6 +16,7 @@ from chop.passes.graph.analysis.report import (
 
 __all__ = [
     "add_common_metadata_analysis_pass",
+    "add_flops_bitops_analysis_pass",
     "add_software_metadata_analysis_pass",
     "calculate_avg_bits_mg_analysis_pass",
     "init_metadata_analysis_pass",

@@ -1,0 +1,97 @@
+"""From a quantization config to the bits of each node's operands, fast enough to be asked once a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chop import _core
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.ops import find_row, node_quantizer_config
+from chop.ir.graph.quantize_config import resolve_quantize_config
+from chop.nn.quantizers import QUANTIZERS, IntegerFormat
+from chop.tools.errors import ConfigError
+
+Config = Mapping[str, Any]
+Widths = list[_core.NodeWidths]
+
+
+class WidthTable:
+    """Bits of each node of one graph under a config.
+
+    ``resolve_quantize_config`` decides; what it decided for a rule is remembered, since a search puts the
+    same few tables together in ever new ways. Which node a rule applies to depends on the keys of the config
+    only.
+
+    Args:
+        mg: the traced graph.
+        core: the native cost models of the graph.
+        reads_values: True if one of them asks for the weights themselves.
+    """
+
+    def __init__(self, mg: MaseGraph, core: _core.Costs, reads_values: bool) -> None:
+        operations = core.operations
+        self.mg, self.core = mg, core
+        self.positions = {row["name"]: i for i, row in enumerate(operations)}
+        self._with_values = {
+            row["name"] for row in operations if reads_values and "weight" in row["parameters"]
+        }
+        self.memo = _core.RuleMemo()
+        # Nodes that share a module must get the same rule, which only the whole config can tell.
+        targets = [node.target for node in mg.nodes if node.op == "call_module"]
+        self._rules_are_independent = len(targets) == len(set(targets))
+        self.current = self._of_the_graph()
+
+    def of(self, config: Config | None) -> Widths:
+        """Return the bits under ``config``; None: as the graph stands, quantized or not.
+
+        Raises:
+            ConfigError: the config is not one for this graph.
+        """
+        if config is None:
+            return self.current
+        rules = resolve_quantize_config(self.mg, config)
+        found: dict[str, Widths] = {}
+        for rule in rules:
+            if rule.config is not None and rule.quantizer is not None:
+                widths = self._widths(rule.node, rule.mase_op, rule.config)
+                found.setdefault(rule.rule, []).append(widths)
+        if self._rules_are_independent:
+            self.memo.remember(config, [found.get(key, []) for key in config if key != "by"])
+        return [widths for part in found.values() for widths in part]
+
+    def _widths(self, name: str, mase_op: str, config: Config) -> _core.NodeWidths:
+        formats = QUANTIZERS[config["name"]].parse(mase_op, config, f"cost: {name}")
+        bypass = bool(config.get("bypass", False))
+        bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
+        weight = formats.get("weight")
+        effective = None
+        if isinstance(weight, IntegerFormat) and not bypass and name in self._with_values:
+            effective = self.core.effective_weight_bits(
+                self.positions[name], weight.width, weight.frac_width, weight.is_signed
+            )
+        shown = {} if bypass else bits
+        return _core.NodeWidths(
+            self.positions[name],
+            not bypass,
+            *(shown.get(operand, 32.0) for operand in ("data_in", "weight", "bias")),
+            effective,
+            bits.get("weight"),
+        )
+
+    def _of_the_graph(self) -> Widths:
+        modules = self.mg.modules
+        found = []
+        for node in self.mg.nodes:
+            config = node_quantizer_config(node, modules)
+            row = find_row(node, modules)
+            if config is not None and row is not None:
+                found.append(self._widths(node.name, row.mase_op, config))
+        return found
+
+
+def _bits(format: Any, node: str, operand: str) -> float:
+    width = getattr(format, "width", None)
+    if width is None:
+        raise ConfigError(f"cost: node {node}: the format {format!r} of {operand} does not tell its width")
+    return float(width)

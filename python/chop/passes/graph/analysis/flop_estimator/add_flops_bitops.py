@@ -1,0 +1,71 @@
+"""FLOPs and BitOPs of a graph under one of three named definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chop.cost import Costs
+from chop.ir.graph import MaseGraph
+from chop.ir.graph.mase_graph import forward_inputs
+from chop.registry import Registry
+from chop.tools.errors import ConfigError
+
+# Definition -> the cost models of its FLOPs and its BitOPs.
+DEFINITIONS: Registry[tuple[str, str]] = Registry("definition of FLOPs")
+DEFINITIONS["mase"] = ("flops", "bitops")
+DEFINITIONS["arithmetic"] = ("flops_arithmetic", "bitops_arithmetic")
+DEFINITIONS["with_bias"] = ("flops_with_bias", "bitops_with_bias")
+
+_KEYS = ("definition", "batch")
+
+
+def add_flops_bitops_analysis_pass(
+    graph: MaseGraph, pass_args: Mapping[str, Any] | None = None
+) -> tuple[MaseGraph, float, float, dict[str, dict[str, Any]]]:
+    """Count the floating-point and the bit operations of a graph, with the widths that it is quantized to.
+
+    Args:
+        graph: a graph with common metadata (its stored shapes are used; nothing is run), or pass ``batch``.
+        pass_args: ``definition``: ``"mase"`` (default), ``"arithmetic"`` or ``"with_bias"``; what they count
+            is the definition of the cost models in :data:`DEFINITIONS`. ``batch``: rows, instead of the
+            metadata's.
+
+    Returns:
+        The graph, FLOPs, BitOPs, and node name -> ``{"op", "flops", "bitops"}``.
+
+    Raises:
+        ConfigError: an unknown key, or neither metadata nor ``batch``.
+        UnknownNameError: an unknown definition.
+
+    >>> from torch import nn
+    >>> graph = MaseGraph(nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.ReLU()))
+    >>> _, flops, bitops, breakdown = add_flops_bitops_analysis_pass(graph, {"batch": 8})
+    >>> flops, bitops, [row["flops"] for row in breakdown.values()]
+    (1320, 42240, [512, 128, 640, 40])
+    """
+    arguments = dict(pass_args or {})
+    for key in arguments:
+        if key not in _KEYS:
+            raise ConfigError(f"add_flops_bitops.{key} is not known; known: {', '.join(_KEYS)}")
+    names = DEFINITIONS[arguments.get("definition", "mase")]
+    batch = arguments["batch"] if "batch" in arguments else _stored_batch(graph)
+    costs = Costs(graph, batch, names)
+    flops, bitops = costs.report()
+    breakdown = {
+        row["name"]: {"op": row["op"], "flops": flops.nodes[row["name"]], "bitops": bitops.nodes[row["name"]]}
+        for row in costs.operations
+        if row["op"] != "input"
+    }
+    return graph, flops.total, bitops.total, breakdown
+
+
+def _stored_batch(graph: MaseGraph) -> int:
+    for node in forward_inputs(graph.fx_graph):
+        meta = node.meta.get("mase")
+        results = meta["common"].get("results", {}) if meta is not None else {}
+        if shape := results.get("data_out_0", {}).get("shape"):
+            return int(shape[0])
+    raise ConfigError(
+        "add_flops_bitops: the graph has no common metadata to read the batch from; pass 'batch'"
+    )
