@@ -5,5 +5,6 @@ PYBIND11_MODULE(native, m) {
   m.attr("__version__") = CHOP_VERSION;
   chop::bindings::bind_core(m);
   chop::bindings::bind_ir(m);
+  chop::bindings::bind_statistics(m);
   chop::bindings::bind_evaluator(m);
 }

@@ -6,7 +6,7 @@ namespace {
 
 #define CHOP_TABLE(ns)                                                                                     \
   {#ns, ns::fake_quantize.f32, ns::fake_quantize.f64, ns::linear_exact, ns::linear.ordered, ns::linear.wide, \
-   ns::elementwise, ns::classify}
+   ns::elementwise, ns::classify, ns::moments_f32, ns::moments_f64, ns::windows.f32, ns::windows.f64}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

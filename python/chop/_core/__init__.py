@@ -19,12 +19,14 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     Graph,
     GraphBuilder,
     Metrics,
+    Statistic,
     __version__,
     active_isa,
     available_isas,
     fake_quantize,
     op_table,
     quantizers,
+    statistics,
 )
 
 __all__ = [
@@ -32,10 +34,12 @@ __all__ = [
     "Graph",
     "GraphBuilder",
     "Metrics",
+    "Statistic",
     "__version__",
     "active_isa",
     "available_isas",
     "fake_quantize",
     "op_table",
     "quantizers",
+    "statistics",
 ]
