@@ -29,21 +29,24 @@ int64_t window(const T* x, int64_t n, T low, T high, WindowCounts* counts, T* in
   B below{}, to_low{}, to_high{}, numbers{};  // true is -1
   int64_t found = 0, i = 0;
   for (; i + lanes * vectors <= n; i += lanes * vectors) {
-    B within{};
+    B within[vectors], some{};
     CHOP_UNROLL for (int k = 0; k < vectors; ++k) {
       const V v = load(x + i + k * lanes);
       below -= v < low;
       to_low -= v <= low;
       to_high -= v <= high;
       numbers -= v == v;
-      within |= (v > low) & (v < high);
+      within[k] = (v > low) & (v < high);
+      some |= within[k];
     }
     I any = 0;
-    CHOP_UNROLL for (int l = 0; l < lanes; ++l) any |= within[l];
+    CHOP_UNROLL for (int l = 0; l < lanes; ++l) any |= some[l];
     if (any == 0) continue;
-    for (int64_t j = i; j < i + lanes * vectors; ++j) {
-      inside[found] = x[j];  // a slot that the next one overwrites unless this one counts
-      found += (x[j] > low) & (x[j] < high);
+    I taken[lanes * vectors];
+    __builtin_memcpy(taken, within, sizeof taken);
+    for (int j = 0; j < lanes * vectors; ++j) {
+      inside[found] = x[i + j];  // a slot that the next one overwrites unless this one counts
+      found -= taken[j];
     }
   }
   for (int l = 0; l < lanes; ++l) {

@@ -17,7 +17,7 @@ void Pieces<T>::append(const T* x, int64_t n, int64_t groups, bool abs) {
       const int64_t wanted = std::clamp(std::max(n, size_), kSmallestPiece, kLargestPiece);
       Piece piece;
       piece.capacity = (wanted + groups - 1) / groups * groups;
-      piece.data.reset(new T[static_cast<size_t>(piece.capacity)]);  // not filled: every page is written only once
+      piece.data = make_large_array<T>(piece.capacity);
       pieces_.push_back(std::move(piece));
     }
     Piece& piece = pieces_.back();

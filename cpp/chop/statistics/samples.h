@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <type_traits>
 #include <vector>
+
+#include "chop/core/large_array.h"
 
 namespace chop::statistics {
 
@@ -11,7 +13,7 @@ template <class T>
 class Pieces {
  public:
   struct Piece {
-    std::unique_ptr<T[]> data;
+    LargeArray<T> data;
     int64_t size = 0, capacity = 0;
   };
 

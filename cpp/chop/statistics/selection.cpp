@@ -12,7 +12,7 @@ namespace chop::statistics {
 namespace {
 
 constexpr int64_t kSmall = 1 << 15;    // up to here a copy and nth_element do
-constexpr int64_t kSampled = 1 << 14;  // numbers that tell where to look
+constexpr int64_t kSampled = 1 << 15;  // numbers that tell where to look
 constexpr int64_t kStep = 4096;        // read once, compared with every window
 
 struct Rank {
@@ -106,18 +106,22 @@ std::vector<T> sample(const Pieces<T>& pieces) {
       if (v == v) result.push_back(v);
     }
   }
-  std::sort(result.begin(), result.end());
   return result;
 }
 
 template <class T>
-Window<T> window_around(const std::vector<T>& sorted, double q) {
-  const double n = static_cast<double>(sorted.size());
-  const double reach = 6.0 * std::sqrt(n * q * (1.0 - q)) + 8.0;  // six standard deviations of the sample's rank
-  const double low = std::floor(q * n - reach), high = std::ceil(q * n + reach);
-  constexpr T infinity = std::numeric_limits<T>::infinity();
-  return {low < 0.0 ? -infinity : sorted[static_cast<size_t>(low)],
-          high >= n ? infinity : sorted[static_cast<size_t>(high)]};
+Window<T> window_around(std::vector<T>& sample, double q) {
+  const double n = static_cast<double>(sample.size());
+  const double reach = 5.0 * std::sqrt(n * q * (1.0 - q)) + 5.0;  // five standard deviations of the sample's rank
+  const auto value = [&](double rank) {
+    if (rank < 0.0) return -std::numeric_limits<T>::infinity();
+    if (rank >= n) return std::numeric_limits<T>::infinity();
+    const auto at = sample.begin() + static_cast<int64_t>(rank);
+    std::nth_element(sample.begin(), at, sample.end());
+    return *at;
+  };
+  const T low = value(std::floor(q * n - reach));
+  return {low, value(std::ceil(q * n + reach))};
 }
 
 // The order of the numbers as unsigned integers; the upper 16 bits are the bucket.
@@ -166,9 +170,9 @@ class Radix {
 
 template <class T>
 Quantiles select(const Pieces<T>& pieces, const std::vector<double>& asked) {
-  const std::vector<T> sorted = sample(pieces);
+  std::vector<T> sampled = sample(pieces);
   std::vector<Window<T>> windows;
-  for (const double q : asked) windows.push_back(window_around(sorted, q));
+  for (const double q : asked) windows.push_back(window_around(sampled, q));
   for (auto& window : windows) window.expect(pieces.size());
   for (const auto& piece : pieces.pieces())
     for (int64_t i = 0; i < piece.size; i += kStep) {
