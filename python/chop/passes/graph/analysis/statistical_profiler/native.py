@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from chop import _core
 from chop.passes.graph.analysis.statistical_profiler.samples import (
     Dims,
     as_tensor,
+    batch_dims,
     check_dims,
     kept_shape,
     to_rows,
@@ -64,11 +66,19 @@ class NativeStat(StatBase):
     def update_a_sample(self, sample: Any) -> None:
         """Take a tensor, a number or a list."""
         tensor = as_tensor(sample, self.name)
-        self._expect(kept_shape(tensor.shape, self.dims, self.name))
-        groups = 1
-        for size in self.kept or ():
-            groups *= size
-        self._core.update(to_rows(tensor, self.dims, self.name), groups)
+        self._add(tensor, self.dims, kept_shape(tensor.shape, self.dims, self.name))
+
+    def update_a_batch(self, batch: Tensor) -> None:
+        """Take each row of a batch as a sample, all in one call."""
+        tensor = as_tensor(batch, self.name)
+        if tensor.dim() == 0:
+            return self.update_a_sample(tensor)
+        kept = kept_shape(torch.Size([1, *tensor.shape[1:]]), self.dims, self.name)
+        self._add(tensor, batch_dims(tensor.shape, self.dims, self.name), kept)
+
+    def _add(self, tensor: Tensor, reduced: Dims, kept: tuple[int, ...]) -> None:
+        self._expect(kept)
+        self._core.update(to_rows(tensor, reduced, self.name), math.prod(kept))
 
     def _expect(self, kept: tuple[int, ...]) -> None:
         if self.kept is not None and kept != self.kept:
@@ -142,10 +152,18 @@ class Record(NativeStat):
 
     def update_a_sample(self, sample: Any) -> None:
         tensor = as_tensor(sample, self.name)
-        tensor = tensor[None] if self.add_new_dim_before_concat or tensor.dim() == 0 else tensor
+        self._append(tensor[None] if self.add_new_dim_before_concat or tensor.dim() == 0 else tensor, 1)
+
+    def update_a_batch(self, batch: Tensor) -> None:
+        tensor = as_tensor(batch, self.name)
+        if tensor.dim() == 0:
+            return self.update_a_sample(tensor)
+        self._append(tensor[:, None] if self.add_new_dim_before_concat else tensor, len(tensor))
+
+    def _append(self, tensor: Tensor, samples: int) -> None:
         self._expect_rest(tuple(tensor.shape[1:]))
         self._core.update(to_rows(tensor, "all", self.name), 1)
-        self.kept, self.count = (), self.count + 1
+        self.kept, self.count = (), self.count + samples
         self.dtype = tensor.dtype if self.dtype is None else torch.promote_types(self.dtype, tensor.dtype)
 
     def _expect_rest(self, rest: tuple[int, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ def profile_statistics_analysis_pass(
         pass_args: ``by`` ("name" or "type"); ``target_weight_nodes`` and ``target_activation_nodes`` (lists);
             ``weight_statistics`` and ``activation_statistics`` (statistic -> its arguments);
             ``input_generator`` (anything that yields batches, of any size) and ``num_samples``: whole batches are
-            taken until there are that many rows.
+            taken until there are that many rows. Each row ``[1, ...]`` is a sample.
 
     Raises:
         ConfigError: an unknown key, a bad value, or a generator without a single batch. One that ends before
@@ -108,12 +108,17 @@ def _make_all(statistics: Mapping[str, Mapping[str, Any]]) -> list[StatBase]:
     return [create_new_stat(name, **arguments) for name, arguments in statistics.items()]
 
 
-def _update(stats: list[StatBase], value: Tensor, node: fx.Node, tensor: str) -> None:
+def _update(stats: list[StatBase], value: Tensor, node: fx.Node, tensor: str, batch: bool = False) -> None:
     for stat in stats:
         try:
-            stat.update_a_sample(value)
+            # A student's statistic need not have our base class.
+            (getattr(stat, "update_a_batch", None) or _each_row(stat) if batch else stat.update_a_sample)(value)
         except ConfigError as error:
             raise ConfigError(f"{_WHERE}: node {node.name}, {tensor}: {error}") from None
+
+
+def _each_row(stat: Any) -> Callable[[Tensor], None]:
+    return lambda batch: StatBase.update_a_batch(stat, batch)
 
 
 def _profile_weights(
@@ -143,7 +148,7 @@ class _Listener(fx.Interpreter):
         for name, source in self.inputs.get(n, {}).items():
             value = self.env[source]
             if isinstance(value, Tensor):
-                _update(self.collected[n][name], value, n, name)
+                _update(self.collected[n][name], value, n, name, batch=True)
         return super().run_node(n)
 
 

@@ -84,13 +84,22 @@ def kept_shape(shape: torch.Size, dims: Dims, name: str) -> tuple[int, ...]:
 
 
 def to_rows(sample: Tensor, dims: Dims, name: str) -> Tensor:
-    """Return the numbers as a contiguous float32 or float64 tensor with the reduced dimensions first."""
-    dtype = torch.float32 if sample.dtype in _NARROW else torch.float64
+    """Return the numbers as a contiguous float32 or float64 tensor with the reduced dimensions first.
+
+    With dims "all" or None the order is as it is: all the numbers are rows, or all of them groups.
+    """
     if dims not in ("all", None):
         reduced = _reduced(sample.shape, dims, name)
         kept = [dim for dim in range(sample.dim()) if dim not in reduced]
         sample = sample.permute(*sorted(reduced), *kept)
-    return sample.to(dtype).contiguous()
+    return sample.to(torch.float32 if sample.dtype in _NARROW else torch.float64).contiguous()
+
+
+def batch_dims(shape: torch.Size, dims: Dims, name: str) -> Dims:
+    """Return what to reduce of a batch so that each of its rows ``[1, ...]`` counts as a sample of its own."""
+    if dims == "all":
+        return dims
+    return tuple(sorted({0, *_reduced(torch.Size([1, *shape[1:]]), dims, name)}))
 
 
 def _reduced(shape: torch.Size, dims: Dims, name: str) -> set[int]:

@@ -23,6 +23,11 @@ class StatBase(ABC):
     def update_a_sample(self, sample: Any) -> None:
         """Take a sample: a tensor, a number or a list."""
 
+    def update_a_batch(self, batch: Tensor) -> None:
+        """Take each row of a batch ``[rows, ...]`` as a sample ``[1, ...]``, as the profile pass does."""
+        for sample in batch.split(1) if batch.dim() > 0 else (batch,):
+            self.update_a_sample(sample)
+
     @abstractmethod
     def compute(self) -> dict[str, Any]:
         """Return the results so far: field -> tensor, number or "NA"."""
