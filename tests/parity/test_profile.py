@@ -81,7 +81,7 @@ def compare(found, expected, where):
 
 
 def with_unbiased_variance(stats):
-    """MASE's online variance of several batches depends on how they were cut; the recorded data tell the true one."""
+    """MASE's online variance depends on how the data were cut; the recorded data tell the true one."""
     data = np.array(stats["record"]["data"])
     online = stats["variance_online"]
     assert online["count"] == data.size
@@ -90,7 +90,7 @@ def with_unbiased_variance(stats):
 
 
 def variance_of_batches(batches):
-    """What MASE computes: each batch's size times its unbiased variance, plus the steps, divided by the total."""
+    """MASE's: each batch's size times its unbiased variance, plus the steps, divided by the total."""
     total, mean, squares = 0, 0.0, 0.0
     for x in batches:
         delta = x.mean() - mean

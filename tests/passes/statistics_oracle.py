@@ -34,7 +34,7 @@ def rows_of(batches, dims):
 
 
 def statistic(name, rows, *, abs=False, quantile=0.975, num_sigma=3, ddof=1, **_):
-    """Return field -> float64 array (NaN where a group has too few numbers) for one statistic, NaN left out."""
+    """Return field -> float64 array (NaN where a group has too few numbers), NaN left out."""
     rows = np.abs(rows) if abs or name == "abs_mean" else rows
     flat = rows.reshape(len(rows), -1)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -71,4 +71,4 @@ def exact_quantile(x, q):
     position = q * (len(x) - 1)
     index = int(position)
     low, high, weight = x[index], x[min(index + 1, len(x) - 1)], position - index
-    return low if weight == 0 or low == high else low + (high - low) * weight
+    return low if weight == 0 or low == high else low * (1 - weight) + high * weight

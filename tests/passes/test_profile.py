@@ -101,7 +101,9 @@ def test_buffers_are_put_back_after_a_failure():
     model = Chain().train()
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(RuntimeError):
-        profile(MaseGraph(model), None, "seq_blocks_1", input_generator=[torch.randn(4, 16), torch.randn(4, 3)])
+        profile(
+            MaseGraph(model), None, "seq_blocks_1", input_generator=[torch.randn(4, 16), torch.randn(4, 3)]
+        )
     assert all(torch.equal(model.state_dict()[key], before[key]) for key in before)
 
 
@@ -139,7 +141,9 @@ def test_ragged_batches_with_every_kind_of_dims():
         assert np.shape(found["mean"]) == shape
         assert found["count"] == x.numel() / max(1, np.prod(shape))
         axis = {(): None, (16,): 0, (1,): None, (1, 16): 0}[shape]
-        np.testing.assert_allclose(np.ravel(found["variance"]), np.ravel(x.double().numpy().var(axis, ddof=1)))
+        np.testing.assert_allclose(
+            np.ravel(found["variance"]), np.ravel(x.double().numpy().var(axis, ddof=1))
+        )
 
 
 def test_a_generator_with_state_goes_on_where_it_stood():
@@ -228,21 +232,36 @@ def test_a_known_type_that_the_graph_lacks_is_a_warning(caplog):
         ({"targets": ["linear"]}, "key 'targets' is not known"),
         ({"num_sample": 3}, "did you mean 'num_samples'"),
         ({"by": "regex"}, "by must be name or type, got 'regex'"),
-        ({"target_activation_nodes": ["seq_block_1"]}, "unknown node 'seq_block_1' .did you mean 'seq_blocks_1'"),
+        (
+            {"target_activation_nodes": ["seq_block_1"]},
+            "unknown node 'seq_block_1' .did you mean 'seq_blocks_1'",
+        ),
         ({"target_activation_nodes": "seq_blocks_1"}, "must be a list of names"),
-        ({"by": "type", "target_activation_nodes": ["rellu"]}, "unknown type 'rellu' .did you mean 'relu'.*known: "),
-        ({"activation_statistics": {"moment": {}}}, "statistic 'moment' is not known .did you mean 'moments'"),
+        (
+            {"by": "type", "target_activation_nodes": ["rellu"]},
+            "unknown type 'rellu' .did you mean 'relu'.*known: ",
+        ),
+        (
+            {"activation_statistics": {"moment": {}}},
+            "statistic 'moment' is not known .did you mean 'moments'",
+        ),
         ({"activation_statistics": {"moments": 3}}, "moments must be a table of arguments, got 3"),
         ({"activation_statistics": ["moments"]}, "must be a table of statistic -> arguments"),
         ({"weight_statistics": {"record": {"dims": "all"}}}, "weight_statistics.record: .*dims"),
-        ({"activation_statistics": {"moments": {"dim": "all"}}}, "argument 'dim' is not known .did you mean 'dims'"),
+        (
+            {"activation_statistics": {"moments": {"dim": "all"}}},
+            "argument 'dim' is not known .did you mean 'dims'",
+        ),
         ({"num_samples": 0}, "num_samples must be a whole number from 1 on, got 0"),
         ({"num_samples": None}, "activation statistics need num_samples"),
         ({"input_generator": None}, "activation statistics need input_generator"),
         ({"input_generator": 3}, "must yield batches of inputs, got 3"),
         ({"input_generator": ["text"]}, "a batch must be a tensor, a tuple or a table of inputs"),
         ({"input_generator": [{"y": torch.ones(1), "z": torch.ones(1)}]}, "lacks input 'x'"),
-        ({"activation_statistics": {"moments": {"dims": [5]}}}, "node seq_blocks_0, data_in_0: .*do not suit"),
+        (
+            {"activation_statistics": {"moments": {"dims": [5]}}},
+            "node seq_blocks_0, data_in_0: .*do not suit",
+        ),
     ],
 )
 def test_refusals(change, message):

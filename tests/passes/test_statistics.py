@@ -57,12 +57,17 @@ def streams(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(["float32", "float64"]))
     rank = draw(st.integers(1, 3))
-    dims = draw(st.one_of(st.just("all"), st.none(), st.sets(st.integers(0, rank - 1), min_size=1).map(sorted)))
+    dims = draw(
+        st.one_of(st.just("all"), st.none(), st.sets(st.integers(0, rank - 1), min_size=1).map(sorted))
+    )
     sizes = st.one_of(st.sampled_from([1, 2, 31, 32, 33, 64]), st.integers(1, 40))
     shape = [draw(sizes if i == 0 else st.sampled_from([1, 2, 3, 5, 16, 33])) for i in range(rank)]
     batches = []
     for _ in range(draw(st.integers(1, 4))):
-        ragged = [draw(sizes) if dims == "all" or (dims and i in dims and i == 0) else n for i, n in enumerate(shape)]
+        ragged = [
+            draw(sizes) if dims == "all" or (dims and i in dims and i == 0) else n
+            for i, n in enumerate(shape)
+        ]
         kind = draw(st.sampled_from(KINDS))
         batches.append(numbers(kind, math.prod(ragged), rng, dtype).reshape(ragged))
     return batches, dims, dtype
@@ -153,7 +158,9 @@ def test_histogram_depends_on_the_numbers_alone(stream, bins, absolute):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kind", [*FINITE_KINDS, "nan", "both_inf", "interleaved", "two values", "first is far"])
+@pytest.mark.parametrize(
+    "kind", [*FINITE_KINDS, "nan", "both_inf", "interleaved", "two values", "first is far"]
+)
 def test_quantiles_of_many_numbers(kind, dtype):
     rng = np.random.default_rng(7)
     n = 150_000
@@ -183,7 +190,11 @@ def test_threads_that_merge_give_the_same_answer():
     for name in ("moments", "range_quantile", "variance_precise"):
         stats = [create_new_stat(name, dims=[0]) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda pair: pair[0].update_a_sample(pair[1]), zip(stats, x.split(100_000), strict=True)))
+            list(
+                pool.map(
+                    lambda pair: pair[0].update_a_sample(pair[1]), zip(stats, x.split(100_000), strict=True)
+                )
+            )
         for other in stats[1:]:
             stats[0].merge(other)
         alone = create_new_stat(name, dims=[0])
@@ -218,7 +229,9 @@ def test_lists_of_tensors_and_all_kinds_of_tensors():
     stat = create_new_stat("range_min_max", dims=None)
     stat.update_a_sample([torch.tensor(1.0), torch.tensor(5.0)])
     stat.update_a_sample([3.0, 4.0])
-    assert stat.export() == {"range_min_max": {"min": [1.0, 4.0], "max": [3.0, 5.0], "range": [2.0, 1.0], "count": 2}}
+    assert stat.export() == {
+        "range_min_max": {"min": [1.0, 4.0], "max": [3.0, 5.0], "range": [2.0, 1.0], "count": 2}
+    }
     x = torch.arange(12).reshape(3, 4)
     for dtype in (torch.float16, torch.bfloat16, torch.int8, torch.uint8, torch.int64, torch.float64):
         stat = create_new_stat("moments", dims=[-1])

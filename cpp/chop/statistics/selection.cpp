@@ -12,7 +12,7 @@ namespace chop::statistics {
 namespace {
 
 constexpr int64_t kSmall = 1 << 15;    // up to here a copy and nth_element do
-constexpr int64_t kSampled = 1 << 15;  // numbers that tell where to look
+constexpr int64_t kSampled = 1 << 16;  // numbers that tell where to look
 constexpr int64_t kStep = 4096;        // read once, compared with every window
 
 struct Rank {
@@ -33,6 +33,7 @@ Rank rank_of(double q, int64_t n) {
 double interpolate(const Pair& pair, double weight) {
   if (weight == 0.0 || pair.low == pair.high) return pair.low;  // infinities must not become NaN
   const double step = pair.high - pair.low;
+  if (!std::isfinite(step)) return pair.low * (1.0 - weight) + pair.high * weight;
   return weight < 0.5 ? pair.low + step * weight : pair.high - step * (1.0 - weight);
 }
 
@@ -72,6 +73,7 @@ class Window {
     const int64_t next = std::min(index + 1, n - 1);
     if (index < counts_.below || next >= counts_.to_high) return std::nullopt;
     inside_.resize(static_cast<size_t>(found_));
+    if (index >= counts_.to_low && next < counts_.to_low + found_) return pair_at(inside_, index - counts_.to_low);
     return Pair{at(index), at(next)};
   }
 
@@ -112,7 +114,7 @@ std::vector<T> sample(const Pieces<T>& pieces) {
 template <class T>
 Window<T> window_around(std::vector<T>& sample, double q) {
   const double n = static_cast<double>(sample.size());
-  const double reach = 5.0 * std::sqrt(n * q * (1.0 - q)) + 5.0;  // five standard deviations of the sample's rank
+  const double reach = 4.0 * std::sqrt(n * q * (1.0 - q)) + 4.0;  // four standard deviations of the sample's rank
   const auto value = [&](double rank) {
     if (rank < 0.0) return -std::numeric_limits<T>::infinity();
     if (rank >= n) return std::numeric_limits<T>::infinity();

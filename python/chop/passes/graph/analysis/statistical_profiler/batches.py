@@ -21,8 +21,8 @@ def batches(source: Any, inputs: list[fx.Node], where: str) -> Iterator[dict[str
     """Yield input name -> value for each batch of ``source``.
 
     Args:
-        source: an iterator, an iterable, or a function that returns one. A batch is a mapping of input names, one
-            tensor, or a tuple in the order of the model's inputs (what is left over, such as labels, is ignored).
+        source: an iterator, an iterable, or a function that returns one. A batch is a mapping of input names,
+            one tensor, or a tuple in the order of the model's inputs (more, such as labels, is ignored).
         inputs: the placeholders of the graph.
         where: opens the messages.
 

@@ -32,13 +32,13 @@ class NativeStat(StatBase):
             reduces these dimensions of each sample and the samples.
         arguments: the statistic's own, see ``arguments`` of the class.
 
-    NaN are left out and counted: results then have a ``nan_count``. ``count`` is the number of elements behind
-    each result. Results are float64 tensors of the shape that ``dims`` leaves; "NA" stands where there are too few
-    numbers (MASE behaviour).
+    NaN are left out and counted: results then have a ``nan_count``. ``count`` is the number of elements
+    behind each result. Results are float64 tensors of the shape that ``dims`` leaves; "NA" stands where there
+    are too few numbers (MASE behaviour).
 
     Raises:
-        ConfigError: a bad argument, an empty sample, one whose shape does not go with the earlier ones, or results
-            asked for before the first sample.
+        ConfigError: a bad argument, an empty sample, one whose shape does not go with the earlier ones, or
+            results asked for before the first sample.
     """
 
     arguments: ClassVar[dict[str, Any]] = {}
@@ -169,7 +169,8 @@ class Record(NativeStat):
     def _expect_rest(self, rest: tuple[int, ...]) -> None:
         if self.count and rest != self.rest:
             raise ConfigError(
-                f"record: samples must agree in all but the first dimension, got {list(rest)} after {list(self.rest)}"
+                "record: samples must agree in all but the first dimension, "
+                f"got {list(rest)} after {list(self.rest)}"
             )
         self.rest = rest
 
@@ -205,7 +206,7 @@ def _make(name: str, arguments: dict[str, Any]) -> type[NativeStat]:
         for key, default in {"device": None, "dims": "all", **arguments}.items()
     ]
 
-    def __init__(self: NativeStat, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(self: NativeStat, *args: Any, **kwargs: Any) -> None:
         positional = dict(zip(("device", "dims", *arguments), args, strict=False))
         if len(args) > len(parameters) or positional.keys() & kwargs.keys():
             raise TypeError(f"{class_name} takes each of {', '.join(p.name for p in parameters)} once")
@@ -216,7 +217,7 @@ def _make(name: str, arguments: dict[str, Any]) -> type[NativeStat]:
         class_name,
         (NativeStat,),
         {
-            "__doc__": f"The statistic ``{name}`` of the core; its own arguments: {listed}. See :class:`NativeStat`.",
+            "__doc__": f"``{name}`` of the core; its own arguments: {listed}. See :class:`NativeStat`.",
             "__init__": __init__,
             "__module__": __name__,
             "__signature__": Signature(parameters),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -48,15 +48,16 @@ def profile_statistics_analysis_pass(
 ) -> tuple[MaseGraph, dict[str, Any]]:
     """Write statistics of weights and inputs to ``software.args.<tensor>.stat`` of the target nodes.
 
-    The model runs in its current mode; its buffers and the random state are put back. Inputs are seen before the
-    node runs, so before an in-place layer changes them. A second profile replaces the results of its targets.
+    The model runs in its current mode; its buffers and the random state are put back. Inputs are seen before
+    the node runs, so before an in-place layer changes them. A second profile replaces the results of its
+    targets.
 
     Args:
         graph: a traced graph; software metadata is added where it is missing.
         pass_args: ``by`` ("name" or "type"); ``target_weight_nodes`` and ``target_activation_nodes`` (lists);
             ``weight_statistics`` and ``activation_statistics`` (statistic -> its arguments);
-            ``input_generator`` (anything that yields batches, of any size) and ``num_samples``: whole batches are
-            taken until there are that many rows. Each row ``[1, ...]`` is a sample.
+            ``input_generator`` (anything that yields batches, of any size) and ``num_samples``: whole batches
+            are taken until there are that many rows. Each row ``[1, ...]`` is a sample.
 
     Raises:
         ConfigError: an unknown key, a bad value, or a generator without a single batch. One that ends before
@@ -111,14 +112,14 @@ def _make_all(statistics: Mapping[str, Mapping[str, Any]]) -> list[StatBase]:
 def _update(stats: list[StatBase], value: Tensor, node: fx.Node, tensor: str, batch: bool = False) -> None:
     for stat in stats:
         try:
-            # A student's statistic need not have our base class.
-            (getattr(stat, "update_a_batch", None) or _each_row(stat) if batch else stat.update_a_sample)(value)
+            if not batch:
+                stat.update_a_sample(value)
+            elif hasattr(stat, "update_a_batch"):
+                stat.update_a_batch(value)
+            else:  # a student's statistic need not have our base class
+                StatBase.update_a_batch(stat, value)
         except ConfigError as error:
             raise ConfigError(f"{_WHERE}: node {node.name}, {tensor}: {error}") from None
-
-
-def _each_row(stat: Any) -> Callable[[Tensor], None]:
-    return lambda batch: StatBase.update_a_batch(stat, batch)
 
 
 def _profile_weights(

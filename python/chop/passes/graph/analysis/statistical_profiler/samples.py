@@ -96,7 +96,7 @@ def to_rows(sample: Tensor, dims: Dims, name: str) -> Tensor:
 
 
 def batch_dims(shape: torch.Size, dims: Dims, name: str) -> Dims:
-    """Return what to reduce of a batch so that each of its rows ``[1, ...]`` counts as a sample of its own."""
+    """Return what to reduce of a batch so that each of its rows ``[1, ...]`` counts as a sample."""
     if dims == "all":
         return dims
     return tuple(sorted({0, *_reduced(torch.Size([1, *shape[1:]]), dims, name)}))

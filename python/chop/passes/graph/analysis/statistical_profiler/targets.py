@@ -28,8 +28,8 @@ def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str) -> list[fx
 
     Raises:
         ConfigError: no list.
-        UnknownNameError: a node that the graph lacks, or an unknown operation. A known operation that no node of the
-            graph does is a warning.
+        UnknownNameError: a node that the graph lacks, or an unknown operation. A known operation that no node
+            of the graph does is a warning.
     """
     if isinstance(targets, str) or not isinstance(targets, Sequence):
         raise ConfigError(f"{where} must be a list of names, got {targets!r}")
@@ -51,7 +51,7 @@ def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str) -> list[fx
 
 
 def weights_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """Return the parameters and buffers of the module that a node calls; the counter of batches is no weight."""
+    """Return parameters and buffers of the module that a node calls; the counter of batches is no weight."""
     if node.op != "call_module":
         return {}
     module = modules[str(node.target)]
