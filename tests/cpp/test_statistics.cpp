@@ -99,7 +99,8 @@ TEST(window_kernels_agree_with_the_reference) {
           a.resize(data.size() + 1);
           b.resize(data.size() + 1);
           WindowCounts ca, cb;
-          const int64_t found = fast(data.data(), n, l, h, &ca, a.data()), expected = slow(data.data(), n, l, h, &cb, b.data());
+          const int64_t found = fast(data.data(), n, l, h, &ca, a.data()),
+                        expected = slow(data.data(), n, l, h, &cb, b.data());
           CHECK(found == expected && std::equal(a.begin(), a.begin() + found, b.begin()), isa_name(isa), " n ", n);
           CHECK(ca.below == cb.below && ca.to_low == cb.to_low && ca.to_high == cb.to_high && ca.numbers == cb.numbers);
         };
@@ -181,17 +182,18 @@ TEST(quantiles_are_exact_on_every_road) {
     for (const int kind : {0, 1, 2, 3, 4}) {
       std::vector<float> x = numbers(n, static_cast<uint64_t>(n));
       for (size_t i = 0; i < x.size(); ++i) {
-        if (kind == 1) x[i] = std::max(x[i], 0.0f);                      // ties at zero
-        if (kind == 2) x[i] = i % 2 == 0 ? 1.0f : 1.0f + 0x1p-23f;       // two neighbours
+        if (kind == 1) x[i] = std::max(x[i], 0.0f);                 // ties at zero
+        if (kind == 2) x[i] = i % 2 == 0 ? 1.0f : 1.0f + 0x1p-23f;  // two neighbours
         if (kind == 3 && i % 5 == 0) x[i] = i % 2 == 0 ? kInfinity : -kInfinity;
-        if (kind == 4) x[i] = x[i] * 1e-41f;                             // subnormal
+        if (kind == 4) x[i] = x[i] * 1e-41f;  // subnormal
       }
       std::vector<float> with_nan = x;
-      for (int i = 0; i < 50; ++i) with_nan.insert(with_nan.begin() + (i * 7919) % static_cast<int64_t>(with_nan.size()), kNaN);
+      for (int i = 0; i < 50; ++i)
+        with_nan.insert(with_nan.begin() + (i * 7919) % static_cast<int64_t>(with_nan.size()), kNaN);
       statistics::Pieces<float> pieces;
       pieces.append(with_nan.data(), static_cast<int64_t>(with_nan.size()) / 2, 1, false);
-      pieces.append(with_nan.data() + with_nan.size() / 2,
-                    static_cast<int64_t>(with_nan.size() - with_nan.size() / 2), 1, false);
+      pieces.append(with_nan.data() + with_nan.size() / 2, static_cast<int64_t>(with_nan.size() - with_nan.size() / 2),
+                    1, false);
       const std::vector<double> asked = {0.0, 0.03, 0.5, 0.97, 1.0};
       const statistics::Quantiles found = statistics::quantiles(pieces, asked);
       CHECK(found.count == n);

@@ -43,8 +43,8 @@ pybind11::tuple compute(const Statistic& self) {
   }
   pybind11::list fields;
   for (const statistics::Field& field : result.fields)
-    fields.append(pybind11::make_tuple(field.name, bytes(field.values), field.per_group, field.missing,
-                                     field.integral));
+    fields.append(
+        pybind11::make_tuple(field.name, bytes(field.values), field.per_group, field.missing, field.integral));
   return pybind11::make_tuple(fields, bytes(result.count), bytes(result.nan), result.shows_count);
 }
 
@@ -58,7 +58,8 @@ void bind_statistics(pybind11::module_& m) {
       .def("update", &update, arg("tensor"), arg("groups"), "Add a contiguous float32 or float64 tensor.")
       .def("merge", &Statistic::merge, arg("other"), pybind11::call_guard<pybind11::gil_scoped_release>())
       .def("compute", &compute,
-           "((name, float64 bytes, numbers per group, missing, integral), …), int64 bytes of the counts and of the NaN counts, "
+           "((name, float64 bytes, numbers per group, missing, integral), …), int64 bytes of the counts and of the NaN "
+           "counts, "
            "and whether the count is shown.");
 }
 

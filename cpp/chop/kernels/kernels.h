@@ -79,8 +79,8 @@ struct KernelTable {
   MomentKernels<float> moments_f32;
   MomentKernels<double> moments_f64;
 
-  // Adds the counts of x[n], n < 2^31, to `counts`, writes what lies in (low, high) to `inside`, which has room for n + 1
-  // numbers, and returns how many those are. NaN is nowhere.
+  // Adds the counts of x[n], n < 2^31, to `counts`, writes what lies in (low, high) to `inside`, which has room for n +
+  // 1 numbers, and returns how many those are. NaN is nowhere.
   int64_t (*window_f32)(const float* x, int64_t n, float low, float high, WindowCounts* counts, float* inside);
   int64_t (*window_f64)(const double* x, int64_t n, double low, double high, WindowCounts* counts, double* inside);
 };

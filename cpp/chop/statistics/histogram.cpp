@@ -43,9 +43,7 @@ class Grid {
   static int finest(double magnitude) {
     return magnitude == 0.0 ? kFinest : std::max(kFinest, std::ilogb(magnitude) - 49);
   }
-  static int64_t cell(double v, int exponent) {
-    return static_cast<int64_t>(std::floor(std::ldexp(v, -exponent)));
-  }
+  static int64_t cell(double v, int exponent) { return static_cast<int64_t>(std::floor(std::ldexp(v, -exponent))); }
 
   void move(int exponent, int64_t first) {
     if (seen_ && (exponent != exponent_ || first != first_)) {
@@ -155,9 +153,9 @@ class Histogram : public Statistic {
   int64_t bins_;
 };
 
-[[maybe_unused]] const bool registered =
-    registry().add("histogram", {{{"bins", int64_t{64}}, {"abs", false}},
-                                 [](const Arguments& a) { return std::make_unique<Histogram>(a); }});
+[[maybe_unused]] const bool registered = registry().add(
+    "histogram",
+    {{{"bins", int64_t{64}}, {"abs", false}}, [](const Arguments& a) { return std::make_unique<Histogram>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

@@ -50,8 +50,16 @@ template <class T>
 class Blocks {
  public:
   Blocks(MomentSums& sums, int64_t width, int64_t groups, int64_t stride, bool abs)
-      : sums_(sums), width_(width), groups_(groups), stride_(stride), abs_(abs), sum_(width), squares_(width),
-        mean_(width), low_(width), high_(width) {}
+      : sums_(sums),
+        width_(width),
+        groups_(groups),
+        stride_(stride),
+        abs_(abs),
+        sum_(width),
+        squares_(width),
+        mean_(width),
+        low_(width),
+        high_(width) {}
 
   void add(const T* x, int64_t rows) {
     const int64_t step = std::max<int64_t>(1, kBlockBytes / (width_ * static_cast<int64_t>(sizeof(T))));
@@ -95,6 +103,12 @@ class Blocks {
   std::vector<double> sum_, squares_, mean_;
   std::vector<T> low_, high_;
 };
+
+std::vector<double> where_counted(const std::vector<int64_t>& count, std::vector<double> values) {
+  for (size_t g = 0; g < count.size(); ++g)
+    if (count[g] == 0) values[g] = kNaN;
+  return values;
+}
 
 }  // namespace
 
@@ -149,8 +163,7 @@ template void MomentSums::add(const double*, int64_t, bool);
 void MomentSums::merge(const MomentSums& other) {
   for (int64_t g = 0; g < groups(); ++g) {
     nan[g] += other.nan[g];
-    if (other.count[g] > 0)
-      combine(g, other.count[g], other.mean[g], other.squares[g], other.least[g], other.most[g]);
+    if (other.count[g] > 0) combine(g, other.count[g], other.mean[g], other.squares[g], other.least[g], other.most[g]);
   }
 }
 
@@ -160,14 +173,6 @@ std::vector<double> MomentSums::variance(int64_t ddof) const {
     if (count[g] > ddof) result[g] = squares[g] / static_cast<double>(count[g] - ddof);
   return result;
 }
-
-namespace {
-std::vector<double> where_counted(const std::vector<int64_t>& count, std::vector<double> values) {
-  for (size_t g = 0; g < count.size(); ++g)
-    if (count[g] == 0) values[g] = kNaN;
-  return values;
-}
-}  // namespace
 
 std::vector<double> MomentSums::means() const { return where_counted(count, mean); }
 std::vector<double> MomentSums::minima() const { return where_counted(count, least); }

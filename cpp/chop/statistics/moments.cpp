@@ -24,9 +24,9 @@ class Moments : public MomentStatistic {
   int64_t ddof_;
 };
 
-[[maybe_unused]] const bool registered =
-    registry().add("moments", {{{"abs", false}, {"ddof", int64_t{1}}},
-                               [](const Arguments& a) { return std::make_unique<Moments>(a); }});
+[[maybe_unused]] const bool registered = registry().add(
+    "moments",
+    {{{"abs", false}, {"ddof", int64_t{1}}}, [](const Arguments& a) { return std::make_unique<Moments>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

@@ -68,9 +68,8 @@ class RangeNSigma : public Statistic {
 };
 
 [[maybe_unused]] const bool registered = registry().add(
-    "range_n_sigma",
-    {{{"abs", false}, {"var_mode", std::string("online")}, {"num_sigma", 3.0}, {"ddof", int64_t{1}}},
-     [](const Arguments& a) { return std::make_unique<RangeNSigma>(a); }});
+    "range_n_sigma", {{{"abs", false}, {"var_mode", std::string("online")}, {"num_sigma", 3.0}, {"ddof", int64_t{1}}},
+                      [](const Arguments& a) { return std::make_unique<RangeNSigma>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

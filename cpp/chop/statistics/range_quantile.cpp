@@ -49,9 +49,9 @@ class RangeQuantile : public Statistic {
   double quantile_;
 };
 
-[[maybe_unused]] const bool registered =
-    registry().add("range_quantile", {{{"abs", false}, {"quantile", 0.975}},
-                                      [](const Arguments& a) { return std::make_unique<RangeQuantile>(a); }});
+[[maybe_unused]] const bool registered = registry().add(
+    "range_quantile",
+    {{{"abs", false}, {"quantile", 0.975}}, [](const Arguments& a) { return std::make_unique<RangeQuantile>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

@@ -22,8 +22,9 @@ class VarianceOnline : public MomentStatistic {
   int64_t ddof_;
 };
 
-[[maybe_unused]] const bool registered = registry().add(
-    "variance_online", {{{"ddof", int64_t{1}}}, [](const Arguments& a) { return std::make_unique<VarianceOnline>(a); }});
+[[maybe_unused]] const bool registered =
+    registry().add("variance_online",
+                   {{{"ddof", int64_t{1}}}, [](const Arguments& a) { return std::make_unique<VarianceOnline>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

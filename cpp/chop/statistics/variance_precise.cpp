@@ -32,8 +32,8 @@ class VariancePrecise : public Statistic {
 };
 
 [[maybe_unused]] const bool registered =
-    registry().add("variance_precise", {{{"ddof", int64_t{1}}},
-                                        [](const Arguments& a) { return std::make_unique<VariancePrecise>(a); }});
+    registry().add("variance_precise",
+                   {{{"ddof", int64_t{1}}}, [](const Arguments& a) { return std::make_unique<VariancePrecise>(a); }});
 
 }  // namespace
 }  // namespace chop::statistics

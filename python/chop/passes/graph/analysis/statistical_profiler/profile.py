@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from tqdm.auto import tqdm
 
 from chop.ir.graph import MaseGraph, MaseMetadata
 from chop.ir.graph.mase_graph import forward_inputs
@@ -125,6 +124,8 @@ def _update(stats: list[StatBase], value: Tensor, node: fx.Node, tensor: str, ba
 def _profile_weights(
     graph: MaseGraph, nodes: list[fx.Node], statistics: Mapping[str, Any], collected: _Collected
 ) -> None:
+    from tqdm.auto import tqdm
+
     modules = graph.modules
     for node in tqdm(nodes, desc="Profiling weight statistics"):
         weights = weights_of(node, modules)
@@ -156,6 +157,8 @@ class _Listener(fx.Interpreter):
 def _profile_activations(
     graph: MaseGraph, nodes: list[fx.Node], args: Mapping[str, Any], collected: _Collected
 ) -> None:
+    from tqdm.auto import tqdm
+
     for key in ("input_generator", "num_samples"):
         if args[key] is None:
             raise ConfigError(f"{_WHERE}: activation statistics need {key}")
