@@ -12,7 +12,11 @@ namespace {
    ns::linear.ordered,    \
    ns::linear.wide,       \
    ns::elementwise,       \
-   ns::classify}
+   ns::classify,          \
+   ns::moments_f32,       \
+   ns::moments_f64,       \
+   ns::windows.f32,       \
+   ns::windows.f64}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

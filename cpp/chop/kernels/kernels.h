@@ -39,6 +39,24 @@ struct BlockScore {
   double loss;                // sum of cross-entropy over the valid rows
 };
 
+// Columns are taken kMomentTile at a time: x[rows] of `width` numbers each, `stride` apart; width is a multiple of it.
+inline constexpr int kMomentTile = 32;
+
+template <class T>
+struct MomentKernels {
+  // Sum (in double), smallest and largest number of each column; abs: of |x|. A NaN or an infinity in a column makes
+  // its sum NaN or infinite and its bounds meaningless. rows >= 1.
+  void (*sums)(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, double* sum, T* low, T* high);
+  // Sum of (x - mean)^2 of each column, in double.
+  void (*squares)(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean,
+                  double* squares);
+};
+
+// How many numbers are < low, <= low, <= high, and no NaN.
+struct WindowCounts {
+  int64_t below = 0, to_low = 0, to_high = 0, numbers = 0;
+};
+
 struct KernelTable {
   const char* isa;
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
@@ -58,6 +76,14 @@ struct KernelTable {
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
   void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
                    BlockScore* score);
+
+  MomentKernels<float> moments_f32;
+  MomentKernels<double> moments_f64;
+
+  // Adds the counts of x[n], n < 2^31, to `counts`, writes what lies in (low, high) to `inside`, which has room for n +
+  // 1 numbers, and returns how many those are. NaN is nowhere.
+  int64_t (*window_f32)(const float* x, int64_t n, float low, float high, WindowCounts* counts, float* inside);
+  int64_t (*window_f64)(const double* x, int64_t n, double low, double high, WindowCounts* counts, double* inside);
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

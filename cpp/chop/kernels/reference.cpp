@@ -80,9 +80,58 @@ void classify(const float* logits, int classes, const int32_t* labels, int valid
   }
 }
 
+template <class T>
+void column_sums(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, double* sum, T* low, T* high) {
+  for (int64_t c = 0; c < width; ++c) {
+    sum[c] = 0.0;
+    for (int64_t r = 0; r < rows; ++r) {
+      const T v = abs ? std::fabs(x[r * stride + c]) : x[r * stride + c];
+      sum[c] += static_cast<double>(v);
+      if (r == 0 || v < low[c]) low[c] = v;
+      if (r == 0 || v > high[c]) high[c] = v;
+    }
+  }
+}
+
+template <class T>
+void column_squares(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean,
+                    double* squares) {
+  for (int64_t c = 0; c < width; ++c) {
+    squares[c] = 0.0;
+    for (int64_t r = 0; r < rows; ++r) {
+      const double v = static_cast<double>(x[r * stride + c]);
+      const double distance = (abs ? std::fabs(v) : v) - mean[c];
+      squares[c] += distance * distance;
+    }
+  }
+}
+
+template <class T>
+int64_t window(const T* x, int64_t n, T low, T high, WindowCounts* counts, T* inside) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    if (x[i] < low) ++counts->below;
+    if (x[i] <= low) ++counts->to_low;
+    if (x[i] <= high) ++counts->to_high;
+    if (x[i] == x[i]) ++counts->numbers;
+    if (x[i] > low && x[i] < high) inside[found++] = x[i];
+  }
+  return found;
+}
+
 }  // namespace
 
-const KernelTable reference_kernels = {"reference",    fake_quantize_f32, fake_quantize_f64, linear_ordered,
-                                       linear_ordered, linear_wide,       elementwise,       classify};
+const KernelTable reference_kernels = {"reference",
+                                       fake_quantize_f32,
+                                       fake_quantize_f64,
+                                       linear_ordered,
+                                       linear_ordered,
+                                       linear_wide,
+                                       elementwise,
+                                       classify,
+                                       {column_sums<float>, column_squares<float>},
+                                       {column_sums<double>, column_squares<double>},
+                                       window<float>,
+                                       window<double>};
 
 }  // namespace chop

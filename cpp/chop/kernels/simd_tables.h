@@ -19,6 +19,10 @@ struct LinearKernels {
 using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
 using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+struct WindowKernels {
+  int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
+  int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
+};
 
 #define CHOP_DECLARE_TABLES(ns)                   \
   namespace ns {                                  \
@@ -27,6 +31,9 @@ using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, Bl
   extern const LinearExactKernel linear_exact;    \
   extern const ElementwiseKernel elementwise;     \
   extern const ClassifyKernel classify;           \
+  extern const MomentKernels<float> moments_f32;  \
+  extern const MomentKernels<double> moments_f64; \
+  extern const WindowKernels windows;             \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

@@ -23,6 +23,7 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     NamedTotals,
     NodeWidths,
     RuleMemo,
+    Statistic,
     __version__,
     active_isa,
     available_isas,
@@ -30,6 +31,7 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     fake_quantize,
     op_table,
     quantizers,
+    statistics,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "NamedTotals",
     "NodeWidths",
     "RuleMemo",
+    "Statistic",
     "__version__",
     "active_isa",
     "available_isas",
@@ -48,4 +51,5 @@ __all__ = [
     "fake_quantize",
     "op_table",
     "quantizers",
+    "statistics",
 ]

@@ -93,6 +93,18 @@ class Evaluator:
     @property
     def threads(self) -> int: ...
 
+@final
+class Statistic:
+    """A statistic over tensors seen as [rows][groups]."""
+
+    def __init__(self, name: str, arguments: Mapping[str, bool | int | float | str]) -> None: ...
+    def update(self, tensor: Tensor, groups: int) -> None:
+        """Add a contiguous float32 or float64 tensor."""
+    def merge(self, other: Statistic) -> None: ...
+    def compute(self) -> tuple[list[tuple[str, bytearray, int, bool, bool]], bytearray, bytearray, bool]:
+        """Fields (name, float64 bytes, numbers per group, missing, integral), int64 bytes of the counts and of the
+        NaN counts, and whether the count is shown."""
+
 def active_isa() -> str:
     """Name of the instruction set that the kernels use."""
 
@@ -101,6 +113,9 @@ def available_isas() -> list[str]:
 
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""
+
+def statistics() -> dict[str, dict[str, bool | int | float | str]]:
+    """The native statistics: name to {argument: standard value}."""
 
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""

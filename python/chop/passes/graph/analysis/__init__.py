@@ -13,6 +13,7 @@ from chop.passes.graph.analysis.report import (
     report_node_shape_analysis_pass,
     report_node_type_analysis_pass,
 )
+from chop.passes.graph.analysis.statistical_profiler import profile_statistics_analysis_pass
 
 __all__ = [
     "add_common_metadata_analysis_pass",
@@ -20,6 +21,7 @@ __all__ = [
     "add_software_metadata_analysis_pass",
     "calculate_avg_bits_mg_analysis_pass",
     "init_metadata_analysis_pass",
+    "profile_statistics_analysis_pass",
     "report_graph_analysis_pass",
     "report_node_meta_param_analysis_pass",
     "report_node_shape_analysis_pass",

@@ -1,0 +1,41 @@
+// Memory for numbers that will be written once and read in order: not filled, and in large pages where it can be.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace chop {
+
+inline constexpr std::size_t kLargePage = std::size_t{2} << 20;
+
+struct FreeLargeArray {
+  bool aligned = false;
+  void operator()(void* memory) const {
+    aligned ? ::operator delete(memory, std::align_val_t{kLargePage}) : ::operator delete(memory);
+  }
+};
+
+template <class T>
+using LargeArray = std::unique_ptr<T[], FreeLargeArray>;
+
+// The first touch of each small page costs more than writing it; a large page is 512 of them.
+template <class T>
+LargeArray<T> make_large_array(int64_t n) {
+  static_assert(std::is_trivial_v<T>);
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+  if (bytes < kLargePage) return {static_cast<T*>(::operator new(bytes)), {false}};
+  void* memory = ::operator new(bytes, std::align_val_t{kLargePage});
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  ::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: nothing is lost where it is not taken
+#endif
+  return {static_cast<T*>(memory), {true}};
+}
+
+}  // namespace chop
