@@ -12,7 +12,7 @@ from torch import nn
 from chop.nn.quantized.functional import quantized_func_map
 from chop.nn.quantized.modules import quantized_module_map
 
-COVERED = ("linear_integer", "linear_fixed", "relu_integer", "relu_fixed")
+COVERED = ("linear_integer", "linear_fixed", "relu_integer", "relu_fixed", "conv1d_integer", "conv2d_integer")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ namespace {
 
 #define CHOP_TABLE(ns)                                                                                     \
   {#ns, ns::fake_quantize.f32, ns::fake_quantize.f64, ns::linear_exact, ns::linear.ordered, ns::linear.wide, \
-   ns::elementwise, ns::classify}
+   ns::matrix_product, ns::elementwise, ns::classify}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

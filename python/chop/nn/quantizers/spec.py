@@ -52,6 +52,13 @@ class QuantizerSpec(ABC):
     def codes(self, x: Tensor, format: Any) -> Tensor:
         """Return the integer codes of ``x``."""
 
+    def fused(self, formats: Mapping[str, Any]) -> Any:
+        """Return an object with methods ``linear`` and ``conv1d`` that compute a layer in one call, or None.
+
+        None, the default, is always right: the layer then calls the three quantizers and torch's own layer.
+        """
+        return None
+
     def precision(self, config: Mapping[str, Any], operand: Operand) -> list[Any]:
         """The operand's fields as metadata lists them: as written in the config, None included."""
         prefix = _prefix(config, operand, self.fields)
