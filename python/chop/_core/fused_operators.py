@@ -1,6 +1,7 @@
-"""Shape rule, straight-through gradient and batching rule of the fused layers ``linear_integer``, ``conv1d_integer``.
+"""Shape rule, straight-through gradient and batching rule of the fused layers.
 
-The gradients are those of the plain layer on the quantized tensors; rounding and clamping count as the identity.
+The gradients are those of the plain layer on the quantized tensors; rounding and clamping count as the
+identity.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ def _quantized(
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, weight, bias, *numbers = inputs
+    x, weight, _, *numbers = inputs
     ctx.save_for_backward(x, weight)
     ctx.numbers = tuple(numbers)
 
 
 def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None, *formats: int) -> Tensor:
-    torch._check(weight.dim() == 2 and x.dim() >= 1, lambda: "linear_integer: weight must be [out, in] and x [..., in]")
+    torch._check(
+        weight.dim() == 2 and x.dim() >= 1, lambda: "linear_integer: weight must be [out, in] and x [..., in]"
+    )
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
 

@@ -63,5 +63,14 @@ class QuantizedConvolution(QuantizedWeightModule, _ConvNd):
 
 
 def _sizes(module: _ConvNd) -> dict[str, Any]:
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    names = (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "padding_mode",
+    )
     return {**{name: getattr(module, name) for name in names}, "bias": module.bias is not None}

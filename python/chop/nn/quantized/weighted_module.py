@@ -27,7 +27,7 @@ class QuantizedWeightModule(QuantizedModule):
         self._fused = (fused, self.x_quantizer, self.w_quantizer, self.b_quantizer)
 
     def _fused_road(self, x: Tensor) -> Any:
-        """The spec's fused object if it computes what the separate quantizers would for this input, else None.
+        """The spec's fused object if it computes what the separate quantizers would for ``x``, else None.
 
         The operators exist for plain CPU tensors. Where torch transforms a call (vmap, grad, autocast, a
         compiled training step) the separate quantizers know how to follow it.
@@ -41,7 +41,11 @@ class QuantizedWeightModule(QuantizedModule):
         )
         if fused is None or replaced or not (x.is_cpu and weight.is_cpu):
             return None
-        if x.dtype not in _FUSED_DTYPES or x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+        if (
+            x.dtype not in _FUSED_DTYPES
+            or x.dtype != weight.dtype
+            or (bias is not None and bias.dtype != x.dtype)
+        ):
             return None
         if torch.is_autocast_enabled("cpu"):
             return None
@@ -95,5 +99,3 @@ def copy_parameters(source: nn.Module, target: nn.Module) -> None:
         if tensor is not None:
             setattr(target, name, nn.Parameter(tensor.detach().clone(), tensor.requires_grad))
     target.train(source.training)
-
-

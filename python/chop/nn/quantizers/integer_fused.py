@@ -45,7 +45,7 @@ class FusedInteger:
 
 
 def fused_integer(formats: Mapping[str, IntegerFormat]) -> FusedInteger | None:
-    """Return the fused form of a layer with input, weight and bias, None if the operators cannot express it."""
+    """Return the fused form of a layer with input, weight and bias, None if no operator expresses it."""
     operands = [formats.get(name) for name in ("data_in", "weight", "bias")]
     if not all(format is not None and format.is_signed for format in operands):
         return None

@@ -68,6 +68,11 @@ class QuantizerSpec(ABC):
         """Every key a config of this quantizer may have."""
         return ("name", "bypass", *(f"{o}_{f}" for o in OPERAND_NAMES for f in self.fields))
 
+    def used_keys(self, mase_op: str) -> frozenset[str]:
+        """The keys of a config that one operation reads."""
+        operands = (f"{operand.name}_{field}" for operand in OPERANDS[mase_op] for field in self.fields)
+        return frozenset({"name", "bypass", *operands})
+
     def check(self, config: Mapping[str, Any], where: str) -> None:
         """Check keys and values without asking which operation the config is for.
 

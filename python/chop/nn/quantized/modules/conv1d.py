@@ -18,7 +18,8 @@ class QuantizedConv1d(QuantizedConvolution, nn.Conv1d):
 
     >>> import torch
     >>> config = {{"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}}
-    >>> layer = Conv1dInteger(1, 4, 3, padding=1, config=config | {{"weight_width": 8, "weight_frac_width": 4}})
+    >>> config |= {{"weight_width": 8, "weight_frac_width": 4}}
+    >>> layer = Conv1dInteger(1, 4, 3, padding=1, config=config)
     >>> layer(torch.zeros(2, 1, 16)).shape
     torch.Size([2, 4, 16])
     """
@@ -34,9 +35,7 @@ class QuantizedConv1d(QuantizedConvolution, nn.Conv1d):
         if isinstance(self.padding, str) or self.padding_mode != "zeros":
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
             x, padding = F.pad(x, self._reversed_padding_repeated_twice, mode), 0
-        return fused.conv1d(
-            x, self.weight, self.bias, self.stride[0], padding, self.dilation[0], self.groups
-        )
+        return fused.conv1d(x, self.weight, self.bias, self.stride[0], padding, self.dilation[0], self.groups)
 
 
 Conv1dInteger = derive_module(QuantizedConv1d, "integer")
