@@ -27,6 +27,16 @@ def _quantized(
     return _on_grid(x, formats, 0), _on_grid(weight, formats, 1), quantized_bias
 
 
+def _stacked(
+    size: int, in_dims: tuple[int | None, ...], operands: tuple[Tensor, Tensor, Tensor | None]
+) -> list[Any]:
+    """The operands with the batched dimension in front, copies of those that have none."""
+    return [
+        t if t is None else t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0)
+        for t, dim in zip(operands, in_dims, strict=False)
+    ]
+
+
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, weight, _, *numbers = inputs
     ctx.save_for_backward(x, weight)
@@ -59,7 +69,10 @@ def _linear_vmap(
 ) -> tuple[Tensor, int]:
     if in_dims[1] is None and in_dims[2] is None:
         return torch.ops.chop.linear_integer(x.movedim(in_dims[0], 0), weight, bias, *formats), 0  # type: ignore[arg-type]
-    return torch.vmap(F.linear, in_dims[:3])(*_quantized(x, weight, bias, formats)), 0
+    x, weight, bias = _stacked(info.batch_size, in_dims, _quantized(x, weight, bias, formats))
+    rows = x.flatten(1, -2) if x.dim() > 2 else x.unsqueeze(1)
+    y = rows @ weight.mT if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
+    return y.reshape(*x.shape[:-1], weight.shape[1]), 0
 
 
 def _conv1d_fake(
@@ -107,11 +120,12 @@ def _conv1d_vmap(
         y = torch.ops.chop.conv1d_integer(stacked.flatten(0, 1), weight, bias, *numbers)
         return y.unflatten(0, stacked.shape[:2]), 0
     stride, padding, dilation, groups = numbers[:4]
-
-    def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
-
-    return torch.vmap(convolve, in_dims[:3])(*_quantized(x, weight, bias, numbers[4:])), 0
+    x, weight, bias = _stacked(info.batch_size, in_dims, _quantized(x, weight, bias, numbers[4:]))
+    # Each member of the stack becomes a set of groups of one convolution.
+    bias = None if bias is None else bias.flatten()
+    side_by_side, filters = x.movedim(0, 1).flatten(1, 2), weight.flatten(0, 1)
+    y = F.conv1d(side_by_side, filters, bias, stride, padding, dilation, groups * info.batch_size)
+    return y.unflatten(1, weight.shape[:2]), 1
 
 
 def register() -> None:
