@@ -1,4 +1,4 @@
-"""Quantized layers and functions, with and without gradients, against the NumPy oracle on random shapes and formats."""
+"""Quantized layers and functions, with and without gradients, against the NumPy oracle."""
 
 from __future__ import annotations
 

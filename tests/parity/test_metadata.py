@@ -200,7 +200,7 @@ def check_label(graph, label, case, arrays):
     expected = {"nodes": case["nodes"], "graph": case["graph"]}
     assert described(graph) == expected, label
     y = graph.model(torch.from_numpy(arrays["x"]))
-    # MASE loses the bias of a quantized convolution; where it did, the output with the right bias is recorded.
+    # MASE loses the bias of a quantized convolution; where it did, the right output is recorded too.
     expected = arrays.get(f"yfixed_{label}", arrays[f"y_{label}"])
     np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-5, atol=1e-6, err_msg=label)
     _, bits = calculate_avg_bits_module_analysis_pass(graph.model, {})

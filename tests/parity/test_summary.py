@@ -24,10 +24,10 @@ def say_that_functions_changed(text: str, name: str) -> str:
     if name != "conv1d-residual":
         return text
     replacements = {
-        "| relu              | relu_integer      | False     |": "| relu              | relu_integer      | True      |",
-        "relu,relu_integer,False": "relu,relu_integer,True",
-        "| relu              | relu                |       1 |         0 |           1 |": (
-            "| relu              | relu                |       1 |         1 |           0 |"
+        "| relu_integer      | False ": "| relu_integer      | True  ",
+        "relu_integer,False": "relu_integer,True",
+        "| relu              | relu                |       1 |         0 |           1 ": (
+            "| relu              | relu                |       1 |         1 |           0 "
         ),
         "relu,relu,1,0,1": "relu,relu,1,1,0",
     }
