@@ -10,7 +10,6 @@ import pytest
 import torch
 import torch.nn.utils.prune
 from torch import nn
-from torch.nn import functional as F
 
 from chop.ir.graph import MaseGraph
 from chop.nn.quantized.functional import relu_integer
@@ -154,55 +153,6 @@ def test_quantized_graph_trains_compiles_and_copies():
     assert torch.equal(copy.deepcopy(graph.model)(x), expected)
     expected.sum().backward()
     assert graph.modules["fc1"].weight.grad.abs().sum() > 0
-
-
-class InPlace(nn.Module):
-    """Sums that write into a value which is read again, and one that does not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(4, 4))
-
-    def forward(self, x):
-        y = x.clone()
-        z = y.add_(1.5)
-        w = torch.add(y, z, out=torch.empty(2, 4))
-        return F.linear(w * y, self.weight).mul_(2.5)
-
-
-def test_nodes_without_a_quantized_form_are_one_warning(caplog):
-    with caplog.at_level(logging.WARNING, "chop"):
-        quantize_transform_pass(MaseGraph(Chain()), by_type(EIGHT))
-        quantize_transform_pass(MaseGraph(Functional()), by_type(EIGHT, linear=FLOAT))
-        assert not caplog.records
-        graph = MaseGraph(InPlace())
-        _, info = quantize_transform_pass(graph, by_type(EIGHT))
-    assert [record.getMessage() for record in caplog.records] == [
-        "quantize: these nodes have no quantized form and stay float: add_, add, linear"
-    ]
-    assert info["left_float"] == ["add_", "add", "linear"]
-    assert info["rules"] == {"mul": "default", "mul_": "default"}
-    x = torch.randn(2, 4)
-    assert graph.model(x).shape == (2, 4)
-    quantize_transform_pass(graph, by_type())
-    assert torch.equal(graph.model(x), InPlace()(x))
-
-
-def test_info_tells_which_rule_hit_which_node():
-    graph = MaseGraph(Functional())
-    config = {"by": "regex_name", "default": {"config": FLOAT}, r"relu(_\d)?": {"config": EIGHT}}
-    _, info = quantize_transform_pass(graph, {**config, "fc1": {"config": FOUR}})
-    assert info["left_float"] == []
-    assert info["rules"] == {
-        "fc1": "fc1",
-        "relu": r"relu(_\d)?",
-        "sub": "default",
-        "relu_1": r"relu(_\d)?",
-        "mul": "default",
-        "add": "default",
-        "relu_2": r"relu(_\d)?",
-        "fc2": "default",
-    }
 
 
 def test_shared_module_is_replaced_once():

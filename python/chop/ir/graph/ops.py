@@ -5,6 +5,7 @@ An operation is found from a node's target, never from its name: a user may call
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ OP_ROWS: tuple[OpRow, ...] = (
     OpRow("mul", BUILTIN, (), (operator.mul, operator.imul, torch.mul), ("mul", "mul_"), ("other",)),
     OpRow("div", BUILTIN, (), (operator.truediv, torch.div), ("div", "div_"), ("other",)),
     OpRow("neg", BUILTIN, (), (operator.neg, torch.neg), ("neg",)),
+    OpRow("sqrt", BUILTIN, (), (math.sqrt, torch.sqrt), ("sqrt",)),
     OpRow("matmul", BUILTIN, (), (operator.matmul, torch.matmul), ("matmul",)),
     OpRow("bmm", BUILTIN, (), (torch.bmm,), ("bmm",)),
     OpRow("embedding", IMPLICIT, (nn.Embedding,), (F.embedding,)),
@@ -233,9 +235,8 @@ def is_number(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
         return node.args[1] in ("shape", "ndim")
     row = find_row(node, modules)
     is_arithmetic = row is not None and (row.mase_type == BUILTIN or row.mase_op == "getitem")
-    from_math = getattr(node.target, "__module__", "") == "math"
     inputs = node.all_input_nodes
-    return (is_arithmetic or from_math) and bool(inputs) and all(is_number(each, modules) for each in inputs)
+    return is_arithmetic and bool(inputs) and all(is_number(each, modules) for each in inputs)
 
 
 def describe_target(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:

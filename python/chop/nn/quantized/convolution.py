@@ -12,16 +12,7 @@ from chop.nn.quantized.weighted_module import QuantizedWeightModule, copy_parame
 
 
 class QuantizedConvolution(QuantizedWeightModule, _ConvNd):
-    """Quantizes input, weight and bias on each call, then convolves.
-
-    Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
-            dtype: as torch's layer.
-        config: name, ``data_in_*``, ``weight_*``, ``bias_*`` (default: the weight's), optional bypass.
-
-    Raises:
-        ConfigError: a config that the quantizer refuses.
-    """
+    """Base of the quantized convolutions: the constructor's arguments are torch's and ``config``."""
 
     def __init__(
         self,
@@ -39,13 +30,13 @@ class QuantizedConvolution(QuantizedWeightModule, _ConvNd):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         sizes = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        super().__init__(*sizes, bias, padding_mode, device, dtype)  # type: ignore[call-arg, arg-type]
+        super().__init__(*sizes, bias, padding_mode, device, dtype)  # type: ignore[arg-type]
         self._set_config(config)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.bypass:
-            return self._conv_forward(x, self.weight, self.bias)  # type: ignore[operator]
-        return self._conv_forward(  # type: ignore[operator]
+            return self._conv_forward(x, self.weight, self.bias)
+        return self._conv_forward(
             self._quantized_input(x), self.get_quantized_weight(), self._quantized_bias()
         )
 

@@ -17,7 +17,7 @@ class QuantizedWeightModule(QuantizedModule):
     """Adds what a weight brings: the quantized weight, its integer codes, copies, and the fused road."""
 
     weight: Tensor
-    bias: Tensor | None
+    bias: Any  # a tensor or None
 
     def _set_config(self, config: Mapping[str, Any] | None) -> None:
         super()._set_config(config)

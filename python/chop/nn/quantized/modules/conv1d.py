@@ -12,13 +12,22 @@ from chop.nn.quantized.quantized_module import derive_by_class_name, derive_modu
 
 
 class QuantizedConv1d(QuantizedConvolution, nn.Conv1d):
-    __doc__ = f"""{QuantizedConvolution.__doc__}
+    """Quantizes input, weight and bias on each call, then convolves over one dimension.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            dtype: as ``torch.nn.Conv1d``.
+        config: name, ``data_in_*``, ``weight_*``, ``bias_*`` (default: the weight's), optional bypass.
+
     Shape:
         ``[batch, in_channels, length]`` or ``[in_channels, length]``, as ``torch.nn.Conv1d``.
 
+    Raises:
+        ConfigError: a config that the quantizer refuses.
+
     >>> import torch
-    >>> config = {{"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}}
-    >>> config |= {{"weight_width": 8, "weight_frac_width": 4}}
+    >>> config = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
+    >>> config |= {"weight_width": 8, "weight_frac_width": 4}
     >>> layer = Conv1dInteger(1, 4, 3, padding=1, config=config)
     >>> layer(torch.zeros(2, 1, 16)).shape
     torch.Size([2, 4, 16])

@@ -11,9 +11,18 @@ from chop.nn.quantized.quantized_module import derive_by_class_name, derive_modu
 
 
 class QuantizedConv2d(QuantizedConvolution, nn.Conv2d):
-    __doc__ = f"""{QuantizedConvolution.__doc__}
+    """Quantizes input, weight and bias on each call, then convolves over two dimensions.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            dtype: as ``torch.nn.Conv2d``.
+        config: name, ``data_in_*``, ``weight_*``, ``bias_*`` (default: the weight's), optional bypass.
+
     Shape:
         ``[batch, in_channels, height, width]`` or ``[in_channels, height, width]``, as ``torch.nn.Conv2d``.
+
+    Raises:
+        ConfigError: a config that the quantizer refuses.
     """
 
     mase_op = "conv2d"
