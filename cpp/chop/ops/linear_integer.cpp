@@ -6,8 +6,10 @@
 namespace chop::ops {
 namespace {
 
-// Above these sizes torch's matrix product, with packed operands and all caches in mind, is the faster one.
+// Above these sizes torch's matrix product, with packed operands and all caches in mind, is the faster one. Narrow
+// vectors lose to it sooner.
 constexpr int64_t kLargestSide = 128;
+constexpr int64_t kLargestBaselineWeight = 512;
 constexpr int64_t kBlockRows = 64;
 constexpr int64_t kGrainWork = 1 << 18;  // multiplications; below that a thread costs more than it brings
 
@@ -53,6 +55,11 @@ Tensor small_linear(const Tensor& input, const Tensor& weight, const std::option
   return y;
 }
 
+bool is_small(int64_t in, int64_t out) {
+  if (active_isa() == Isa::baseline && in * out > kLargestBaselineWeight) return false;
+  return in <= kLargestSide && out <= kLargestSide;
+}
+
 Tensor linear_integer(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, int64_t data_in_width,
                       int64_t data_in_frac_width, int64_t weight_width, int64_t weight_frac_width, int64_t bias_width,
                       int64_t bias_frac_width) {
@@ -64,7 +71,7 @@ Tensor linear_integer(const Tensor& x, const Tensor& weight, const std::optional
   check(x.size(x.dim() - 1) == in, "linear_integer: x has ", x.size(x.dim() - 1), " features, the weight takes ", in);
   check(!bias || (bias->dim() == 1 && bias->size(0) == out), "linear_integer: bias must be [", out, "]");
   const int64_t rows = in > 0 ? x.numel() / in : 0;
-  if (x.scalar_type() == ScalarType::Float && rows > 0 && in <= kLargestSide && out <= kLargestSide)
+  if (x.scalar_type() == ScalarType::Float && rows > 0 && is_small(in, out))
     return small_linear(x, weight, bias, formats, rows, in, out);
   return torch_linear(fake_quantized(x, formats.data_in), fake_quantized(weight, formats.weight),
                       fake_quantized(bias, formats.bias));
