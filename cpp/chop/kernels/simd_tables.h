@@ -17,6 +17,7 @@ struct LinearKernels {
   void (*wide)(const float*, const double*, const double*, float*, int, int);
 };
 using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
+using MatrixProductKernel = void (*)(const MatrixProduct&);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
 using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
 struct WindowKernels {
@@ -24,16 +25,17 @@ struct WindowKernels {
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
 };
 
-#define CHOP_DECLARE_TABLES(ns)                   \
-  namespace ns {                                  \
-  extern const FakeQuantizeKernels fake_quantize; \
-  extern const LinearKernels linear;              \
-  extern const LinearExactKernel linear_exact;    \
-  extern const ElementwiseKernel elementwise;     \
-  extern const ClassifyKernel classify;           \
-  extern const MomentKernels<float> moments_f32;  \
-  extern const MomentKernels<double> moments_f64; \
-  extern const WindowKernels windows;             \
+#define CHOP_DECLARE_TABLES(ns)                    \
+  namespace ns {                                   \
+  extern const FakeQuantizeKernels fake_quantize;  \
+  extern const LinearKernels linear;               \
+  extern const LinearExactKernel linear_exact;     \
+  extern const MatrixProductKernel matrix_product; \
+  extern const ElementwiseKernel elementwise;      \
+  extern const ClassifyKernel classify;            \
+  extern const MomentKernels<float> moments_f32;   \
+  extern const MomentKernels<double> moments_f64;  \
+  extern const WindowKernels windows;              \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

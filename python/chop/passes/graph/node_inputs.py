@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx, nn
 
 from chop.ir.graph.mase_metadata import MaseMetadata
-from chop.ir.graph.ops import IMPLICIT, find_row
+from chop.ir.graph.ops import BUILTIN, IMPLICIT, find_row
 from chop.nn.quantized.functional import quantized_function_op
 
 
@@ -23,6 +23,8 @@ def named_arguments(node: fx.Node, modules: Mapping[str, nn.Module]) -> dict[str
     if row is None or node.op == "call_module":
         return {}
     named: dict[str, Any] = {}
+    if row.mase_type == BUILTIN and node.args and not _holds_tensor(node.args[0]):  # 2 - x
+        named["input"] = _plain(node.args[0])
     rest = list(node.args[1:])  # the first one is the tensor
     while rest and _holds_tensor(rest[0]):  # a second operand takes the place of no parameter
         rest.pop(0)
