@@ -16,6 +16,7 @@ from chop.passes.graph.node_inputs import (
     hides_tensor_input,
     named_arguments,
     recorded_result,
+    taken_result,
     tensor_inputs,
 )
 from chop.passes.graph.precision import dtype_precision, write_precision
@@ -38,7 +39,8 @@ def add_common_metadata_analysis_pass(
             True), ``force_device_meta`` (shapes only, no arithmetic; default False).
 
     Raises:
-        ConfigError: an unknown key, no ``dummy_in``, or a node whose operation is not known.
+        ConfigError: an unknown key, no ``dummy_in``, a node whose operation is not known, or one that fails
+            on this input.
         UnknownNameError: ``dummy_in`` names an input that the graph lacks.
 
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3)))
@@ -108,7 +110,7 @@ def _argument_entries(node: fx.Node, modules: Mapping[str, nn.Module], add_value
     entries: dict[str, Any] = {}
     if not hides_tensor_input(node, modules):
         for index, source in enumerate(tensor_inputs(node)):
-            entries[f"data_in_{index}"] = dict(recorded_result(source) or {})
+            entries[f"data_in_{index}"] = dict(recorded_result(source, taken_result(node)) or {})
     entries.update(named_arguments(node, modules))
     if node.op == "call_module":
         for name, parameter in modules[str(node.target)].named_parameters():

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.mase_graph import forward_inputs
+from chop.ir.graph.ops import source_text
 from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -25,9 +26,17 @@ class _Recorder(fx.Interpreter):
         self.results: dict[str, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
+        try:
+            result = super().run_node(n)
+        except Exception as error:  # whatever a layer raises on input that does not fit
+            raise ConfigError(_failure(n, error)) from error
         self.results[n.name] = _detach(result, self.clone)
         return result
+
+
+def _failure(node: fx.Node, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return f"node {node.name}{source_text(node)} fails on the example input: {type(error).__name__}: {reason}"
 
 
 def run_and_record(
@@ -45,7 +54,7 @@ def run_and_record(
 
     Raises:
         UnknownNameError: a name that is no input of the graph.
-        ConfigError: an input without a value.
+        ConfigError: an input without a value, or a node that fails on the input.
     """
     arguments = _arguments(graph, dummy_in)
     model = graph.model
