@@ -39,11 +39,13 @@ def explain_trace_error(error: Exception, model: nn.Module) -> str:
         model: the module that was traced.
     """
     place, owner = _place(error)
-    reason = str(error).strip().partition("\n")[0].rstrip(".") or "no reason given"
+    reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".") or "no reason given"
     where = f" at {place}" if place else ""
+    # What fx itself cannot do shows as one of these; anything else is raised by the model's own code.
+    limits = (fx.proxy.TraceError, TypeError, RuntimeError)
+    advice = _way_out(owner, model) if isinstance(error, limits) else "this is an error of the forward itself"
     return (
-        f"torch.fx cannot trace {type(model).__name__}{where}: {type(error).__name__}: {reason}; "
-        f"{_way_out(owner, model)}"
+        f"torch.fx cannot trace {type(model).__name__}{where}: {type(error).__name__}: {reason}; {advice}"
     )
 
 
@@ -67,12 +69,9 @@ def _place(error: Exception) -> tuple[str, nn.Module | None]:
     frame, line = own[-1]
     file = frame.f_code.co_filename
     code = linecache.getline(file, line).strip()
-    module = next((f.f_locals["self"] for f, _ in reversed(own) if _is_module(f.f_locals.get("self"))), None)
+    owners = (frame.f_locals.get(next(iter(frame.f_code.co_varnames), "")) for frame, _ in reversed(own))
+    module = next((owner for owner in owners if isinstance(owner, nn.Module)), None)
     return f"{file}:{line}{f' `{code}`' if code else ''}", module
-
-
-def _is_module(value: object) -> bool:
-    return isinstance(value, nn.Module)
 
 
 def _is_library(file: str) -> bool:

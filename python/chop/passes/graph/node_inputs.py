@@ -31,8 +31,10 @@ def named_arguments(node: fx.Node, modules: Mapping[str, nn.Module]) -> dict[str
     if node.op == "call_function":
         names = _signature_names(node.target)  # type: ignore[arg-type]
     if names is None:
-        # A parameter's place counts from the first argument that is no tensor (nor an absent one).
-        rest = list(itertools.dropwhile(lambda value: value is None or _holds_tensor(value), node.args))
+        # The first argument is what the call is about; places count from the first one after it that is no
+        # tensor (nor an absent one). In `1 + x` it is a number, and named.
+        rest = list(node.args[1:] if _nodes_in(node.args[:1]) else node.args)
+        rest = list(itertools.dropwhile(lambda value: value is None or _holds_tensor(value), rest))
         beyond = (f"{row.varargs}_{index}" for index in itertools.count())
         names = itertools.chain(row.params, beyond)
     else:

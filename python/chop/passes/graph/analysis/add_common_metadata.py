@@ -95,7 +95,7 @@ def _tensor_entry(tensor: torch.Tensor, add_value: bool) -> dict[str, Any]:
 
 
 def _result_entries(result: Any, add_value: bool) -> dict[str, Any]:
-    several = type(result) in (list, tuple) and any(isinstance(item, torch.Tensor) for item in result)
+    several = isinstance(result, (list, tuple)) and any(isinstance(item, torch.Tensor) for item in result)
     entries = {}
     for index, item in enumerate(result if several else [result]):
         is_tensor = isinstance(item, torch.Tensor)

@@ -24,12 +24,14 @@ class _Recorder(fx.Interpreter):
         super().__init__(module)
         self.clone = clone
         self.results: dict[str, Any] = {}
+        self.failure = ""
 
     def run_node(self, n: fx.Node) -> Any:
         try:
             result = super().run_node(n)
         except Exception as error:  # whatever a layer raises on input that does not fit
-            raise ConfigError(_failure(n, error)) from error
+            self.failure = self.failure or _failure(n, error)  # the interpreter appends to the message
+            raise
         self.results[n.name] = _detach(result, self.clone)
         return result
 
@@ -63,7 +65,12 @@ def run_and_record(
         arguments = [a.to("meta") if isinstance(a, torch.Tensor) else a for a in arguments]
     recorder = _Recorder(model, clone)
     with torch.no_grad(), _unchanged(model):
-        recorder.run(*arguments, enable_io_processing=False)
+        try:
+            recorder.run(*arguments, enable_io_processing=False)
+        except Exception as error:
+            if not recorder.failure:
+                raise
+            raise ConfigError(recorder.failure) from error
     return recorder.results
 
 
@@ -113,6 +120,7 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
 def _detach(value: Any, clone: bool) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().clone() if clone else value.detach()
-    if type(value) in (list, tuple):
-        return type(value)(_detach(item, clone) for item in value)
+    if isinstance(value, (list, tuple)) and any(isinstance(item, (torch.Tensor, list, tuple)) for item in value):
+        items = [_detach(item, clone) for item in value]
+        return items if isinstance(value, list) else tuple(items)
     return value

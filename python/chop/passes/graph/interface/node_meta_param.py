@@ -42,7 +42,7 @@ def save_node_meta_param_interface_pass(
                 f"save_node_meta_param: node {node.name} has no metadata; run init_metadata first"
             )
         table[node.name] = _plain(meta.parameters)
-    atomic_write(_path(pass_args, "save_path", "save_node_meta_param"), tomlkit.dumps(table))
+    atomic_write(path_argument(pass_args, "save_path", "save_node_meta_param"), tomlkit.dumps(table))
     return graph, {}
 
 
@@ -60,7 +60,7 @@ def load_node_meta_param_interface_pass(
         ConfigError: no path, not TOML, or nodes that do not agree with the graph's.
         FileNotFoundError: no such file.
     """
-    path = Path(_path(pass_args, "load_path", "load_node_meta_param"))
+    path = Path(path_argument(pass_args, "load_path", "load_node_meta_param"))
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -82,7 +82,8 @@ def load_node_meta_param_interface_pass(
     return graph, {}
 
 
-def _path(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str) -> str | Path:
+def path_argument(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str) -> str | Path:
+    """Return the path that a pass was given, plain or under ``key``; ConfigError where there is none."""
     path = pass_args.get(key) if isinstance(pass_args, Mapping) else pass_args
     if not isinstance(path, (str, Path)):
         raise ConfigError(f"{where}: {key} must be a path, got {path!r}")
