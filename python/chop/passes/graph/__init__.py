@@ -12,6 +12,7 @@ from chop.passes.graph.analysis import (
     report_node_meta_param_analysis_pass,
     report_node_shape_analysis_pass,
     report_node_type_analysis_pass,
+    verify_common_metadata_analysis_pass,
 )
 from chop.passes.graph.interface import (
     load_mase_graph_interface_pass,
@@ -63,4 +64,5 @@ __all__ = [
     "summarize_quantization_analysis_pass",
     "transforms",
     "utils",
+    "verify_common_metadata_analysis_pass",
 ]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph
+from chop.registry import did_you_mean
+
+_HARDWARE = ("rtl", "sim", "test/mase_top_tb", "hls")
 
 
 def get_mase_op(node: fx.Node) -> str:
@@ -27,10 +31,44 @@ def get_node_actual_target(node: fx.Node) -> Any:
     return node.meta["mase"].module if node.op == "call_module" else node.target
 
 
-def get_similar_node_actual_target(graph: MaseGraph, node: fx.Node) -> Any:
+def get_similar_node_actual_target(graph: MaseGraph | None, node: fx.Node) -> Any:
     """Return the actual target of the node with the same name in another graph, None if it has none."""
-    twin = get_node_by_name(graph.fx_graph, node.name)
+    twin = None if graph is None else _find(graph.fx_graph, node.name)
     return None if twin is None else get_node_actual_target(twin)
+
+
+def check_func(node: fx.Node, my_func: Any) -> bool:
+    """True if the node calls that very function."""
+    return node.target == my_func
+
+
+def check_func_type(node: fx.Node, my_func: Any) -> bool:
+    """True if what the node calls is of the same type as ``my_func``: built in, or defined in Python."""
+    return type(node.target) is type(my_func)
+
+
+def vf(string: str) -> str:
+    """Return a name that Verilog accepts: dots and spaces become underscores.
+
+    >>> vf("seq_blocks.2 weight")
+    'seq_blocks_2_weight'
+    """
+    return string.replace(".", "_").replace(" ", "_")
+
+
+def v2p(string: str) -> str:
+    """Return the name of a variable's parameter, in capitals.
+
+    >>> v2p("data_in")
+    'DATA_IN'
+    """
+    return string.upper()
+
+
+def init_project(project_dir: str | Path) -> None:
+    """Make a project's folders, those that are missing: software, and MASE's tree below hardware."""
+    for name in ("software", *(f"hardware/{part}" for part in _HARDWARE)):
+        (Path(project_dir) / name).mkdir(parents=True, exist_ok=True)
 
 
 def get_parent_name(target: str) -> tuple[str, str]:
@@ -43,35 +81,46 @@ def get_parent_name(target: str) -> tuple[str, str]:
     return parent, name
 
 
-def get_node_by_name(graph: fx.Graph, name: str) -> fx.Node | None:
-    """Return the node of that name, None if there is none."""
-    return next((node for node in graph.nodes if node.name == name), None)
-
-
-def get_node_target_by_name(graph: fx.Graph, name: str) -> Any:
-    """Return the target of the node of that name.
+def get_node_by_name(graph: fx.Graph | MaseGraph, request_name: str) -> fx.Node:
+    """Return the node of that name.
 
     Raises:
-        KeyError: no such node.
+        RuntimeError: no such node.
     """
-    node = get_node_by_name(graph, name)
+    node = _find(graph, request_name)
     if node is None:
-        raise KeyError(f"no node {name!r} in the graph")
-    return node.target
+        hint = did_you_mean(request_name, [node.name for node in graph.nodes])
+        raise RuntimeError(f"no node named {request_name!r} in the graph{hint}")
+    return node
 
 
-def get_module_by_name(model: nn.Module, name: str) -> nn.Module | None:
-    """Return the module of that dotted name, None if there is none."""
-    return dict(model.named_modules(remove_duplicate=False)).get(name)
-
-
-def get_module_by_target(graph: MaseGraph, target: str) -> nn.Module:
-    """Return the module that a call_module target names.
+def get_node_target_by_name(graph: MaseGraph | None, request_name: str) -> Any:
+    """Return the actual target of the node of that name; None without a graph.
 
     Raises:
-        AttributeError: no such module.
+        RuntimeError: no such node.
     """
-    return graph.model.get_submodule(target)
+    return None if graph is None else get_node_actual_target(get_node_by_name(graph.fx_graph, request_name))
+
+
+def get_module_by_name(model: nn.Module, request_name: str) -> nn.Module | None:
+    """Return the module of that dotted name, None if there is none."""
+    return dict(model.named_modules(remove_duplicate=False)).get(request_name)
+
+
+def get_module_by_target(model: nn.Module | MaseGraph, target: str) -> Any:
+    """Return what a dotted target names below a model (or a graph's model): a module, or an attribute.
+
+    Raises:
+        RuntimeError: no such attribute; the message has the part of the target that exists.
+    """
+    found: Any = model.model if isinstance(model, MaseGraph) else model
+    for index, name in enumerate(parts := target.split(".")):
+        if not hasattr(found, name):
+            where = ".".join(parts[:index]) or "the model"
+            raise RuntimeError(f"target {target!r} does not exist: {where} has no {name!r}")
+        found = getattr(found, name)
+    return found
 
 
 def get_input_index(node: fx.Node, next_node: fx.Node) -> int | None:
@@ -89,15 +138,19 @@ def match_a_pattern(name: str, patterns: Iterable[str]) -> str | None:
     return next((pattern for pattern in patterns if re.fullmatch(pattern, name)), None)
 
 
-def isinstance_but_not_subclass(value: object, kind: type) -> bool:
-    """True if ``value`` is of exactly that class.
+def isinstance_but_not_subclass(my_object: object, my_class: type) -> bool:
+    """True if the object is of exactly that class.
 
     >>> isinstance_but_not_subclass(True, int)
     False
     """
-    return type(value) is kind
+    return type(my_object) is my_class
 
 
 def deepcopy_mase_graph(graph: MaseGraph) -> MaseGraph:
     """Return a copy with its own weights and its own metadata, values included."""
     return copy.deepcopy(graph)
+
+
+def _find(graph: fx.Graph | MaseGraph, name: str) -> fx.Node | None:
+    return next((node for node in graph.nodes if node.name == name), None)
