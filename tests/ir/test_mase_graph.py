@@ -142,7 +142,7 @@ def test_image_and_texts_where_graphviz_is_installed(tmp_path, fake_dot):
     assert MaseGraph(Chain()).draw(tmp_path / "out" / "g.svg") == tmp_path / "out" / "g.svg"
     assert (tmp_path / "out" / "g.svg").read_text() == "<svg>digraph mase {</svg>\n"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"g.svg", "g.dot", "g.mmd"}
-    with pytest.raises(ConfigError, match="Graphviz cannot write h.odd: Format not recognized"):
+    with pytest.raises(ConfigError, match=r"Graphviz cannot write h\.odd: Format not recognized"):
         MaseGraph(Chain()).draw(tmp_path / "h.odd")
     assert not (tmp_path / "h.dot").exists()
 

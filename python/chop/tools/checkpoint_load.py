@@ -145,8 +145,9 @@ def read_mz_parts(path: str | os.PathLike[str]) -> MzParts:
         raise ConfigError(f"checkpoint {path} is not a chop .mz file, or only the beginning of one")
     blank = payload[:start] + _NO_DIGEST + payload[start + 64 :]
     if _digest(blank) != stored:
+        part = _broken_part(payload)
         raise ConfigError(
-            f"checkpoint {path} is truncated or altered: the SHA-256 of its {_broken_part(payload)} does not match"
+            f"checkpoint {path} is truncated or altered: the SHA-256 of its {part} does not match"
         )
     try:
         facts = _facts_of(payload)

@@ -80,7 +80,7 @@ def rebuild_graph(
         return _rebuild(description, state, tensors, donor)
     except ConfigError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ConfigError(f"the description of the graph is not one of chop's: {error!r:.200}") from None
 
 
@@ -214,7 +214,7 @@ def _describe_modules(graph: MaseGraph, encoder: Encoder) -> dict[str, Any]:
 def _describe_tensors(
     named: Mapping[str, Tensor], state: Mapping[str, Tensor], encoder: Encoder
 ) -> dict[str, Any]:
-    """What the state dict does not tell: which are parameters, which are tied, and buffers that it leaves out."""
+    """What the state dict does not tell: parameters, tied tensors, and buffers that it leaves out."""
     described: dict[str, Any] = {}
     first: dict[int, str] = {}
     for name, tensor in named.items():

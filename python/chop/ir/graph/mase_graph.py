@@ -176,7 +176,9 @@ def _check_cf_args(model: nn.Module, cf_args: Mapping[str, Any] | None) -> None:
         if name not in parameters:
             hint = did_you_mean(name, parameters)
             known = ", ".join(parameters)
-            raise ConfigError(f"cf_args: {type(model).__name__} has no argument {name!r}{hint}; it has: {known}")
+            raise ConfigError(
+                f"cf_args: {type(model).__name__} has no argument {name!r}{hint}; it has: {known}"
+            )
 
 
 def forward_inputs(graph: fx.Graph) -> list[fx.Node]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import fx, nn
 
-from chop.ir.graph.op_rows import BUILTIN, IMPLICIT, MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
+from chop.ir.graph.op_rows import MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
 from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
 from chop.nn.quantized.modules import LAYERS
 from chop.nn.quantized.quantized_module import QuantizedModule

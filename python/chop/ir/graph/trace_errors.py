@@ -44,9 +44,7 @@ def explain_trace_error(error: Exception, model: nn.Module) -> str:
     # What fx itself cannot do shows as one of these; anything else is raised by the model's own code.
     limits = (fx.proxy.TraceError, TypeError, RuntimeError)
     advice = _way_out(owner, model) if isinstance(error, limits) else "this is an error of the forward itself"
-    return (
-        f"torch.fx cannot trace {type(model).__name__}{where}: {type(error).__name__}: {reason}; {advice}"
-    )
+    return f"torch.fx cannot trace {type(model).__name__}{where}: {type(error).__name__}: {reason}; {advice}"
 
 
 def _way_out(owner: nn.Module | None, model: nn.Module) -> str:

@@ -13,11 +13,9 @@ from chop.tools.errors import ConfigError
 
 _KIND = "$"  # the key that marks an encoded value
 _PLAIN = (type(None), bool, int, float, str)
-_TYPES = {
-    f"{kind.__module__}.{kind.__qualname__}": kind
-    for kind in (bool, int, float, complex, str, tuple, list, dict, slice, type(None), type(Ellipsis))
-    + (torch.Size, torch.dtype, torch.device, torch.Tensor, np.ndarray)
-}
+_BUILTIN_TYPES = (bool, int, float, complex, str, tuple, list, dict, slice, type(None), type(Ellipsis))
+_OTHER_TYPES = (torch.Size, torch.dtype, torch.device, torch.Tensor, np.ndarray)
+_TYPES = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (*_BUILTIN_TYPES, *_OTHER_TYPES)}
 _DTYPES = {str(d).removeprefix("torch."): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 _SEQUENCES: Mapping[type, str] = {tuple: "tuple", torch.Size: "size"}
 

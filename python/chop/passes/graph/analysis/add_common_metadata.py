@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph, MaseMetadata
-from chop.ir.graph.ops import IMPLICIT, mase_type_and_op
+from chop.ir.graph.op_rows import IMPLICIT
+from chop.ir.graph.ops import mase_type_and_op
 from chop.passes.graph.analysis.dummy_run import run_and_record
 from chop.passes.graph.analysis.init_metadata import init_metadata_analysis_pass
 from chop.passes.graph.node_inputs import (

@@ -120,7 +120,9 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
 def _detach(value: Any, clone: bool) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().clone() if clone else value.detach()
-    if isinstance(value, (list, tuple)) and any(isinstance(item, (torch.Tensor, list, tuple)) for item in value):
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(item, (torch.Tensor, list, tuple)) for item in value
+    ):
         items = [_detach(item, clone) for item in value]
         return items if isinstance(value, list) else tuple(items)
     return value

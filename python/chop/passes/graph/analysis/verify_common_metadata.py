@@ -24,8 +24,8 @@ def verify_common_metadata_analysis_pass(
 ) -> tuple[MaseGraph, dict[str, Any]]:
     """Check that ``common`` of each node is whole and agrees with the graph; nothing is changed.
 
-    Checked are the kind and operation, the entries of tensors (type, precision, shape), that a node's input is
-    its source's result, that parameters have the module's shapes, that type and precision are those of the
+    Checked are the kind and operation, the entries of tensors (type, precision, shape), that a node's input
+    is its source's result, that parameters have the module's shapes, that type and precision are those of the
     quantizer in force, and the graph's own ``nodes_in`` and ``nodes_out``.
 
     Args:
@@ -122,7 +122,9 @@ def _parameter_faults(
 
 def _precision_faults(node: fx.Node, meta: MaseMetadata, modules: Mapping[str, nn.Module]) -> Iterator[str]:
     written = meta["common"]["args"]
-    plain = {n: {k: v for k, v in e.items() if k != "value"} for n, e in written.items() if isinstance(e, dict)}
+    plain = {
+        n: {k: v for k, v in e.items() if k != "value"} for n, e in written.items() if isinstance(e, dict)
+    }
     stand_in = MaseMetadata(node, meta.model)
     stand_in["common"] = {**meta["common"], "args": copy.deepcopy(plain)}
     node.meta["mase"] = stand_in  # write_precision works on what the node carries
