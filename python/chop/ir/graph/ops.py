@@ -86,8 +86,8 @@ def register_op(
 
 
 def registered_functions() -> tuple[Callable[..., Any], ...]:
-    """Return the functions of the table that are plain Python of somebody's own: the tracer must be told."""
-    return tuple(f for f in _BY_FUNCTION if _package(f) not in ("torch", "_operator", "builtins", "chop"))
+    """Return the table's functions that are not torch's: the tracer has to be told of them."""
+    return tuple(f for f in _BY_FUNCTION if _package(f) not in ("torch", "_operator", "builtins"))
 
 
 def is_registered_module(module: nn.Module) -> bool:
