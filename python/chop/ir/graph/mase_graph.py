@@ -55,6 +55,8 @@ class MaseTracer(fx.Tracer):
         # A quantized function keeps the name of the float one, so that configs by name go on working.
         if kind == "call_function":
             name = quantized_function_op(target) or name
+        if isinstance(type_expr, str):
+            type_expr = None  # a postponed annotation: to fx no type, only text in its listing
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         if kind.startswith("call_") and (place := user_frame_place()) is not None:
             node.meta["chop_source"] = place  # errors about this node name the user's line

@@ -25,6 +25,7 @@ from chop.passes.graph.registry import register_pass
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
+_ENDS = ("placeholder", "output", "get_attr")
 _KEYS = ("dummy_in", "add_value", "force_device_meta")
 
 
@@ -69,7 +70,8 @@ def add_common_metadata_analysis_pass(
             "results": _result_entries(results[node.name], add_value),
         }
         write_precision(node, modules)
-        if kind.mase_type in ("placeholder", "output", "get_attr", IMPLICIT):
+        # As in MASE, a reshape that is a function (torch.flatten) does not carry the mark; x.view does.
+        if kind.mase_type in _ENDS or (kind.mase_type == IMPLICIT and node.op != "call_function"):
             meta["hardware"]["is_implicit"] = True
     graph.meta["mase"]["common"] = _graph_entries(graph)
     return graph, {}
@@ -123,7 +125,8 @@ def _argument_entries(node: fx.Node, modules: Mapping[str, nn.Module], add_value
 
 def _graph_entries(graph: MaseGraph) -> dict[str, Any]:
     """The first and last nodes that compute, and what goes into and comes out of them."""
-    implicit = {node for node in graph.nodes if node.meta["mase"]["hardware"].get("is_implicit")}
+    kinds = (*_ENDS, IMPLICIT)
+    implicit = {node for node in graph.nodes if node.meta["mase"]["common"]["mase_type"] in kinds}
     # A node "behind" the input is fed by nothing but placeholders and reshapes of them.
     behind_input = {node for node in implicit if node.op == "placeholder"}
     for node in graph.nodes:
