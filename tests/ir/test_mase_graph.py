@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph, MaseMetadata, MaseTracer
@@ -16,6 +17,7 @@ from chop.passes import (
     init_metadata_analysis_pass,
     quantize_transform_pass,
 )
+from chop.passes.graph.utils import deepcopy_mase_graph
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, Chain, Functional
 
@@ -101,6 +103,22 @@ def test_deepcopy_has_its_own_weights_and_metadata():
     with torch.no_grad():
         twin.modules["fc1"].weight.zero_()
     assert graph.modules["fc1"].weight.abs().sum() > 0
+
+
+def test_deepcopy_keeps_values_and_computed_weights():
+    model = Chain().eval()
+    nn.utils.prune.l1_unstructured(model.seq_blocks[2], "weight", 0.5)
+    graph = MaseGraph(model)
+    x = torch.randn(3, 16)
+    add_common_metadata_analysis_pass(graph, {"dummy_in": {"x": x}})
+    twin = deepcopy_mase_graph(graph)
+    for mine, its in zip(graph.nodes, twin.nodes, strict=True):
+        mine, its = (node.meta["mase"]["common"]["results"]["data_out_0"]["value"] for node in (mine, its))
+        assert torch.equal(mine, its) and mine.data_ptr() != its.data_ptr()
+    assert torch.equal(twin.model(x), graph.model(x))
+    with torch.no_grad():
+        twin.modules["seq_blocks.2"].weight_orig.zero_()
+    assert not torch.equal(twin.model(x), graph.model(x))
 
 
 def test_metadata_follows_a_replaced_module():

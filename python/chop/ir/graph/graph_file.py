@@ -6,7 +6,6 @@ each is checked to be a plain name, and functions, methods and classes are looke
 
 from __future__ import annotations
 
-import copy
 import keyword
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.mase_graph import MaseGraph, copy_module
 from chop.ir.graph.mase_metadata import MaseMetadata
 from chop.ir.graph.module_codec import build_module, describe_module
 from chop.ir.graph.ops import function_name, function_of, known_method
@@ -96,6 +95,8 @@ def _rebuild(
     graph = fx.Graph()
     for entry in description["nodes"]:
         _add_node(graph, entry, nodes, decoder)
+    if [node.op for node in graph.nodes].index("output") != len(graph.nodes) - 1:
+        raise ValueError("the output must be the last node, and the only one")
     root = _build_modules(description["modules"], donor, decoder, held)
     for node in graph.nodes:
         if node.op == "get_attr":
@@ -252,7 +253,7 @@ def _build_modules(
             built[target] = built[entry["name"]]
             continue
         module = build_module(entry, own.get(target), decoder, target)
-        built[target] = copy.deepcopy(own[target]) if module is None else module
+        built[target] = copy_module(own[target]) if module is None else module
         _hand_over(built[target], target, held)
     return built
 

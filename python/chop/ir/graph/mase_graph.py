@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from chop.ir.graph.drawing import draw_graph
 from chop.ir.graph.mase_metadata import MaseMetadata
@@ -155,8 +155,8 @@ class MaseGraph:
         made = MaseGraph.__new__(MaseGraph)
         memo[id(self)] = made
         made.cf_args, made.tracer = copy.copy(self.cf_args), self.tracer
-        made.model = copy.deepcopy(self.model, memo)
-        made.float_modules = copy.deepcopy(self.float_modules, memo)
+        made.model = copy_module(self.model, memo)
+        made.float_modules = {name: copy_module(module, memo) for name, module in self.float_modules.items()}
         nodes = {node.name: node for node in made.nodes}
         for node in made.nodes:  # fx copies the dict of a node's meta, not what lies in it
             if isinstance(node.meta.get("mase"), MaseMetadata):
@@ -181,6 +181,16 @@ def _check_cf_args(model: nn.Module, cf_args: Mapping[str, Any] | None) -> None:
             raise ConfigError(
                 f"cf_args: {type(model).__name__} has no argument {name!r}{hint}; it has: {known}"
             )
+
+
+def copy_module(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """Deep copy of a module; computed tensors in it (a pruned layer's weight) come along, detached."""
+    memo = {} if memo is None else memo
+    for each in module.modules():
+        for value in vars(each).values():
+            if isinstance(value, Tensor) and not value.is_leaf:  # deepcopy refuses these
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(module, memo)
 
 
 def forward_inputs(graph: fx.Graph) -> list[fx.Node]:
