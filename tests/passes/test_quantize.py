@@ -26,6 +26,7 @@ from chop.passes.graph.transforms.quantize.summary import (
     graph_iterator_compare_nodes,
     graph_iterator_node_histogram,
 )
+from chop.passes.graph.utils import deepcopy_mase_graph
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, FOUR, Chain, Functional, Shared
