@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, fx, nn
 
@@ -18,6 +18,8 @@ from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class MaseTracer(fx.Tracer):
@@ -183,7 +185,7 @@ def _check_cf_args(model: nn.Module, cf_args: Mapping[str, Any] | None) -> None:
             )
 
 
-def copy_module(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+def copy_module(module: ModuleT, memo: dict[int, Any] | None = None) -> ModuleT:
     """Deep copy of a module; computed tensors in it (a pruned layer's weight) come along, detached."""
     memo = {} if memo is None else memo
     for each in module.modules():

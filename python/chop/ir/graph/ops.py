@@ -65,8 +65,8 @@ def register_op(
         ConfigError: an unknown mase_type, no target, or a target that has another operation already.
 
     >>> import torch
-    >>> row = register_op("erfcx", functions=[torch.special.erfcx])
-    >>> "erfcx" in KNOWN_OPS
+    >>> row = register_op("bessel_j0", functions=[torch.special.bessel_j0])
+    >>> "bessel_j0" in KNOWN_OPS
     True
     """
     if mase_type not in MASE_TYPES:

@@ -36,7 +36,7 @@ class Encoder:
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         self.tensors: dict[str, Tensor] = {}
-        self._names = {_identity(tensor): ("state", name) for name, tensor in reversed(state.items())}
+        self._names = {_identity(tensor): ("state", name) for name, tensor in list(state.items())[::-1]}
         self._kept: list[Tensor] = []  # an id stays the tensor's own as long as the tensor lives
 
     def __call__(self, value: Any, where: str) -> Any:

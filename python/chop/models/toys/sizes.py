@@ -20,7 +20,9 @@ def image_sizes_of(info: Any) -> tuple[ImageSize, int]:
     """
     if info is None:
         return (3, 32, 32), 10
-    facts = info if isinstance(info, Mapping) else {name: getattr(info, name, None) for name in _FACTS}
+    facts: Mapping[str, Any] = (
+        info if isinstance(info, Mapping) else {name: getattr(info, name, None) for name in _FACTS}
+    )
     if facts.get("num_classes") is None:
         raise ConfigError(f"a toy model needs num_classes from its dataset info, got {info!r}")
     size = facts.get("image_size")

@@ -38,7 +38,8 @@ def verify_common_metadata_analysis_pass(
     >>> from chop.passes.graph.analysis import add_common_metadata_analysis_pass
     >>> import torch
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3)))
-    >>> graph, _ = add_common_metadata_analysis_pass(graph, {"dummy_in": {"input": torch.zeros(1, 2)}})
+    >>> pass_args = {"dummy_in": {"input": torch.zeros(1, 2)}, "add_value": False}
+    >>> graph, _ = add_common_metadata_analysis_pass(graph, pass_args)
     >>> list(graph.nodes)[1].meta["mase"]["common"]["results"]["data_out_0"]["shape"] = [7]
     >>> verify_common_metadata_analysis_pass(graph)
     Traceback (most recent call last):
@@ -57,7 +58,10 @@ node _0 gives [7]
 
 def _node_faults(node: fx.Node, modules: Mapping[str, nn.Module]) -> Iterator[str]:
     meta = node.meta.get("mase")
-    common = meta["common"] if isinstance(meta, MaseMetadata) else {}
+    if not isinstance(meta, MaseMetadata):
+        yield "has no metadata"
+        return
+    common = meta["common"]
     missing = [key for key in ("mase_type", "mase_op", "args", "results") if key not in common]
     if missing:
         yield f"common metadata lack {', '.join(missing)}"
@@ -84,10 +88,9 @@ def _entry_faults(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
     for key, kind in rules:
         if not isinstance(entry.get(key), kind):
             yield f"{name}.{key} must be a {kind.__name__}, got {entry.get(key)!r}"
-    value = entry.get("value")
-    shape = list(value.shape) if hasattr(value, "shape") else None
-    if shape is not None and shape != entry.get("shape"):
-        yield f"{name} has shape {entry.get('shape')}, its value has {shape}"
+    shape = getattr(entry.get("value"), "shape", None)
+    if shape is not None and list(shape) != entry.get("shape"):
+        yield f"{name} has shape {entry.get('shape')}, its value has {list(shape)}"
 
 
 def _source_faults(
