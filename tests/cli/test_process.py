@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -19,7 +20,11 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(chop
 def _process(*words, cwd: Path):
     command = [sys.executable, "-m", "chop", *map(str, words)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
+    # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+    reset = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, preexec_fn=reset
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -27,7 +27,6 @@ def test_names_that_the_labs_import():
     from chop.passes.graph.transforms.quantize.quantized_modules.linear import LinearInteger as Again
     from chop.passes.graph.transforms.quantize.quantizers import integer_quantizer, quantizer_map
     from chop.passes.graph.transforms.quantize.quantizers.integer import IntegerQuantize, integer_fraction
-
     from chop.passes.graph.transforms.quantize.summary import graph_iterator_compare_nodes
 
     assert LinearInteger is Again and IntegerQuantize is integer.IntegerQuantize

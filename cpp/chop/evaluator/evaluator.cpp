@@ -10,25 +10,27 @@ namespace {
 
 constexpr int64_t kChunk = 64;  // blocks a task: large enough to hand out, small enough to share
 
-// Runs the steps of a plan on one block and returns the logits, [classes][kBlock].
+// Runs plans on blocks. With a buffer for each step the results stay, and the next plan can begin where it starts to
+// differ; a single plan needs two buffers, which stay in the nearest cache.
 class Runner {
  public:
-  explicit Runner(const Plan& plan)
-      : plan_(plan), first_(static_cast<size_t>(plan.width) * kBlock), second_(static_cast<size_t>(plan.width) * kBlock) {}
+  Runner(int width, size_t buffers) {
+    for (size_t i = 0; i < buffers; ++i) results_.emplace_back(static_cast<size_t>(width) * kBlock);
+  }
 
-  const float* run(const float* block) {
+  // Returns the logits, [classes][kBlock]. The first `done` steps are those of the plan that ran before on this block.
+  const float* run(const Plan& plan, const float* block, size_t done) {
     const KernelTable& k = kernels();
-    const float* from = block;
-    float* to = first_.data();
-    float* spare = second_.data();
-    for (const Step& step : plan_.steps) {
+    const float* from = done > 0 ? results_[done - 1].data() : block;
+    for (size_t i = done; i < plan.steps.size(); ++i) {
+      const Step& step = plan.steps[i];
+      float* to = results_[i % results_.size()].data();
       if (step.kind == Step::Kind::elementwise) {
         k.elementwise(step.op, from, to, step.rows_out);
       } else {
         linear(k, step, from, to);
       }
       from = to;
-      std::swap(to, spare);
     }
     return from;
   }
@@ -38,35 +40,78 @@ class Runner {
     const float* bias = step.bias.empty() ? nullptr : step.bias.data();
     const double* bias64 = step.bias64.empty() ? nullptr : step.bias64.data();
     switch (step.road) {
-      case Road::exact_float32:
-        return k.linear_exact(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
-      case Road::float32:
-        return k.linear_ordered(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
-      case Road::float64:
-        return k.linear_wide(from, step.weight64.data(), bias64, to, step.rows_in, step.rows_out);
+      case Road::exact_float32: return k.linear_exact(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
+      case Road::float32: return k.linear_ordered(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
+      case Road::float64: return k.linear_wide(from, step.weight64.data(), bias64, to, step.rows_in, step.rows_out);
     }
   }
 
-  const Plan& plan_;
-  AlignedFloats first_, second_;
+  std::vector<AlignedFloats> results_;
 };
 
-// What one task found: the loss stays apart, since its sum depends on the order; counts do not.
-void score_chunk(const Plan& plan, const Dataset& data, int64_t first, int64_t last, bool want_loss, Metrics* found) {
-  Runner runner(plan);
-  BlockScore score;
-  const int classes = static_cast<int>(found->correct.size());
-  for (int64_t b = first; b < last; ++b) {
-    const int32_t* labels = data.labels(b);
-    const int valid = data.valid_rows(b);
-    kernels().classify(runner.run(data.block(b)), classes, labels, valid, want_loss, &score);
-    found->loss_sum += score.loss;
-    for (int s = 0; s < valid; ++s) {
-      const auto predicted = static_cast<size_t>(score.predicted[s]);
-      ++found->predicted[predicted];
-      found->correct[predicted] += score.predicted[s] == labels[s];
+// Plans in the order in which neighbours share most, and how many steps each shares with the one before.
+struct Schedule {
+  std::vector<Plan> plans;
+  std::vector<size_t> order;  // position in the caller's list
+  std::vector<size_t> shared;
+  int width = 0;
+  size_t steps = 0;
+
+  explicit Schedule(std::vector<Plan> made) : plans(std::move(made)) {
+    for (size_t i = 0; i < plans.size(); ++i) order.push_back(i);
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return plans[a].key < plans[b].key; });
+    for (size_t i = 0; i < order.size(); ++i) {
+      const Plan& plan = plans[order[i]];
+      width = std::max(width, plan.width);
+      steps = std::max(steps, plan.steps.size());
+      shared.push_back(i == 0 ? 0 : common_steps(plans[order[i - 1]], plan));
     }
   }
+
+ private:
+  static size_t common_steps(const Plan& a, const Plan& b) {
+    size_t n = 0;
+    while (n < a.steps.size() && n < b.steps.size() && same_work(a.steps[n], b.steps[n])) ++n;
+    return n;
+  }
+};
+
+struct Range {
+  int64_t first, last;
+};
+
+// Part `index` of `parts` nearly equal parts of [0, count).
+Range part_of(int64_t count, int64_t parts, int64_t index) {
+  return {count * index / parts, count * (index + 1) / parts};
+}
+
+void score_block(const float* logits, const Dataset& data, int64_t b, bool want_loss, Metrics* found) {
+  BlockScore score;
+  const int32_t* labels = data.labels(b);
+  const int valid = data.valid_rows(b);
+  kernels().classify(logits, static_cast<int>(found->correct.size()), labels, valid, want_loss, &score);
+  found->loss_sum += score.loss;
+  for (int s = 0; s < valid; ++s) {
+    const auto predicted = static_cast<size_t>(score.predicted[s]);
+    ++found->predicted[predicted];
+    found->correct[predicted] += score.predicted[s] == labels[s];
+  }
+}
+
+// The plans of one range on the blocks of one chunk: found[i] belongs to the plan order[plans.first + i].
+std::vector<Metrics> score_chunk(const Schedule& schedule, Range plans, const Dataset& data, Range blocks,
+                                 const Metrics& empty, bool want_loss) {
+  const bool alone = plans.last - plans.first == 1;
+  Runner runner(schedule.width, alone ? 2 : schedule.steps);
+  std::vector<Metrics> found(static_cast<size_t>(plans.last - plans.first), empty);
+  for (int64_t b = blocks.first; b < blocks.last; ++b)
+    for (int64_t i = plans.first; i < plans.last; ++i) {
+      const auto at = static_cast<size_t>(i);
+      const size_t done = i == plans.first ? 0 : schedule.shared[at];
+      const float* logits = runner.run(schedule.plans[schedule.order[at]], data.block(b), done);
+      score_block(logits, data, b, want_loss, &found[static_cast<size_t>(i - plans.first)]);
+    }
+  return found;
 }
 
 Dataset make_dataset(const Planner& planner, const float* x, const int64_t* labels, int64_t rows, int64_t features) {
@@ -87,36 +132,41 @@ Evaluator::Evaluator(ir::Graph graph, const float* x, const int64_t* labels, int
 }
 
 std::vector<Metrics> Evaluator::evaluate(const std::vector<Config>& configs, bool want_loss) const {
-  const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
-  const auto count = static_cast<int64_t>(configs.size());
-  const auto classes = static_cast<size_t>(planner_.classes());
   std::vector<Plan> plans;
   for (const Config& config : configs) plans.push_back(planner_.plan(config));
-  std::vector<Metrics> results(configs.size());
-  for (Metrics& m : results) {
-    m.rows = data_.rows();
-    m.support = data_.support();
-    m.predicted.assign(classes, 0);
-    m.correct.assign(classes, 0);
-    m.has_loss = want_loss;
-  }
+  const Schedule schedule(std::move(plans));
+  const auto classes = static_cast<size_t>(planner_.classes());
+  Metrics empty;
+  empty.rows = data_.rows();
+  empty.support = data_.support();
+  empty.predicted.assign(classes, 0);
+  empty.correct.assign(classes, 0);
+  empty.has_loss = want_loss;
+
+  // A task is a chunk of the data and, where there are few chunks for the threads, a part of the plans.
+  const auto count = static_cast<int64_t>(configs.size());
+  const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
+  const int64_t parts =
+      threads() == 1 ? 1 : std::clamp<int64_t>(4 * threads() / chunks, 1, std::max<int64_t>(count, 1));
+  std::vector<Metrics> results(configs.size(), empty);
   std::vector<double> losses(static_cast<size_t>(chunks * count));
   std::mutex merging;
-  // Neighbouring tasks share a chunk of the data, which so stays in the cache for all configs.
-  pool_.run(chunks * count, [&](int64_t task) {
-    const int64_t chunk = task / count;
-    const auto which = static_cast<size_t>(task % count);
-    Metrics found;
-    found.predicted.assign(classes, 0);
-    found.correct.assign(classes, 0);
-    score_chunk(plans[which], data_, chunk * kChunk, std::min(data_.blocks(), (chunk + 1) * kChunk), want_loss, &found);
-    losses[which * static_cast<size_t>(chunks) + static_cast<size_t>(chunk)] = found.loss_sum;
+  pool_.run(chunks * parts, [&](int64_t task) {
+    const int64_t chunk = task / parts;
+    const Range part = part_of(count, parts, task % parts);
+    const Range blocks{chunk * kChunk, std::min(data_.blocks(), (chunk + 1) * kChunk)};
+    const std::vector<Metrics> found = score_chunk(schedule, part, data_, blocks, empty, want_loss);
     const std::lock_guard lock(merging);
-    for (size_t c = 0; c < classes; ++c) {
-      results[which].predicted[c] += found.predicted[c];
-      results[which].correct[c] += found.correct[c];
+    for (size_t i = 0; i < found.size(); ++i) {
+      const size_t which = schedule.order[static_cast<size_t>(part.first) + i];
+      losses[which * static_cast<size_t>(chunks) + static_cast<size_t>(chunk)] = found[i].loss_sum;
+      for (size_t c = 0; c < classes; ++c) {
+        results[which].predicted[c] += found[i].predicted[c];
+        results[which].correct[c] += found[i].correct[c];
+      }
     }
   });
+  // Counts may be added in any order, losses only in this one.
   for (size_t which = 0; which < results.size(); ++which)
     for (size_t chunk = 0; chunk < static_cast<size_t>(chunks); ++chunk)
       results[which].loss_sum += losses[which * static_cast<size_t>(chunks) + chunk];
@@ -127,9 +177,9 @@ void Evaluator::forward(const Config& config, float* logits) const {
   const Plan plan = planner_.plan(config);
   const int classes = planner_.classes();
   pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
-    Runner runner(plan);
+    Runner runner(plan.width, 2);
     for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      const float* block = runner.run(data_.block(b));
+      const float* block = runner.run(plan, data_.block(b), 0);
       for (int s = 0; s < data_.valid_rows(b); ++s)
         for (int c = 0; c < classes; ++c) logits[(b * kBlock + s) * classes + c] = block[c * kBlock + s];
     }

@@ -135,8 +135,9 @@ const FixedPoint& operand(const NodeFormat& format, const std::string& name) {
 
 std::vector<float> codes_of(const NodeFormat& format, const std::string& name, const std::vector<float>& values) {
   std::vector<float> codes(values.size());
-  quantizers::registry().get(format.quantizer).codes(values.data(), codes.data(),
-                                                     static_cast<int64_t>(values.size()), operand(format, name));
+  quantizers::registry()
+      .get(format.quantizer)
+      .codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), operand(format, name));
   return codes;
 }
 
@@ -182,6 +183,20 @@ void Builder::quantized_linear(const Node& node, const NodeFormat& format) {
   add(std::move(step), bound);
 }
 
+std::vector<int> key_of(const std::vector<const Node*>& chain,
+                        const std::map<std::string, const NodeFormat*>& formats) {
+  std::vector<int> key;
+  for (const Node* node : chain) {
+    const auto found = formats.find(node->name);
+    for (const std::string& name : node->op->operands) {
+      const FixedPoint* f = nullptr;
+      if (found != formats.end() && found->second->operands.count(name)) f = &operand(*found->second, name);
+      for (const int part : {f ? f->width : 0, f ? f->frac_width : 0, f ? int(f->is_signed) : 0}) key.push_back(part);
+    }
+  }
+  return key;
+}
+
 }  // namespace
 
 const char* road_name(Road road) {
@@ -191,6 +206,13 @@ const char* road_name(Road road) {
     case Road::float32: break;
   }
   return "float";
+}
+
+bool same_work(const Step& a, const Step& b) {
+  return a.kind == b.kind && a.road == b.road && a.rows_in == b.rows_in && a.rows_out == b.rows_out &&
+         a.op.relu == b.op.relu && a.op.rounding == b.op.rounding && a.op.grid == b.op.grid &&
+         a.op.fused_affine == b.op.fused_affine && a.alpha == b.alpha && a.beta == b.beta && a.weight == b.weight &&
+         a.bias == b.bias && a.weight64 == b.weight64 && a.bias64 == b.bias64;
 }
 
 Planner::Planner(ir::Graph graph, bool fused_affine)
@@ -224,7 +246,9 @@ Plan Planner::plan(const Config& config) const {
     }
   }
   check(used == formats.size(), "evaluator: the config names a node that the graph lacks");
-  return builder.finish();
+  Plan plan = builder.finish();
+  plan.key = key_of(chain_, formats);
+  return plan;
 }
 
 }  // namespace chop::evaluator

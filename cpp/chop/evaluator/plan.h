@@ -42,8 +42,12 @@ struct Step {
   std::vector<double> weight64, bias64;
 };
 
+// Whether two steps do the same to the same input. NaN weights make them differ, which costs time only.
+bool same_work(const Step& a, const Step& b);
+
 struct Plan {
   std::vector<Step> steps;
+  std::vector<int> key;  // the formats in the order of the chain: plans with near keys share their first steps
   std::vector<LayerReport> layers;
   int width = 0;  // most features of any block
 };

@@ -15,6 +15,7 @@ inline constexpr int kBlock = 64;
 // A grid: multiples of `step` between the codes qmin and qmax. inverse_step * step == 1, both powers of two.
 struct GridF32 {
   float inverse_step, step, qmin, qmax;
+  bool operator==(const GridF32&) const = default;
 };
 struct GridF64 {
   double inverse_step, step, qmin, qmax;

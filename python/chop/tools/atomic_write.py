@@ -43,7 +43,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk names no file by itself
+            raise OSError(
+                error.errno, error.strerror, str(path)
+            ) from error  # a full disk names no file by itself
         raise
     _fsync_folder(path.parent)
     return path
