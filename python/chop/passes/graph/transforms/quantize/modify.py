@@ -13,7 +13,7 @@ from chop.ir.graph.quantize_config import NodeRule
 from chop.nn.quantized.functional import quantized_func_map, quantized_function_op
 from chop.nn.quantized.modules import quantized_module_map
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.passes.graph.utils import get_parent_name
+from chop.passes.graph.look_ups import get_parent_name
 
 # What a node called before it was quantized: (op, target, kwargs).
 _FLOAT_CALL = "chop_float_call"
