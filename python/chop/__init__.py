@@ -33,7 +33,18 @@ _EXPORTS = {
     "MaseTracer": "chop.ir.graph.mase_graph",
     "lower": "chop.ir.graph.lowering",
 }
-_SUBMODULES = ("actions", "dataset", "evaluator", "ir", "models", "nn", "passes", "plt_wrapper", "registry", "tools")
+_SUBMODULES = (
+    "actions",
+    "dataset",
+    "evaluator",
+    "ir",
+    "models",
+    "nn",
+    "passes",
+    "plt_wrapper",
+    "registry",
+    "tools",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -88,7 +88,9 @@ class Evaluator:
         if x.dim() != 2:
             raise ValueError(f"Evaluator: x must have the shape [rows, features], got {list(x.shape)}")
         if y.is_floating_point() or y.dim() != 1:
-            raise ValueError(f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}")
+            raise ValueError(
+                f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
+            )
         self.lowered = lower(self.graph, features=int(x.shape[1]))
         self._core = _core.Evaluator(
             self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()

@@ -58,11 +58,18 @@ def test_evaluator_vs_mase_loop(shape: str, rows: int) -> None:
         start = time.perf_counter()
         found = ev.evaluate(config)
         times["chop"].append(time.perf_counter() - start)
-        # The same trial on both sides. The loop averages batch means, so its loss differs where the last batch is short.
+        # The same trial on both sides; the loop averages batch means, so a short last batch shifts its loss.
         assert found.accuracy == pytest.approx(accuracy, abs=2e-6)
         assert found.loss == pytest.approx(loss, rel=2e-3)
     loop, ours = (statistics.median(times[name]) * 1e3 for name in ("loop", "chop"))
-    row = {"shape": shape, "rows": rows, "loop_ms": loop, "chop_ms": ours, "ratio": loop / ours, "isa": _core.active_isa()}
+    row = {
+        "shape": shape,
+        "rows": rows,
+        "loop_ms": loop,
+        "chop_ms": ours,
+        "ratio": loop / ours,
+        "isa": _core.active_isa(),
+    }
     print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
     if folder := os.environ.get("CHOP_BENCHMARK_DIR"):
         (Path(folder) / f"evaluator_{shape}_{rows}.json").write_text(json.dumps(row))

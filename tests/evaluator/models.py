@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ def chain(sizes: tuple[int, ...], seed: int = 0, first_norm: bool = True) -> nn.
     """BatchNorm and ReLU in front (if asked), then Linear, BatchNorm, ReLU for each pair of sizes; eval mode."""
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = [nn.BatchNorm1d(sizes[0]), nn.ReLU()] if first_norm else []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU()]
     model = nn.Sequential(*layers).eval()
     with torch.no_grad():
@@ -35,9 +36,15 @@ def data(rows: int, features: int, classes: int, seed: int = 1) -> tuple[torch.T
 def integer(*widths: int | None) -> dict[str, Any]:
     """Width and fraction width of data_in, weight and bias, in this order; one pair serves all three."""
     widths = widths * 3 if len(widths) == 2 else widths
-    keys = [f"{operand}_{key}" for operand in ("data_in", "weight", "bias") for key in ("width", "frac_width")]
+    keys = [
+        f"{operand}_{key}" for operand in ("data_in", "weight", "bias") for key in ("width", "frac_width")
+    ]
     return {"name": "integer", **dict(zip(keys, widths, strict=True))}
 
 
 def by_type(**rules: dict[str, Any]) -> dict[str, Any]:
-    return {"by": "type", "default": {"config": {"name": None}}, **{k: {"config": v} for k, v in rules.items()}}
+    return {
+        "by": "type",
+        "default": {"config": {"name": None}},
+        **{k: {"config": v} for k, v in rules.items()},
+    }

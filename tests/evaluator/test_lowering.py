@@ -50,7 +50,9 @@ def test_equality_sees_one_changed_weight() -> None:
 
 def test_a_graph_from_text_has_no_weights_to_run() -> None:
     with pytest.raises(ValueError, match="node norm: running_mean has no values"):
-        _core.Evaluator(_core.Graph.parse(TEXT), torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64), 1, True)
+        _core.Evaluator(
+            _core.Graph.parse(TEXT), torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64), 1, True
+        )
 
 
 def test_a_quantized_graph_lowers_to_its_float_layers() -> None:

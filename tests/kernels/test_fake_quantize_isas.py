@@ -39,13 +39,21 @@ def quantized(x: torch.Tensor, width: int, frac_width: int, is_signed: bool, isa
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("grid", [(8, 4, True), (8, 4, False), (1, 0, True), (32, 31, True), (4, -3, True), (16, 40, False)])
+@pytest.mark.parametrize(
+    "grid", [(8, 4, True), (8, 4, False), (1, 0, True), (32, 31, True), (4, -3, True), (16, 40, False)]
+)
 def test_every_isa_equals_torch(isa: str, dtype: torch.dtype, grid: tuple[int, int, bool]) -> None:
     generator = torch.Generator().manual_seed(7)
     for size in SIZES:
-        x = torch.randn(size, dtype=dtype, generator=generator) * 10.0 ** torch.randint(-3, 4, (size,), generator=generator)
+        x = torch.randn(size, dtype=dtype, generator=generator) * 10.0 ** torch.randint(
+            -3, 4, (size,), generator=generator
+        )
         for data in (x, special_values(dtype)):
-            assert torch.equal(bits(quantized(data, *grid, isa)), bits(by_torch(data, *grid))), (isa, grid, size)
+            assert torch.equal(bits(quantized(data, *grid, isa)), bits(by_torch(data, *grid))), (
+                isa,
+                grid,
+                size,
+            )
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,7 +63,9 @@ def test_every_isa_equals_torch(isa: str, dtype: torch.dtype, grid: tuple[int, i
     is_signed=st.booleans(),
     patterns=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=70),
 )
-def test_isas_agree_on_any_bit_pattern(width: int, frac_width: int, is_signed: bool, patterns: list[int]) -> None:
+def test_isas_agree_on_any_bit_pattern(
+    width: int, frac_width: int, is_signed: bool, patterns: list[int]
+) -> None:
     x = torch.tensor(patterns, dtype=torch.int32).view(torch.float32)
     expected = bits(quantized(x, width, frac_width, is_signed, "reference"))
     for isa in _core.available_isas():

@@ -14,7 +14,11 @@ OP = torch.ops.chop.integer_quantize
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_opcheck(dtype: torch.dtype, requires_grad: bool) -> None:
-    for x in (torch.randn(4, 6, dtype=dtype), torch.randn(6, 4, dtype=dtype).t(), torch.randn(0, 3, dtype=dtype)):
+    for x in (
+        torch.randn(4, 6, dtype=dtype),
+        torch.randn(6, 4, dtype=dtype).t(),
+        torch.randn(0, 3, dtype=dtype),
+    ):
         torch.library.opcheck(OP, (x.requires_grad_(requires_grad), 8, 4, True))
 
 

@@ -50,8 +50,9 @@ std::vector<std::string> quantizer_names() {
 
 void bind_core(pybind11::module_& m) {
   using pybind11::arg;
-  m.def("active_isa", [] { return std::string(isa_name(active_isa())); },
-        "Name of the instruction set that the kernels use.");
+  m.def(
+      "active_isa", [] { return std::string(isa_name(active_isa())); },
+      "Name of the instruction set that the kernels use.");
   m.def("available_isas", isa_names, "Instruction sets that were built and that this processor runs, slowest first.");
   m.def("quantizers", quantizer_names, "Names of the quantizers with a native twin.");
   m.def("fake_quantize", fake_quantize, arg("x"), arg("y"), arg("width"), arg("frac_width"), arg("is_signed"),

@@ -75,14 +75,16 @@ void bind_ir(pybind11::module_& m) {
       .def("__str__", &ir::print)
       .def("__repr__", [](const Graph& g) { return "<chop graph of " + std::to_string(g.nodes().size()) + " nodes>"; })
       .def("__len__", [](const Graph& g) { return g.nodes().size(); })
-      .def("__eq__", [](const Graph& a, const Graph& b) { return a == b; }, pybind11::is_operator())
-      .def_property_readonly("nodes",
-                             [](const Graph& g) {
-                               pybind11::list nodes;
-                               for (const Node& node : g.nodes()) nodes.append(describe(g, node));
-                               return nodes;
-                             },
-                             "One dict a node: name, op, inputs, attributes, parameters (shapes), shape (-1: batch).")
+      .def(
+          "__eq__", [](const Graph& a, const Graph& b) { return a == b; }, pybind11::is_operator())
+      .def_property_readonly(
+          "nodes",
+          [](const Graph& g) {
+            pybind11::list nodes;
+            for (const Node& node : g.nodes()) nodes.append(describe(g, node));
+            return nodes;
+          },
+          "One dict a node: name, op, inputs, attributes, parameters (shapes), shape (-1: batch).")
       .def_property_readonly(
           "output", [](const Graph& g) { return g.nodes()[static_cast<size_t>(g.output())].name; },
           "Name of the node whose value the graph returns.");

@@ -28,8 +28,8 @@ inline constexpr int kMaxFracWidth = 64;
 
 inline FixedPoint make_fixed_point(int64_t width, int64_t frac_width, bool is_signed) {
   check(width >= 1 && width <= kMaxWidth, "integer format: width must be 1..32, got ", width);
-  check(frac_width >= -kMaxFracWidth && frac_width <= kMaxFracWidth,
-        "integer format: frac_width must be -64..64, got ", frac_width);
+  check(frac_width >= -kMaxFracWidth && frac_width <= kMaxFracWidth, "integer format: frac_width must be -64..64, got ",
+        frac_width);
   return {static_cast<int>(width), static_cast<int>(frac_width), is_signed};
 }
 

@@ -13,7 +13,7 @@ namespace chop {
 
 struct ThreadPool::State {
   std::vector<std::thread> workers;
-  std::mutex caller;  // one job at a time
+  std::atomic<bool> busy{false};  // one job at a time
   std::mutex mutex;
   std::condition_variable wake, done;
   const std::function<void(int64_t)>* task = nullptr;
@@ -67,8 +67,7 @@ int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()
 
 void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) const {
   State& s = *state_;
-  std::unique_lock busy(s.caller, std::try_to_lock);
-  if (!busy || s.workers.empty() || count < 2) {
+  if (s.workers.empty() || count < 2 || s.busy.exchange(true)) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
@@ -86,7 +85,10 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) co
   std::unique_lock lock(s.mutex);
   s.done.wait(lock, [&] { return s.running == 0; });
   s.task = nullptr;
-  if (s.error) std::rethrow_exception(s.error);
+  const std::exception_ptr error = s.error;
+  lock.unlock();
+  s.busy.store(false);
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace chop

@@ -36,8 +36,6 @@ Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int featur
   }
 }
 
-int Dataset::valid_rows(int64_t b) const {
-  return static_cast<int>(std::min<int64_t>(kBlock, rows_ - b * kBlock));
-}
+int Dataset::valid_rows(int64_t b) const { return static_cast<int>(std::min<int64_t>(kBlock, rows_ - b * kBlock)); }
 
 }  // namespace chop::evaluator

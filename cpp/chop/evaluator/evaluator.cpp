@@ -14,7 +14,9 @@ constexpr int64_t kChunk = 64;  // blocks a task: large enough to hand out, smal
 class Runner {
  public:
   explicit Runner(const Plan& plan)
-      : plan_(plan), first_(static_cast<size_t>(plan.width) * kBlock), second_(static_cast<size_t>(plan.width) * kBlock) {}
+      : plan_(plan),
+        first_(static_cast<size_t>(plan.width) * kBlock),
+        second_(static_cast<size_t>(plan.width) * kBlock) {}
 
   const float* run(const float* block) {
     const KernelTable& k = kernels();
@@ -38,12 +40,9 @@ class Runner {
     const float* bias = step.bias.empty() ? nullptr : step.bias.data();
     const double* bias64 = step.bias64.empty() ? nullptr : step.bias64.data();
     switch (step.road) {
-      case Road::exact_float32:
-        return k.linear_exact(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
-      case Road::float32:
-        return k.linear_ordered(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
-      case Road::float64:
-        return k.linear_wide(from, step.weight64.data(), bias64, to, step.rows_in, step.rows_out);
+      case Road::exact_float32: return k.linear_exact(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
+      case Road::float32: return k.linear_ordered(from, step.weight.data(), bias, to, step.rows_in, step.rows_out);
+      case Road::float64: return k.linear_wide(from, step.weight64.data(), bias64, to, step.rows_in, step.rows_out);
     }
   }
 

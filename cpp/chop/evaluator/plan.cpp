@@ -135,8 +135,9 @@ const FixedPoint& operand(const NodeFormat& format, const std::string& name) {
 
 std::vector<float> codes_of(const NodeFormat& format, const std::string& name, const std::vector<float>& values) {
   std::vector<float> codes(values.size());
-  quantizers::registry().get(format.quantizer).codes(values.data(), codes.data(),
-                                                     static_cast<int64_t>(values.size()), operand(format, name));
+  quantizers::registry()
+      .get(format.quantizer)
+      .codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), operand(format, name));
   return codes;
 }
 

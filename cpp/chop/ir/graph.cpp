@@ -30,8 +30,8 @@ int64_t element_count(const Shape& shape) {
 }  // namespace
 
 Parameter Parameter::of(std::string name, Shape shape, std::vector<float> values) {
-  check(element_count(shape) == static_cast<int64_t>(values.size()), "parameter ", name, ": shape ",
-        shape_text(shape), " does not fit ", values.size(), " values");
+  check(element_count(shape) == static_cast<int64_t>(values.size()), "parameter ", name, ": shape ", shape_text(shape),
+        " does not fit ", values.size(), " values");
   const uint64_t digest = digest_of(values);
   return {std::move(name), std::move(shape), std::make_shared<const std::vector<float>>(std::move(values)), digest};
 }
@@ -72,8 +72,7 @@ Graph Graph::from_specs(const std::vector<Spec>& specs, const std::string& outpu
   for (const Spec& spec : specs) {
     Node node{spec.name, &find_op(spec.op), {}, spec.attributes, spec.parameters, spec.shape};
     for (const std::string& input : spec.inputs) node.inputs.push_back(find(input, "node " + spec.name));
-    check(position.emplace(spec.name, static_cast<int>(nodes.size())).second, "node ", spec.name,
-          " is defined twice");
+    check(position.emplace(spec.name, static_cast<int>(nodes.size())).second, "node ", spec.name, " is defined twice");
     nodes.push_back(std::move(node));
   }
   return Graph(std::move(nodes), find(output, "the output"));

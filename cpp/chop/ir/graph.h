@@ -39,7 +39,7 @@ struct Node {
   Shape shape;  // filled in by shape inference
 
   bool operator==(const Node&) const = default;
-  const Parameter* parameter(const std::string& wanted) const;       // null if the node has none of that name
+  const Parameter* parameter(const std::string& wanted) const;        // null if the node has none of that name
   const std::vector<float>& values(const std::string& wanted) const;  // throws if absent or without values
   double attribute(const std::string& wanted) const;
 };

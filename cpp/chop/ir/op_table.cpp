@@ -19,8 +19,8 @@ Shape linear_shape(const Node& node, const std::vector<Shape>& inputs) {
   check(weight.shape.size() == 2, "node ", node.name, ": linear needs a weight of two dimensions, got ",
         shape_text(weight.shape));
   Shape shape = inputs[0];
-  check(shape.size() >= 2 && shape.back() == weight.shape[1], "node ", node.name, ": linear takes ",
-        weight.shape[1], " features, its input has ", shape_text(shape));
+  check(shape.size() >= 2 && shape.back() == weight.shape[1], "node ", node.name, ": linear takes ", weight.shape[1],
+        " features, its input has ", shape_text(shape));
   const Parameter* bias = node.parameter("bias");
   check(!bias || bias->shape == Shape{weight.shape[0]}, "node ", node.name, ": linear gives ", weight.shape[0],
         " features, its bias has ", bias ? shape_text(bias->shape) : "");

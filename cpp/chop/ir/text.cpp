@@ -2,6 +2,9 @@
 
 #include <charconv>
 #include <cstdio>
+#include <iomanip>
+#include <locale>
+#include <sstream>
 #include <string_view>
 
 #include "chop/core/check.h"
@@ -12,10 +15,21 @@ namespace {
 constexpr std::string_view kHeader = "chop.graph 1";
 constexpr size_t kMaxDimensions = 8;
 
+// Streams with the classic locale: not every standard library has to_chars and from_chars for double.
+bool read_number(const std::string& text, double* value) {
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());
+  return static_cast<bool>(stream >> *value) && stream.eof();
+}
+
 std::string number_text(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;  // shortest that reads back the same
-  return {buffer, end};
+  for (int digits = 6;; ++digits) {
+    std::ostringstream stream;
+    stream.imbue(std::locale::classic());
+    stream << std::setprecision(digits) << value;
+    double back = 0.0;
+    if (digits == 17 || (read_number(stream.str(), &back) && back == value)) return stream.str();
+  }
 }
 
 std::string digest_text(uint64_t digest) {
@@ -51,8 +65,7 @@ class Cursor {
   double number() {
     const std::string_view taken = take_while([](char c) { return c != ',' && c != '}' && c != ' '; });
     double value = 0.0;
-    const auto [end, error] = std::from_chars(taken.data(), taken.data() + taken.size(), value);
-    if (error != std::errc() || end != taken.data() + taken.size()) wrong("expected a number");
+    if (!read_number(std::string(taken), &value)) wrong("expected a number");
     return value;
   }
 

@@ -1,6 +1,7 @@
 #include "chop/ir/verify.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 
@@ -40,6 +41,7 @@ void verify_attributes(const Node& node) {
     check(contains(node.op->attributes, a.name), "node ", node.name, ": ", node.op->name, " takes no attribute ",
           a.name);
     check(seen.insert(a.name).second, "node ", node.name, ": attribute ", a.name, " is given twice");
+    check(std::isfinite(a.value), "node ", node.name, ": attribute ", a.name, " must be a finite number");
   }
   for (const std::string& name : node.op->attributes)
     check(seen.count(name), "node ", node.name, ": ", node.op->name, " needs the attribute ", name);

@@ -11,7 +11,7 @@ namespace {
 
 // exp(x) for x <= 0, error about 1 ulp: x = n ln2 + r, a polynomial for exp(r), n added to the exponent.
 inline float exp_nonpositive(float x) {
-  const float bounded = x < -87.0f ? -87.0f : x;
+  const float bounded = x >= -87.0f ? x : -87.0f;  // NaN too: it must not reach the cast to int
   const float n = round_half_even(bounded * 1.44269504088896341f);
   float r = bounded - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;

@@ -4,9 +4,15 @@
 namespace chop {
 namespace {
 
-#define CHOP_TABLE(ns)                                                                                     \
-  {#ns, ns::fake_quantize.f32, ns::fake_quantize.f64, ns::linear_exact, ns::linear.ordered, ns::linear.wide, \
-   ns::matrix_product, ns::elementwise, ns::classify}
+#define CHOP_TABLE(ns)    \
+  {#ns,                   \
+   ns::fake_quantize.f32, \
+   ns::fake_quantize.f64, \
+   ns::linear_exact,      \
+   ns::linear.ordered,    \
+   ns::linear.wide,       \
+   ns::elementwise,       \
+   ns::classify}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2
@@ -16,7 +22,7 @@ const KernelTable avx512_table = CHOP_TABLE(avx512);
 
 }  // namespace
 
-const KernelTable& kernels(Isa isa) {
+const KernelTable& kernels([[maybe_unused]] Isa isa) {
 #ifdef CHOP_HAS_avx2
   if (isa == Isa::avx512) return avx512_table;
   if (isa == Isa::avx2) return avx2_table;

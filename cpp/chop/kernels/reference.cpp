@@ -18,8 +18,7 @@ T round_and_clamp(T v, T lo, T hi) {
 
 template <class T, class Grid>
 void fake_quantize(const T* x, T* y, int64_t n, const Grid& grid) {
-  for (int64_t i = 0; i < n; ++i)
-    y[i] = round_and_clamp(x[i] * grid.inverse_step, grid.qmin, grid.qmax) * grid.step;
+  for (int64_t i = 0; i < n; ++i) y[i] = round_and_clamp(x[i] * grid.inverse_step, grid.qmin, grid.qmax) * grid.step;
 }
 
 void fake_quantize_f32(const float* x, float* y, int64_t n, const GridF32& grid) { fake_quantize(x, y, n, grid); }

@@ -1,6 +1,7 @@
 // What each *.simd.cpp exports, once for each instruction set, in a namespace of its own.
 //
-// Those files use no standard-library templates: the linker could otherwise pick one compiled with AVX-512 for everybody.
+// Those files use no standard-library templates: the linker could otherwise pick one compiled with AVX-512 for
+// everybody.
 #pragma once
 
 #include "chop/kernels/kernels.h"

@@ -16,20 +16,18 @@ constexpr int64_t kGrain = 1 << 15;  // below this a thread costs more than it b
 
 template <class T, class Grid, class Kernel>
 void quantize(const Tensor& x, Tensor& y, const FixedPoint& format, Kernel kernel) {
-  const Grid grid{static_cast<T>(format.inverse_scale()), static_cast<T>(format.scale()),
-                  static_cast<T>(format.qmin()), static_cast<T>(format.qmax())};
+  const Grid grid{static_cast<T>(format.inverse_scale()), static_cast<T>(format.scale()), static_cast<T>(format.qmin()),
+                  static_cast<T>(format.qmax())};
   const T* from = x.const_data_ptr<T>();
   T* to = y.mutable_data_ptr<T>();
-  torch::stable::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    kernel(from + begin, to + begin, end - begin, grid);
-  });
+  torch::stable::parallel_for(0, x.numel(), kGrain,
+                              [&](int64_t begin, int64_t end) { kernel(from + begin, to + begin, end - begin, grid); });
 }
 
 Tensor integer_quantize(const Tensor& input, int64_t width, int64_t frac_width, bool is_signed) {
   const FixedPoint format = make_fixed_point(width, frac_width, is_signed);
   const ScalarType type = input.scalar_type();
-  check(type == ScalarType::Float || type == ScalarType::Double,
-        "integer_quantize: x must be float32 or float64");
+  check(type == ScalarType::Float || type == ScalarType::Double, "integer_quantize: x must be float32 or float64");
   const Tensor x = torch::stable::contiguous(input);
   Tensor y = torch::stable::new_empty(x, x.sizes());
   if (type == ScalarType::Float) {

@@ -19,7 +19,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
         The path written.
 
     Raises:
-        OSError: the write failed; the old file is intact and no temporary file stays.
+        OSError: the write failed; it names ``path``, the old file is intact and no temporary file stays.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -39,9 +39,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file private
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(
+                error.errno, error.strerror, str(path)
+            ) from error  # a full disk names no file by itself
         raise
     _fsync_folder(path.parent)
     return path

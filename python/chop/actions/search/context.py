@@ -1,0 +1,32 @@
+"""What every part of a running search may look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chop.evaluator import Evaluator
+    from chop.ir.graph.mase_graph import MaseGraph
+
+
+@dataclasses.dataclass
+class SearchContext:
+    """The model and data of a search; one for the whole run, never changed by a trial.
+
+    Attributes:
+        graph: the float model's graph.
+        data_module: source of the rows.
+        threads: evaluator threads; they change the time of a trial, never its result.
+        evaluator: the evaluator of the software runner, once there is one.
+        fingerprint: digests of weights and rows, by what they stand for; part of the study's identity.
+    """
+
+    graph: MaseGraph
+    data_module: Any
+    model_info: Any = None
+    dataset_info: Any = None
+    task: str = "cls"
+    threads: int = 1
+    evaluator: Evaluator | None = None
+    fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,144 @@
+"""What a search leaves behind: ``log.json``, ``best.json`` and the printed table.
+
+Source: layout and columns are MASE's (a pandas frame written with ``orient="index"``); the numbers are
+written in full instead of ten digits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chop.tools.atomic_write import atomic_write
+
+METRIC_COLUMNS = ("software_metrics", "hardware_metrics", "scaled_metrics")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What :func:`chop.actions.search` returns.
+
+    Attributes:
+        study: the Optuna study, in memory.
+        study_name: its name in the journal.
+        best: the entries of ``best.json``: number, value (a list), the metrics and ``sampled_config``.
+        folder: where ``log.json`` and ``best.json`` lie.
+        journal: the Optuna journal file.
+    """
+
+    study: Any
+    study_name: str
+    best: list[dict[str, Any]]
+    folder: Path
+    journal: Path
+
+
+def best_entries(study: Any) -> list[dict[str, Any]]:
+    """Return the best trial of a study with one objective, or the Pareto front of one with several.
+
+    A trial that repeats an earlier config is left out: its twin is there. Empty where no trial was completed.
+    """
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not trials:
+        return []
+    best = _front(trials, study.directions) if len(study.directions) > 1 else [study.best_trial]
+    entries = []
+    for trial in best:
+        entry: dict[str, Any] = {"number": trial.number, "value": list(trial.values)}
+        entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
+        entries.append(entry)
+    return entries
+
+
+def _front(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+    """The trials that no other dominates, without repeats; Optuna's own copies every trial deeply first."""
+    import numpy as np
+    from optuna.study import StudyDirection
+
+    fresh = [trial for trial in trials if "repeat_of" not in trial.user_attrs]
+    signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
+    costs = np.array([trial.values for trial in fresh]) * np.array(signs)
+    front = []
+    for trial, cost in zip(fresh, costs, strict=True):
+        dominating = (costs <= cost).all(axis=1) & (costs < cost).any(axis=1)
+        if not dominating.any():
+            front.append(trial)
+    return front
+
+
+def trials_log(study: Any) -> dict[str, dict[str, Any]]:
+    """Return ``log.json``: trial number -> columns; times in milliseconds, since 1970 or lasting."""
+    trials = study.get_trials(deepcopy=False)
+    attributes = sorted({name for trial in trials for name in trial.user_attrs})
+    several = len(study.directions) > 1
+    log = {}
+    for trial in trials:
+        row: dict[str, Any] = {"number": trial.number}
+        values = trial.values or [None] * len(study.directions)
+        row.update(
+            {f"values_{i}": value for i, value in enumerate(values)} if several else {"value": values[0]}
+        )
+        row.update((f"user_attrs_{name}", trial.user_attrs.get(name)) for name in attributes)
+        row["state"] = trial.state.name
+        row["datetime_start"] = _milliseconds(trial.datetime_start)
+        row["datetime_complete"] = _milliseconds(trial.datetime_complete)
+        lasted = trial.duration
+        row["duration"] = None if lasted is None else round(lasted.total_seconds() * 1000)
+        log[str(trial.number)] = row
+    return log
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def write_results(study: Any, folder: Path) -> None:
+    """Write ``log.json`` and ``best.json``."""
+    best = {str(index): entry for index, entry in enumerate(best_entries(study))}
+    atomic_write(folder / "log.json", to_json(trials_log(study)))
+    atomic_write(folder / "best.json", to_json(best))
+
+
+def to_json(value: Any) -> str:
+    """Return JSON in pandas' layout; what is not a finite number becomes null.
+
+    >>> to_json({"loss": float("nan")})
+    '{\\n    "loss":null\\n}'
+    """
+    return json.dumps(_finite(value), indent=4, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def best_trials_text(best: Sequence[Mapping[str, Any]]) -> str:
+    """Return the printed text: a title, then one row a trial with its metrics rounded to three digits.
+
+    >>> print(best_trials_text([{"number": 3, "software_metrics": {"loss": 0.12345}}]))
+    Best trial(s):
+    |    |   number | software_metrics   | hardware_metrics   | scaled_metrics   |
+    |----+----------+--------------------+--------------------+------------------|
+    |  0 |        3 | {'loss': 0.123}    | {}                 | {}               |
+    """
+    from tabulate import tabulate
+
+    rows = [
+        [index, entry["number"], *(str(_rounded(entry.get(name))) for name in METRIC_COLUMNS)]
+        for index, entry in enumerate(best)
+    ]
+    return "Best trial(s):\n" + tabulate(rows, headers=["", "number", *METRIC_COLUMNS], tablefmt="orgtbl")
+
+
+def _rounded(metrics: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: round(x, 3) if isinstance(x, float) else x for key, x in (metrics or {}).items()}

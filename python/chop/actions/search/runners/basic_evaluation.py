@@ -1,0 +1,121 @@
+"""Accuracy and loss of a configuration on the first rows of a split, in one call of the evaluator."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from chop.actions.search.context import SearchContext
+from chop.actions.search.runners import SW_RUNNERS
+from chop.actions.search.validation import StrictTable
+from chop.tools.errors import ConfigError
+
+WHERE = "search.strategy.sw_runner.basic_evaluation"
+Loader = Literal["train_dataloader", "val_dataloader", "test_dataloader", "pred_dataloader"]
+
+
+class BasicEvaluationOptions(StrictTable):
+    """``num_samples`` rows, rounded up to whole batches, of the split behind ``data_loader``.
+
+    MASE's files say ``data_loader`` and its code reads ``dataloader``: both are taken, not both at once.
+    """
+
+    num_samples: int = Field(ge=1)
+    data_loader: Loader | None = None
+    dataloader: Loader | None = None
+
+    @model_validator(mode="after")
+    def _one_loader(self) -> BasicEvaluationOptions:
+        if self.data_loader and self.dataloader and self.data_loader != self.dataloader:
+            raise ValueError("data_loader and dataloader name different splits; give one")
+        return self
+
+    @property
+    def split(self) -> str:
+        """train, val, test or pred."""
+        return (self.data_loader or self.dataloader or "val_dataloader").removesuffix("_dataloader")
+
+
+@SW_RUNNERS.register("basic_evaluation")
+class BasicEvaluation:
+    """Macro accuracy and mean loss, each trial from scratch.
+
+    MASE's runner keeps its metric objects, so its figures are averages over all trials so far; here nothing
+    is kept.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    Options: ClassVar[Any] = BasicEvaluationOptions
+
+    def __init__(self, context: SearchContext, options: BasicEvaluationOptions) -> None:
+        from chop.evaluator import Evaluator
+
+        x, y = first_rows(context.data_module, options.split, options.num_samples)
+        try:
+            self.evaluator = Evaluator(context.graph, x, y, threads=context.threads)
+        except ValueError as error:
+            raise ConfigError(f"{WHERE}: this model and data cannot be evaluated: {error}") from error
+        self.rows = int(x.shape[0])
+        context.evaluator = self.evaluator
+        context.fingerprint["rows"] = _digest(x, y)
+
+    def float_metrics(self) -> dict[str, float]:
+        """The same metrics for the model as it is."""
+        return self._measure(None)
+
+    def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
+        return self._measure(config)
+
+    def _measure(self, config: Mapping[str, Any] | None) -> dict[str, float]:
+        result = self.evaluator.evaluate(config)
+        if result.loss is None:
+            raise RuntimeError("the evaluator gave no loss")
+        return {"loss": float(result.loss), "accuracy": float(result.accuracy)}
+
+
+def first_rows(data_module: Any, split: str, num_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the rows that MASE's runner would see: whole batches, as many as the split has.
+
+    Args:
+        data_module: a ``MaseDataModule``, or any data module with the usual ``*_dataloader`` methods.
+        split: train, val, test or pred.
+        num_samples: rounded up to whole batches of ``data_module.batch_size``.
+
+    Returns:
+        x float32 [N, F] and y int64 [N].
+
+    Raises:
+        ConfigError: the split holds no rows.
+    """
+    data_module.prepare_data()
+    data_module.setup()
+    batch_size = int(data_module.batch_size)
+    batches = math.ceil(num_samples / batch_size)
+    if hasattr(data_module, "arrays"):
+        arrays = data_module.arrays(split)
+        x, y = (torch.as_tensor(array)[: batches * batch_size] for array in arrays)
+    else:
+        x, y = _rows_of_loader(getattr(data_module, f"{split}_dataloader")(), batches)
+    if x.shape[0] == 0:
+        raise ConfigError(f"{WHERE}: the {split} split holds no rows")
+    return x.to(torch.float32).contiguous(), y.reshape(-1).to(torch.int64).contiguous()
+
+
+def _rows_of_loader(loader: Any, batches: int) -> tuple[torch.Tensor, torch.Tensor]:
+    taken = [batch for batch, _ in zip(loader, range(batches), strict=False)]
+    if not taken:
+        return torch.empty(0), torch.empty(0, dtype=torch.int64)
+    return torch.cat([batch[0] for batch in taken]), torch.cat([batch[1].reshape(-1) for batch in taken])
+
+
+def _digest(*tensors: torch.Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

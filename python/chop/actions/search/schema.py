@@ -1,0 +1,196 @@
+"""The tables ``[search.search_space]`` and ``[search.strategy]``, checked before anything is written.
+
+Source: the keys are MASE's. Names of spaces, strategies, runners and metrics are looked up in their
+registries, and each member checks its own options, so a registered class of a user's own is checked like a
+built-in one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from chop.actions.search.metrics import METRICS
+from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
+from chop.actions.search.search_space import SEARCH_SPACES
+from chop.actions.search.strategies import STRATEGIES
+from chop.actions.search.validation import StrictTable, validate_table
+from chop.registry import Registry, UnknownNameError, did_you_mean
+from chop.tools.errors import ConfigError
+
+Direction = Literal["minimize", "maximize"]
+
+
+class SearchSpaceTable(StrictTable):
+    """``[search.search_space]``: a registered space, its set-up, and the lists of choices."""
+
+    name: str
+    setup: dict[str, Any] = Field(default_factory=dict)
+    seed: dict[str, Any]
+
+
+class MetricTable(StrictTable):
+    """``[search.strategy.metrics.<name>]``; without a direction the metric's own is used."""
+
+    scale: float = 1.0
+    direction: Direction | None = None
+
+
+class StrategyTable(StrictTable):
+    """``[search.strategy]``."""
+
+    name: str
+    eval_mode: bool = True
+    sw_runner: dict[str, Any] = Field(default_factory=dict)
+    hw_runner: dict[str, Any] = Field(default_factory=dict)
+    setup: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+class SearchTable(StrictTable):
+    """``[search]``."""
+
+    search_space: dict[str, Any]
+    strategy: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class SpaceConfig:
+    """A checked search space; its seed has None where the file says "NA"."""
+
+    name: str
+    setup: StrictTable
+    seed: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyConfig:
+    """A checked strategy: options of each runner, the set-up, scale and direction of each metric."""
+
+    name: str
+    sw_runner: dict[str, StrictTable]
+    hw_runner: dict[str, StrictTable]
+    setup: Any
+    metrics: dict[str, MetricTable]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """A checked ``[search]`` table."""
+
+    search_space: SpaceConfig
+    strategy: StrategyConfig
+
+
+def parse_search_config(table: Mapping[str, Any]) -> SearchConfig:
+    """Check a search config without touching a model, data or the disk.
+
+    Args:
+        table: a whole TOML document or its ``[search]`` table; the string "NA" counts as None. It is not
+            changed.
+
+    Returns:
+        The checked config. The choices in the seed are checked later, against the graph (they need its node
+        names).
+
+    Raises:
+        ConfigError: a missing, unknown or misspelt key, a wrong type or value; the message holds the key
+            path.
+        UnknownNameError: a space, strategy, runner, sampler or metric that is not registered.
+
+    >>> parse_search_config({"search": {"search_spaec": {}}})
+    Traceback (most recent call last):
+    ...
+    chop.tools.errors.ConfigError: search.search_space is missing; search.strategy is missing; \
+search.search_spaec is not known (did you mean 'search_space'?); known: search_space, strategy
+    """
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"search must be a table, got {table!r}")
+    if "search" not in table and not {"search_space", "strategy"} & set(table):
+        raise ConfigError(
+            "the config has no [search] table: a search needs search.search_space and search.strategy"
+        )
+    search = validate_table(SearchTable, na_to_none(table.get("search", table)), "search")
+    return SearchConfig(_space(search.search_space), _strategy(search.strategy))
+
+
+def na_to_none(value: Any) -> Any:
+    """Return a copy in which the string "NA", MASE's way to write None in TOML, is None.
+
+    >>> na_to_none({"name": ["integer", "NA"]})
+    {'name': ['integer', None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): na_to_none(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [na_to_none(item) for item in value]
+    return None if isinstance(value, str) and value == "NA" else value
+
+
+def _space(table: Mapping[str, Any]) -> SpaceConfig:
+    where = "search.search_space"
+    checked = validate_table(SearchSpaceTable, table, where)
+    member = _lookup(SEARCH_SPACES, checked.name, f"{where}.name")
+    setup = validate_table(member.Setup, checked.setup, f"{where}.setup")
+    if not checked.seed:
+        raise ConfigError(f"{where}.seed is empty: it needs the choices of at least one key, such as default")
+    return SpaceConfig(checked.name, setup, checked.seed)
+
+
+def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
+    where = "search.strategy"
+    checked = validate_table(StrategyTable, table, where)
+    if not checked.eval_mode:
+        raise ConfigError(f"{where}.eval_mode must be true: no runner here trains the model in a trial")
+    member = _lookup(STRATEGIES, checked.name, f"{where}.name")
+    software = _runners(SW_RUNNERS, checked.sw_runner, f"{where}.sw_runner")
+    hardware = _runners(HW_RUNNERS, checked.hw_runner, f"{where}.hw_runner")
+    setup = validate_table(member.Setup, checked.setup, f"{where}.setup")
+    metrics = {
+        name: validate_table(MetricTable, options, f"{where}.metrics.{name}")
+        for name, options in checked.metrics.items()
+    }
+    _check_metrics(metrics, software, hardware, f"{where}.metrics")
+    return StrategyConfig(checked.name, software, hardware, setup, metrics)
+
+
+def _runners(registry: Registry[Any], table: Mapping[str, Any], where: str) -> dict[str, StrictTable]:
+    checked = {}
+    for name, options in table.items():
+        member = _lookup(registry, name, f"{where}.{name}")
+        checked[name] = validate_table(member.Options, options, f"{where}.{name}")
+    return checked
+
+
+def _lookup(registry: Registry[Any], name: str, where: str) -> Any:
+    try:
+        return registry[name]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{where}: {error}") from None
+
+
+def _check_metrics(
+    metrics: Mapping[str, MetricTable], software: Mapping[str, Any], hardware: Mapping[str, Any], where: str
+) -> None:
+    """Every metric asked for must be known and computed by something, before the first trial."""
+    if not metrics:
+        raise ConfigError(
+            f"{where} is empty: a search needs at least one metric; known: {', '.join(sorted(METRICS))}"
+        )
+    given = {m for name in software for m in SW_RUNNERS[name].metrics}
+    given |= {m for name in hardware for m in HW_RUNNERS[name].metrics}
+    for name in metrics:
+        metric = _lookup(METRICS, name, f"{where}.{name}")
+        if name in given or metric.computes_itself():
+            continue
+        makers = [f"sw_runner.{runner}" for runner in SW_RUNNERS if name in SW_RUNNERS[runner].metrics]
+        makers += [f"hw_runner.{runner}" for runner in HW_RUNNERS if name in HW_RUNNERS[runner].metrics]
+        hint = f"add {' or '.join(makers)}" if makers else "no registered runner does"
+        computed = ", ".join(sorted(given)) or "none"
+        raise ConfigError(
+            f"{where}.{name}: no configured runner computes {name!r}{did_you_mean(name, given - {name})} "
+            f"({hint}); computed: {computed}"
+        )

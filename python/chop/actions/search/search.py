@@ -1,0 +1,159 @@
+"""The search itself: check everything, build what a trial needs, run the strategy, print the best trials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chop.tools.logger import get_logger
+from chop.tools.writer import write_line
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from chop.actions.search.results import SearchResult
+    from chop.actions.search.schema import SearchConfig
+    from chop.ir.graph.mase_graph import MaseGraph
+
+logger = get_logger(__name__)
+
+
+def search(
+    model: nn.Module | MaseGraph,
+    model_info: Any,
+    task: str,
+    dataset_info: Any,
+    data_module: Any,
+    search_config: Mapping[str, Any] | str | os.PathLike[str],
+    save_path: str | os.PathLike[str],
+    accelerator: str = "auto",
+    load_name: str | None = None,
+    load_type: str = "mz",
+    visualizer: Any = None,
+    seed: int = 0,
+    validate_only: bool = False,
+) -> SearchResult | None:
+    """Search a space of quantization configs and leave the study in ``save_path``.
+
+    Source: MASE's action of that name, its TOML tables and its files.
+
+    Args:
+        model: a float module or its graph; it is not changed.
+        model_info, task, dataset_info: as the other actions take them.
+        data_module: a ``MaseDataModule``, or any data module with ``batch_size`` and ``*_dataloader``
+            methods.
+        search_config: path of a TOML file, the whole document, or its ``[search]`` table.
+        save_path: folder for ``study_journal.log``, ``log.json`` and ``best.json``. A study that is there
+            and has the same config, weights, rows and seed is continued up to ``n_trials`` in all; any other
+            is left as it is.
+        accelerator: taken for compatibility; the evaluator runs on the CPU.
+        load_name, load_type: a checkpoint to load into the model first.
+        visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
+            trial.
+        seed: same seed, same study, whatever the number of threads.
+        validate_only: build all that a trial needs and check it, run no trial, write nothing, return None.
+
+    Returns:
+        The study and its best trials.
+
+    Raises:
+        ConfigError: anything in the config that cannot be used; nothing has been written then.
+        UnknownNameError: an unknown space, strategy, runner, sampler, metric or arithmetic.
+    """
+    from chop.actions.search.schema import parse_search_config
+    from chop.actions.search.search_space import SEARCH_SPACES
+    from chop.actions.search.strategies import STRATEGIES
+
+    config = parse_search_config(_table_of(search_config))
+    graph = _graph_of(model, load_name, load_type)
+    space = SEARCH_SPACES[config.search_space.name](
+        graph, config.search_space.setup, config.search_space.seed
+    )
+    strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
+    objective, identity = _prepare(config, space, graph, model_info, task, dataset_info, data_module, seed)
+    if validate_only:
+        return None
+    _warn_of_unused_keys(space)
+    _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
+    _log_float_metrics(objective)
+    result = strategy.run(objective, identity, Path(save_path), visualizer)
+    _report(result)
+    return result
+
+
+def _table_of(search_config: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
+    if isinstance(search_config, (str, os.PathLike)):
+        from chop.tools.config_load import load_config
+
+        return load_config(search_config)
+    return search_config
+
+
+def _graph_of(model: Any, load_name: str | None, load_type: str) -> MaseGraph:
+    from chop.ir.graph.mase_graph import MaseGraph
+
+    if load_name is not None:
+        from chop.tools.checkpoint_load import load_model
+
+        model = load_model(load_name, load_type, model.model if isinstance(model, MaseGraph) else model)
+    return model if isinstance(model, MaseGraph) else MaseGraph(model)
+
+
+def _prepare(
+    config: SearchConfig,
+    space: Any,
+    graph: MaseGraph,
+    model_info: Any,
+    task: str,
+    dataset_info: Any,
+    data_module: Any,
+    seed: int,
+) -> tuple[Any, str]:
+    """Build runners and objective on the data; what they refuse is refused before the first trial."""
+    from chop.actions.search.context import SearchContext
+    from chop.actions.search.identity import study_identity
+    from chop.actions.search.objective import Objective
+
+    setup = config.strategy.setup
+    jobs = getattr(setup, "n_jobs", 1)
+    threads = (os.cpu_count() or 1) if jobs < 0 else jobs
+    context = SearchContext(graph, data_module, model_info, dataset_info, task, threads)
+    objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
+    return objective, study_identity(config, context, seed)
+
+
+def _warn_of_unused_keys(space: Any) -> None:
+    keys = ", ".join(repr(key) for key in getattr(space, "unused_keys", ()))
+    if keys:
+        logger.warning("search.search_space.seed: no node of the model takes its choices from %s", keys)
+
+
+def _warn_of_opposing_directions(objective: Any, direction: str | None) -> None:
+    if not objective.sum_scaled_metrics:
+        return
+    for (name, table), own in zip(objective.metrics.items(), objective.directions, strict=True):
+        if own != direction and table.scale > 0:
+            logger.warning(
+                "search.strategy.metrics.%s: better is to %s it, but the sum is %sd and its scale is %g; "
+                "a negative scale would turn it round",
+                name, own, direction, table.scale,
+            )  # fmt: skip
+
+
+def _log_float_metrics(objective: Any) -> None:
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in objective.float_metrics().items())
+    if figures:
+        logger.info("float model: %s", figures)
+
+
+def _report(result: SearchResult) -> None:
+    from chop.actions.search.results import best_trials_text
+
+    if not result.best:
+        logger.warning("no trial of study %s was completed: there is no best trial", result.study_name)
+    write_line(best_trials_text(result.best))
+    write_line(
+        f"Results: {result.folder} (log.json, best.json; study {result.study_name} in {result.journal.name})"
+    )

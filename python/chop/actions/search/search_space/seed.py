@@ -1,0 +1,87 @@
+"""The seed of a quantization space, checked choice by choice before the first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chop.nn.quantizers import QUANTIZERS, QuantizerSpec
+from chop.registry import UnknownNameError, did_you_mean
+from chop.tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from chop.ir.graph.mase_graph import MaseGraph
+
+Choices = dict[str, list[Any]]
+
+
+def check_seed(
+    seed: Mapping[str, Any], by: str, graph: MaseGraph, where: str
+) -> tuple[dict[str, Choices], list[str]]:
+    """Return key -> entry -> choices, and the keys that apply to no node.
+
+    Args:
+        seed: key -> ``{"config": {entry: [choices]}}``.
+        by: type, name or regex_name; decides what a key may be.
+        graph: knows the node names.
+        where: key path of the seed, for messages.
+
+    Raises:
+        ConfigError: see :class:`GraphSearchSpaceMixedPrecisionPTQ`.
+        UnknownNameError: an unknown arithmetic.
+    """
+    from chop.ir.graph.quantize_config import check_rule_keys
+
+    tables = {key: _config_table(table, f"{where}.{key}") for key, table in seed.items()}
+    for key, choices in tables.items():
+        _check_choices(choices, f"{where}.{key}.config")
+    return tables, check_rule_keys(tables, by, graph, where, warn=False)
+
+
+def _config_table(table: object, where: str) -> Choices:
+    if not isinstance(table, Mapping) or "config" not in table:
+        hint = did_you_mean("config", table) if isinstance(table, Mapping) else ""
+        raise ConfigError(f"{where} must be a table with a config table of choices, got {table!r}{hint}")
+    for key in table:
+        if key != "config":
+            raise ConfigError(f"{where}.{key} is not known{did_you_mean(key, ['config'])}; known: config")
+    if not isinstance(table["config"], Mapping):
+        raise ConfigError(f"{where}.config must be a table of choices, got {table['config']!r}")
+    return dict(table["config"])
+
+
+def _check_choices(choices: Choices, where: str) -> None:
+    for entry, values in choices.items():
+        if not isinstance(values, (list, tuple)):
+            raise ConfigError(f"{where}.{entry} must be a list of choices, got {values!r}")
+        if not values:
+            raise ConfigError(f"{where}.{entry} must hold at least one choice, got an empty list")
+    if "name" not in choices:
+        known = ", ".join(sorted(QUANTIZERS))
+        raise ConfigError(
+            f"{where}.name is missing: a list of quantizers ({known}, or NA){did_you_mean('name', choices)}"
+        )
+    for spec in _specs(choices["name"], where):
+        for entry, values in choices.items():
+            for value in values if entry != "name" else ():
+                spec.check({entry: value}, where)
+
+
+def _specs(names: list[Any], where: str) -> list[QuantizerSpec]:
+    """The quantizers named; "integer" stands in for none, so that typing errors are still found."""
+    try:
+        return [QUANTIZERS[name] for name in names if name is not None] or [QUANTIZERS["integer"]]
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{where}.name: {error}") from None
+
+
+def check_seed_fits(choices: Choices, mase_op: str, where: str) -> None:
+    """Check that the entries are enough for an operation, whichever arithmetic is drawn.
+
+    Raises:
+        ConfigError: an entry that the operation needs is missing.
+    """
+    first = {entry: values[0] for entry, values in choices.items()}
+    for name in choices["name"]:
+        if name is not None:
+            QUANTIZERS[name].parse(mase_op, {**first, "name": name}, where)

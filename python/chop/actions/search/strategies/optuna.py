@@ -1,0 +1,228 @@
+"""The strategy ``optuna``: a study in memory for the sampler, a journal on disk for everybody else.
+
+Source: the keys of the set-up are MASE's. MASE pickles the study every few trials; here the journal holds
+every trial as soon as it is finished, and the same command continues it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.strategies import STRATEGIES
+from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyJournal
+from chop.actions.search.strategies.samplers import SamplerPlan
+from chop.actions.search.validation import StrictTable
+from chop.tools.logger import get_logger
+
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
+    from chop.actions.search.search_space import SearchSpace
+
+logger = get_logger(__name__)
+
+# What may change between two runs of one study.
+RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials"}
+
+
+class OptunaSetup(StrictTable):
+    """``[search.strategy.setup]``.
+
+    Attributes:
+        n_trials: trials in all, those of earlier runs of the same study included.
+        n_jobs: threads of the evaluator (-1: one a core); the trials stay in order, so the study does not
+            depend on it.
+        timeout: seconds for this run; no new trial starts after that.
+        sampler, sampler_options: a registered name and its options.
+        multivariate, constant_liar: short for the TPE options of that name.
+        sum_scaled_metrics: one objective, the sum of the scaled metrics, in ``direction``; else one a metric.
+        save_every_n_trials: accepted as in MASE; the journal holds every trial anyway.
+    """
+
+    n_trials: int = Field(ge=1)
+    n_jobs: int = 1
+    timeout: float | None = Field(default=None, gt=0)
+    sampler: str = "tpe"
+    sampler_options: dict[str, Any] = Field(default_factory=dict)
+    multivariate: bool | None = None
+    constant_liar: bool | None = None
+    sum_scaled_metrics: bool = False
+    direction: Literal["minimize", "maximize"] | None = None
+    save_every_n_trials: int = Field(default=10, ge=1)
+    pkl_ckpt: Any = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> OptunaSetup:
+        if self.n_jobs == 0 or self.n_jobs < -1:
+            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
+        if self.sum_scaled_metrics and self.direction is None:
+            raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
+        if self.pkl_ckpt is not None:
+            raise ValueError(
+                "pkl_ckpt is refused: reading a pickle can run code; the same command continues a study"
+            )
+        return self
+
+    def all_sampler_options(self) -> dict[str, Any]:
+        """Options of the sampler, the short forms included."""
+        short = {"multivariate": self.multivariate, "constant_liar": self.constant_liar}
+        return {**self.sampler_options, **{key: value for key, value in short.items() if value is not None}}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a study another one."""
+        return self.model_dump(exclude=RUN_KEYS)
+
+
+@STRATEGIES.register("optuna")
+class SearchStrategyOptuna:
+    """Runs an Optuna study over a search space.
+
+    Args:
+        setup: the checked table.
+        space: only its parameters with more than one choice are suggested.
+        seed: same seed, same study.
+
+    Raises:
+        UnknownNameError, ConfigError: an unknown sampler or option.
+    """
+
+    Setup: ClassVar[Any] = OptunaSetup
+
+    def __init__(self, setup: OptunaSetup, space: SearchSpace, seed: int) -> None:
+        self.setup = setup
+        self.lengths = {name: n for name, n in space.choice_lengths_flattened.items() if n > 1}
+        self.plan = SamplerPlan(setup.sampler, setup.all_sampler_options(), self.lengths, seed)
+        with _quiet_optuna():
+            self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
+
+    def run(self, objective: Objective, identity: str, folder: Path, visualizer: Any = None) -> SearchResult:
+        """Run or continue the study, write ``log.json`` and ``best.json``, and return the result.
+
+        Args:
+            objective: measures a point.
+            identity: digest of all that the study depends on; it names the study.
+            folder: for the journal and the two files; made if absent.
+            visualizer: an object with ``log_metrics(metrics, step)``, such as a TensorBoardLogger.
+
+        Raises:
+            KeyboardInterrupt: after the files are written.
+        """
+        with _quiet_optuna():
+            directions: list[Any] = (
+                [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+            )
+            names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
+            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names)
+            run = _Run(self, objective, journal, directions, visualizer)
+            try:
+                run.finish()
+            finally:
+                write_results(run.study, folder)
+            return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path)
+
+
+class _Run:
+    """One run of a study: restored from the journal, continued, mirrored into it trial by trial."""
+
+    def __init__(
+        self,
+        strategy: SearchStrategyOptuna,
+        objective: Objective,
+        journal: StudyJournal,
+        directions: list[Any],
+        visualizer: Any,
+    ) -> None:
+        import optuna
+
+        self.strategy, self.objective = strategy, objective
+        self.journal, self.visualizer = journal, visualizer
+        self._storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self._storage, study_name=journal.name, directions=directions
+        )
+        self._id = self._storage.get_study_id_from_name(journal.name)
+        for key, value in journal.sampler_state().items():
+            self._storage.set_study_system_attr(self._id, key, value)
+        for trial in journal.trials():
+            self.study.add_trial(trial)
+            objective.remember(trial.params, trial.number, trial.user_attrs)
+        self.done = len(self.study.get_trials(deepcopy=False))
+
+    def finish(self) -> None:
+        """Run the trials that are still missing."""
+        setup, plan = self.strategy.setup, self.strategy.plan
+        missing = setup.n_trials - self.done
+        if plan.exhausts and self._exhausted():
+            missing = 0
+        self._log_start(missing)
+        with _progress(self.done, setup.n_trials) as bar:
+            if missing <= 0:
+                return
+            self.study.sampler = plan.build(self.done)
+            self.study.optimize(
+                self._trial,
+                n_trials=missing,
+                timeout=setup.timeout,
+                callbacks=[self._after_trial, lambda study, trial: bar.update()],
+            )
+
+    def _log_start(self, missing: int) -> None:
+        import optuna
+
+        sampler = self.strategy.plan.describe(len(self.study.directions))
+        logger.info("study %s: sampler %s, optuna %s", self.journal.name, sampler, optuna.__version__)
+        if self.done:
+            total, state = self.strategy.setup.n_trials, "goes on" if missing > 0 else "is complete"
+            logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
+
+    def _trial(self, trial: Any) -> list[float]:
+        indexes = {name: trial.suggest_int(name, 0, n - 1) for name, n in self.strategy.lengths.items()}
+        outcome = self.objective.measure(indexes, trial.number)
+        for key, value in outcome.user_attributes().items():
+            trial.set_user_attr(key, value)
+        if self.visualizer is not None:
+            self.visualizer.log_metrics(outcome.scaled, step=trial.number)
+        return outcome.values
+
+    def _after_trial(self, study: Any, trial: Any) -> None:
+        self.journal.append(trial)
+        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+        if self.strategy.plan.each_trial:
+            study.sampler = self.strategy.plan.build(trial.number + 1)
+
+    def _exhausted(self) -> bool:
+        size = 1
+        for length in self.strategy.lengths.values():
+            size *= length
+        tried = {tuple(sorted(trial.params.items())) for trial in self.study.get_trials(deepcopy=False)}
+        return len(tried) >= size
+
+
+def _progress(done: int, total: int) -> Any:
+    from tqdm.auto import tqdm
+
+    # Without a terminal (a log file) the bar is written rarely.
+    interval = 0.1 if sys.stderr.isatty() else 2.0
+    return tqdm(total=total, initial=min(done, total), desc="Search", unit="trial", mininterval=interval)
+
+
+@contextlib.contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's own messages (one a trial, experimental samplers) out of the way for a while."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,240 @@
+"""Optuna samplers by name, with their options checked and a seed of their own for each trial.
+
+A sampler that is made anew for each trial from (seed, trial number) has no hidden state: a study that was
+stopped goes on exactly as if it had not been. A sampler of your own is one registered class:
+``@SAMPLERS.register("mine") class Mine(optuna.samplers.BaseSampler)`` with a ``seed`` argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from chop.actions.search.validation import StrictTable, validate_table
+from chop.registry import Registry, UnknownNameError, did_you_mean
+from chop.tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+SAMPLERS: Registry[Any] = Registry("sampler")
+
+GRID_LIMIT = 100_000
+
+
+class NoOptions(StrictTable):
+    """A sampler without options."""
+
+
+class SamplerEntry:
+    """A sampler that chop knows.
+
+    Attributes:
+        Options: its options.
+        each_trial: True where a new one is built for each trial from a seed of that trial.
+        exhausts: True where it stops by itself after the whole space.
+    """
+
+    Options: ClassVar[type[StrictTable]] = NoOptions
+    each_trial: ClassVar[bool] = False
+    exhausts: ClassVar[bool] = False
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        """Return the Optuna sampler; ``lengths`` holds the number of choices of each parameter."""
+        raise NotImplementedError
+
+
+@SAMPLERS.register("random")
+class Random(SamplerEntry):
+    """Uniform and independent; proposes the whole configuration in one call."""
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from chop.actions.search.strategies.whole_config import UniformSampler
+
+        return UniformSampler(lengths, seed)
+
+
+@SAMPLERS.register("qmc")
+class QuasiMonteCarlo(SamplerEntry):
+    """A Sobol sequence (Sobol 1967), the same point for the same trial number."""
+
+    class Options(StrictTable):
+        """``scramble``: Owen's scrambling with the seed; without it the sequence has no seed."""
+
+        scramble: bool = False
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from chop.actions.search.strategies.whole_config import SobolSampler
+
+        return SobolSampler(lengths, seed, options.scramble)
+
+
+@SAMPLERS.register("tpe")
+class TreeParzen(SamplerEntry):
+    """Tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) as in Optuna 5.
+
+    ``multivariate`` left out is Optuna 5's default: True for one objective, False for several. Both options
+    set to false are nearest to the TPE of 2024.
+    """
+
+    class Options(StrictTable):
+        """Optuna's names."""
+
+        multivariate: bool | None = None
+        constant_liar: bool = True
+        n_startup_trials: int = Field(default=10, ge=0)
+        n_ei_candidates: int = Field(default=24, ge=1)
+
+    each_trial = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import TPESampler
+
+        return TPESampler(seed=seed, **options.model_dump())
+
+
+class PopulationOptions(StrictTable):
+    """Options of the genetic samplers, under Optuna's names."""
+
+    population_size: int = Field(default=50, ge=2)
+    mutation_prob: float | None = Field(default=None, ge=0, le=1)
+    crossover_prob: float = Field(default=0.9, ge=0, le=1)
+    swapping_prob: float = Field(default=0.5, ge=0, le=1)
+
+
+@SAMPLERS.register("nsgaii")
+class NonDominatedSorting2(SamplerEntry):
+    """NSGA-II (Deb et al., 2002)."""
+
+    Options = PopulationOptions
+    each_trial = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import NSGAIISampler
+
+        return NSGAIISampler(seed=seed, **options.model_dump())
+
+
+@SAMPLERS.register("nsgaiii")
+class NonDominatedSorting3(SamplerEntry):
+    """NSGA-III (Deb and Jain, 2014)."""
+
+    Options = PopulationOptions
+    each_trial = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import NSGAIIISampler
+
+        return NSGAIIISampler(seed=seed, **options.model_dump())
+
+
+@SAMPLERS.register("brute-force")
+class BruteForce(SamplerEntry):
+    """Every configuration once, in random order, then it stops."""
+
+    each_trial = True
+    exhausts = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import BruteForceSampler
+
+        return BruteForceSampler(seed=seed)
+
+
+@SAMPLERS.register("grid")
+class Grid(SamplerEntry):
+    """Every configuration once, in an order shuffled by the seed; the whole grid is kept in memory."""
+
+    exhausts = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import GridSampler
+
+        size = 1
+        for length in lengths.values():
+            size *= length
+        if size > GRID_LIMIT:
+            raise ConfigError(
+                f"search.strategy.setup.sampler: 'grid' holds at most {GRID_LIMIT} configurations in memory, "
+                f"and the space has {size}; use brute-force"
+            )
+        return GridSampler({name: list(range(length)) for name, length in lengths.items()}, seed=seed)
+
+
+class SamplerPlan:
+    """A sampler looked up and checked, ready to be built.
+
+    Args:
+        name: a registered name; case does not matter, nor does ``_`` for ``-``.
+        options: the sampler's options.
+        lengths: parameter -> number of choices (more than one).
+        seed: of the study.
+
+    Raises:
+        UnknownNameError: an unknown sampler.
+        ConfigError: an option that the sampler does not have, or a wrong value.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any], lengths: Mapping[str, int], seed: int) -> None:
+        self.name = name if name in SAMPLERS else name.lower().replace("_", "-")
+        try:
+            self._entry = SAMPLERS[self.name]
+        except UnknownNameError as error:
+            raise UnknownNameError(f"search.strategy.setup.sampler: {error}") from None
+        self._known = isinstance(self._entry, type) and issubclass(self._entry, SamplerEntry)
+        self.options = self._checked(options)
+        self._lengths = dict(lengths)
+        self._seed = seed
+        self.each_trial = self._known and self._entry.each_trial
+        self.exhausts = self._known and self._entry.exhausts
+
+    def _checked(self, options: Mapping[str, Any]) -> Any:
+        where = "search.strategy.setup.sampler_options"
+        if self._known:
+            return validate_table(self._entry.Options, options, where)
+        known = inspect.signature(self._entry).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            return dict(options)
+        for key in options:
+            if key not in known:
+                raise ConfigError(
+                    f"{where}.{key} is not known to sampler {self.name!r}{did_you_mean(key, known)}"
+                )
+        return dict(options)
+
+    def build(self, number: int) -> BaseSampler:
+        """Return the sampler for trial ``number`` and, unless ``each_trial``, for those that follow."""
+        if not self._known:
+            seeded = "seed" in inspect.signature(self._entry).parameters
+            return self._entry(**self.options, **({"seed": trial_seed(self._seed, number)} if seeded else {}))
+        seed = trial_seed(self._seed, number if self.each_trial else 0)
+        return self._entry.build(self.options, seed, self._lengths)
+
+    def describe(self, objectives: int) -> str:
+        """One line for the log: name and options in effect."""
+        options = dict(self.options)
+        if options.get("multivariate", 0) is None:
+            options["multivariate"] = objectives == 1
+        listed = ", ".join(f"{key}={value}" for key, value in options.items())
+        return f"{self.name} ({listed})" if listed else self.name
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """Return a 32-bit seed for one trial, unrelated to those of its neighbours.
+
+    >>> trial_seed(0, 1) == trial_seed(0, 1) != trial_seed(1, 0)
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=4).digest(), "little")

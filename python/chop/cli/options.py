@@ -1,0 +1,220 @@
+"""Every option of ``ch``, once: parser, validation and table are made from this schema.
+
+Names, spellings and defaults are MASE's; the top-level keys of a TOML config are the field names or aliases.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+ACTIONS = ("train", "test", "transform", "search")
+
+# MASE has short and long names for one task; the actions get the long one.
+TASK_ALIASES = {"cls": "classification", "tran": "translation", "lm": "language_modeling"}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How an option appears on the command line.
+
+    Args:
+        spellings: all its flags; none for a positional.
+        group: heading in the help.
+        metavar: placeholder in the help.
+        help: one sentence; None hides the option.
+        table: True for a row in every table, False for a row only where the option is set.
+        repeat: the flag may be given several times.
+    """
+
+    spellings: tuple[str, ...]
+    group: str
+    help: str | None
+    metavar: str | None = None
+    table: bool = True
+    repeat: bool = False
+
+
+def _number(value: Any) -> Any:
+    # "1e-2" in quotes is a common slip, and the command line has only text.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _whole_text(value: Any) -> Any:
+    # trainer_precision = 32 is as clear as "32".
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+BIG = 2**31 - 1
+Positive = Annotated[int, Field(ge=1, le=BIG)]
+Rate = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e6, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+Precision = Annotated[
+    Literal["16-mixed", "32", "64", "bf16", "bf16-mixed", "16-true", "32-true", "64-true", "bf16-true"],
+    BeforeValidator(_whole_text),
+]
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+def _flag(*spellings: str, group: str, help: str | None, **rest: Any) -> Flag:
+    return Flag(spellings, group, help, **rest)
+
+
+class Options(BaseModel):
+    """The merged options of one run. Defaults are MASE's, apart from ``project_dir``.
+
+    Raises:
+        pydantic.ValidationError: for a wrong value; ``chop.cli.merge`` turns it into one sentence.
+    """
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        defer_build=True,
+        frozen=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+    # fmt: off
+    task: Annotated[Literal["classification", "cls", "translation", "tran", "language_modeling", "lm"],
+        _flag("--task", group="general", metavar="TASK", help="task to perform")] = "classification"
+    load_name: Annotated[Text | None,
+        _flag("--load", group="general", metavar="PATH", help="checkpoint to start from")] = None
+    load_type: Annotated[Literal["mz", "pt", "pl", "hf"],
+        _flag("--load-type", group="general", metavar="TYPE",
+              help="mz: written by chop; pt: state dict; pl: Lightning checkpoint")] = "mz"
+    batch_size: Annotated[Positive,
+        _flag("--batch-size", group="general", metavar="NUM", help="rows in a batch")] = 128
+    to_debug: Annotated[bool,
+        _flag("--debug", group="general",
+              help="log more; after a failure, leave the traceback in the project folder")] = False
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"],
+        _flag("--log-level", group="general", metavar="LEVEL", help="least severe message shown")] = "info"
+    report_to: Annotated[Literal["tensorboard", "wandb"],
+        _flag("--report-to", group="general", metavar="TOOL", help="where curves go")] = "tensorboard"
+    seed: Annotated[Annotated[int, Field(ge=0, le=2**32 - 1)],
+        _flag("--seed", group="general", metavar="NUM", help="seed of every random generator")] = 0
+    quant_config: Annotated[Text | None,
+        _flag("--quant-config", group="general", metavar="TOML",
+              help="quantization config of a model that is built quantized")] = None
+    training_optimizer: Annotated[Literal["adam", "sgd", "adamw"],
+        _flag("--training-optimizer", group="trainer", metavar="TYPE", help="method")] = "adam"
+    trainer_precision: Annotated[Precision,
+        _flag("--trainer-precision", group="trainer", metavar="TYPE", help="precision")] = "16-mixed"
+    learning_rate: Annotated[Rate,
+        _flag("--learning-rate", group="trainer", metavar="NUM", help="initial learning rate")] = 1e-5
+    weight_decay: Annotated[Rate,
+        _flag("--weight-decay", group="trainer", metavar="NUM", help="weight decay")] = 0
+    max_epochs: Annotated[Positive,
+        _flag("--max-epochs", group="trainer", metavar="NUM", help="epochs to train")] = 20
+    max_steps: Annotated[Annotated[int, Field(ge=-1, le=BIG)],
+        _flag("--max-steps", group="trainer", metavar="NUM", help="most steps; -1 or 0: no limit")] = -1
+    accumulate_grad_batches: Annotated[Positive,
+        _flag("--accumulate-grad-batches", group="trainer", metavar="NUM", help="batches for a step")] = 1
+    log_every_n_steps: Annotated[Positive,
+        _flag("--log-every-n-steps", group="trainer", metavar="NUM", help="steps from log to log")] = 50
+    num_workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
+        _flag("--cpu", "--num-workers", group="runtime", metavar="NUM",
+              help="processes that load data; 0: the main process")] = Field(default_factory=_cores)
+    num_devices: Annotated[Annotated[int, Field(ge=1, le=4096)],
+        _flag("--gpu", "--num-devices", group="runtime", metavar="NUM", help="devices on each node")] = 1
+    num_nodes: Annotated[Annotated[int, Field(ge=1, le=4096)],
+        _flag("--nodes", group="runtime", metavar="NUM", help="nodes")] = 1
+    accelerator: Annotated[Literal["auto", "cpu", "gpu", "mps", "cuda"],
+        _flag("--accelerator", group="runtime", metavar="TYPE",
+              help="device; one that the machine lacks is a warning and the CPU serves")] = "auto"
+    strategy: Annotated[Literal["auto", "ddp", "ddp_find_unused_parameters_true"],
+        _flag("--strategy", group="runtime", metavar="TYPE", help="how devices share the work")] = "auto"
+    is_to_auto_requeue: Annotated[bool,
+        _flag("--auto-requeue", group="runtime", help="submit the job again on a SLURM cluster")] = False
+    github_ci: Annotated[bool,
+        _flag("--github-ci", group="runtime", help="accepted for MASE's scripts; no effect")] = False
+    disable_dataset_cache: Annotated[bool,
+        _flag("--disable-dataset-cache", group="runtime", help="do not reuse prepared data")] = False
+    target: Annotated[Text,
+        _flag("--target", group="hardware", metavar="STR",
+              help="accepted for MASE's scripts; no effect")] = "xcu250-figd2104-2L-e"
+    num_targets: Annotated[Positive,
+        _flag("--num-targets", group="hardware", metavar="NUM",
+              help="accepted for MASE's scripts; no effect")] = 100
+    is_pretrained: Annotated[bool,
+        _flag("--pretrained", group="model", help="start from the shipped weights")] = False
+    max_token_len: Annotated[Positive,
+        _flag("--max-token-len", group="model", metavar="NUM", help="tokens in a text")] = 512
+    project_dir: Annotated[Text,
+        _flag("--project-dir", group="project", metavar="DIR", help="folder of projects")] = "./mase_output"
+    project: Annotated[Text | None,
+        _flag("--project", group="project", metavar="NAME",
+              help="name of the project's folder; default {model}_{task}_{dataset}_{YYYY-MM-DD}")] = None
+    model: Annotated[Text | None, _flag(group="main", help="name of a model")] = None
+    dataset: Annotated[Text | None, _flag(group="main", help="name of a data set")] = None
+    imports: Annotated[list[Text] | None,
+        _flag("--import", group="extensions", metavar="FILE.py", table=False, repeat=True,
+              help="file or module to import first, which registers models, data sets, metrics…; may be "
+                   "repeated")] = Field(None, alias="import")
+    data_dir: Annotated[Text | None,
+        _flag("--data-dir", group="data", metavar="DIR", table=False,
+              help="folder with the data files; also CHOP_DATA_DIR")] = None
+    data_file: Annotated[Text | None,
+        _flag("--data-file", group="data", metavar="FILE", table=False, help="the data file itself")] = None
+    class_order: Annotated[Annotated[str, Field(pattern=r"^[A-Za-z0-9_, ]+$")] | None,
+        _flag("--class-order", group="data", metavar="LETTERS", table=False,
+              help="classes in the order of their index, such as gqwzt")] = None
+    split: Annotated[Literal["mase", "three-way", "all"] | None,
+        _flag("--split", group="data", metavar="NAME", table=False,
+              help="mase: validation is training; three-way: three parts; all: every row in each")] = None
+    scaler: Annotated[Text | None,
+        _flag("--scaler", group="data", metavar="FILE.npz", table=False,
+              help="mean and scale to use instead of a fit")] = None
+    profile: Annotated[bool,
+        _flag("--profile", group="runtime", table=False, help="write a profile of the run")] = False
+    no_warnings: Annotated[bool,
+        _flag("--no-warnings", group="general", table=False, help="hide Python's warnings")] = False
+    run_emit: Annotated[bool, _flag("--run-emit", group="hardware", table=False, help=None)] = False
+    skip_build: Annotated[bool, _flag("--skip-build", group="hardware", table=False, help=None)] = False
+    skip_test: Annotated[bool, _flag("--skip-test", group="hardware", table=False, help=None)] = False
+    # fmt: on
+
+
+def flags() -> dict[str, Flag]:
+    """Field name -> its flag, in table order.
+
+    >>> flags()["num_workers"].spellings
+    ('--cpu', '--num-workers')
+    """
+    return {
+        name: next(item for item in field.metadata if isinstance(item, Flag))
+        for name, field in Options.model_fields.items()
+    }
+
+
+def keys() -> dict[str, str]:
+    """Top-level TOML key -> field name.
+
+    >>> keys()["import"], keys()["seed"]
+    ('imports', 'seed')
+    """
+    return {field.alias or name: name for name, field in Options.model_fields.items()}
+
+
+def defaults() -> dict[str, Any]:
+    """Field name -> default value.
+
+    >>> defaults()["batch_size"]
+    128
+    """
+    return {
+        name: field.get_default(call_default_factory=True) for name, field in Options.model_fields.items()
+    }

@@ -1,0 +1,226 @@
+"""Builds data, model and weights, and calls the action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chop.cli.checks import task_of, usable_accelerator
+from chop.cli.merge import Merged
+from chop.cli.options import Options
+from chop.cli.project import Project
+from chop.tools.errors import ConfigError
+from chop.tools.logger import get_logger
+
+if TYPE_CHECKING:
+    from torch import nn
+
+logger = get_logger(__name__)
+
+
+@dataclass
+class Parts:
+    """What every action gets: all of it built and checked, nothing written yet."""
+
+    model: nn.Module
+    model_info: Any
+    data_module: Any
+    dataset_info: Any
+    task: str
+    accelerator: str
+
+    def keywords(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "model_info": self.model_info,
+            "data_module": self.data_module,
+            "dataset_info": self.dataset_info,
+            "task": self.task,
+        }
+
+
+def check_names(options: Options) -> None:
+    """Look the model and the data set up.
+
+    Raises:
+        UnknownNameError: one is not registered.
+        ConfigError: a data set that is what its file holds, without that file.
+    """
+    from chop.dataset import get_dataset_info
+    from chop.models import get_model_info
+
+    get_model_info(str(options.model))
+    get_dataset_info(str(options.dataset), data_dir=options.data_dir, data_file=options.data_file)
+
+
+def build(action: str, options: Options) -> Parts:
+    """Load the data, build the model, load its weights.
+
+    Raises:
+        ConfigError: data or a checkpoint that cannot be used.
+        FileNotFoundError: data files that are missing.
+    """
+    from chop.models import get_model, get_model_info
+
+    accelerator = usable_accelerator(options.accelerator)
+    data_module = _data_module(options)
+    data_module.prepare_data()
+    data_module.setup()
+    logger.info("Data: %s", data_module.describe())
+    dataset_info = data_module.dataset_info
+    model = get_model(
+        str(options.model),
+        task=task_of(options),
+        dataset_info=dataset_info,
+        pretrained=options.is_pretrained and options.load_name is None,
+        quant_config=_quant_config(options),
+    )
+    if options.load_name is not None:
+        model = _load(action, options, model)
+    info = get_model_info(str(options.model))
+    return Parts(model, info, data_module, dataset_info, task_of(options), accelerator)
+
+
+def _data_module(options: Options) -> Any:
+    from chop.dataset import MaseDataModule
+
+    names = ("data_dir", "data_file", "class_order", "split", "scaler")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return MaseDataModule(
+        name=str(options.dataset),
+        batch_size=options.batch_size,
+        num_workers=options.num_workers,
+        max_token_len=options.max_token_len,
+        tokenizer=None,
+        load_from_cache_file=not options.disable_dataset_cache,
+        model_name=options.model,
+        **given,
+    )
+
+
+def _quant_config(options: Options) -> Any:
+    if options.quant_config is None:
+        return None
+    from chop.tools.config_load import load_config
+
+    return load_config(options.quant_config)
+
+
+def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
+    logger.info("Loading %s (%s)", options.load_name, options.load_type)
+    if action == "search":
+        # A search starts from the float weights: it tries its own quantization.
+        from chop.tools.checkpoint_load import load_model
+
+        return load_model(str(options.load_name), options.load_type, model)
+    from chop.actions.transform import load_transformed
+
+    return load_transformed(str(options.load_name), options.load_type, model)
+
+
+def check_action_against_model(action: str, merged: Merged, parts: Parts) -> None:
+    """Check the rows against the model, and the tables of the config against its graph; writes nothing.
+
+    Raises:
+        ConfigError: rows that the model does not take, a rule or seed that does not suit the graph.
+    """
+    _check_rows(merged.options, parts)
+    if action == "transform":
+        _transform(merged, parts, Path(), validate_only=True)
+    elif action == "search":
+        _search(merged, parts, Path(), validate_only=True)
+
+
+def _check_rows(options: Options, parts: Parts) -> None:
+    import torch
+
+    x, _ = parts.data_module.arrays("val")
+    was_training = parts.model.training
+    try:
+        with torch.no_grad():
+            outputs = parts.model.eval()(x[:2])
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        shape = list(x.shape[1:])
+        raise ConfigError(f"model {options.model!r} does not take rows of shape {shape}: {reason}") from None
+    finally:
+        parts.model.train(was_training)
+    classes = parts.dataset_info.num_classes
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or outputs.shape[1] < classes:
+        found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise ConfigError(
+            f"model {options.model!r} gives {found} for 2 rows, "
+            f"but data set {options.dataset!r} has {classes} classes"
+        )
+
+
+def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> None:
+    """Run the action; its files go below ``project.software``."""
+    logger.info("%s: model %r, data set %r", action, merged.options.model, merged.options.dataset)
+    software = project.software
+    if action == "transform":
+        _transform(merged, parts, software / "transform")
+    elif action == "search":
+        _search(merged, parts, software / "search_ckpts")
+    else:
+        _train_or_test(action, merged.options, parts, software)
+
+
+def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
+    from chop.actions.transform import transform
+
+    transform(
+        **parts.keywords(),
+        model_name=merged.options.model,
+        config=merged.tables,
+        save_dir=folder,
+        accelerator=parts.accelerator,
+        validate_only=validate_only,
+    )
+
+
+def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
+    from chop.actions.search import search
+
+    search(
+        **parts.keywords(),
+        search_config=merged.tables,
+        save_path=folder,
+        accelerator=parts.accelerator,
+        seed=merged.options.seed,
+        validate_only=validate_only,
+    )
+
+
+def _train_or_test(action: str, options: Options, parts: Parts, software: Path) -> None:
+    arguments: dict[str, Any] = {
+        "devices": options.num_devices,
+        "num_nodes": options.num_nodes,
+        "accelerator": parts.accelerator,
+        "strategy": options.strategy,
+        "precision": options.trainer_precision,
+    }
+    keywords: dict[str, Any] = {
+        **parts.keywords(),
+        "optimizer": options.training_optimizer,
+        "learning_rate": options.learning_rate,
+        "weight_decay": options.weight_decay,
+        "plt_trainer_args": arguments,
+        "auto_requeue": options.is_to_auto_requeue,
+    }
+    if action == "test":
+        from chop.actions.test import test
+
+        test(**keywords, save_path=software / "checkpoints")
+        return
+    from chop.actions.train import train
+
+    arguments |= {
+        "max_epochs": options.max_epochs,
+        "max_steps": options.max_steps,
+        "fast_dev_run": options.to_debug,
+        "accumulate_grad_batches": options.accumulate_grad_batches,
+        "log_every_n_steps": options.log_every_n_steps,
+    }
+    train(**keywords, save_path=software / "training_ckpts", seed=options.seed)

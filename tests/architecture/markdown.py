@@ -1,0 +1,35 @@
+"""Fenced code blocks of the project's pages, so that tests run what readers type."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.architecture.source_tree import REPO
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    text = (REPO / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def ch_commands(page: str) -> list[list[str]]:
+    """Arguments of every ``ch`` command in the shell blocks of a page."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    commands = [part.strip() for line in lines for part in line.split("#")[0].split("&&")]
+    return [shlex.split(command)[1:] for command in commands if command.startswith("ch ")]
+
+
+def run_python(code: str, folder: Path, *arguments: str) -> str:
+    """Run code as a program of its own in ``folder`` and return what it printed."""
+    file = folder / "page.py"
+    file.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(file), *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
