@@ -17,8 +17,7 @@ struct Sizes {
 std::vector<Sizes> all_sizes() {
   std::vector<Sizes> sizes;
   for (const int n : awkward_sizes(301))
-    for (const int m : {1, 2, 3, 4, 7, 8, 9, 17})
-      sizes.push_back({m, n, n % 7 + 1, n % 2 == 0, m % 2 == 0, n % 3});
+    for (const int m : {1, 2, 3, 4, 7, 8, 9, 17}) sizes.push_back({m, n, n % 7 + 1, n % 2 == 0, m % 2 == 0, n % 3});
   for (const int k : awkward_sizes(301)) sizes.push_back({9, 33, k, true, false, 1});
   for (const int m : awkward_sizes(301)) sizes.push_back({m, 5, 3, false, true, 0});
   return sizes;
@@ -29,13 +28,24 @@ int64_t padded(int n) { return (n + kPanel - 1) / kPanel * kPanel; }
 // Every buffer ends where the kernel may no longer read or write.
 struct Buffers {
   Buffers(const Sizes& s, std::vector<float> (*values)(int64_t, uint64_t))
-      : a(values(int64_t{s.m} * s.k, 1)), b(values(s.k * padded(s.n), 2)), rows(values(s.m, 3)),
-        columns(values(padded(s.n), 4)), c(static_cast<size_t>((s.m - 1) * (s.n + s.gap) + s.n), 77.0f) {}
+      : a(values(int64_t{s.m} * s.k, 1)),
+        b(values(s.k * padded(s.n), 2)),
+        rows(values(s.m, 3)),
+        columns(values(padded(s.n), 4)),
+        c(static_cast<size_t>((s.m - 1) * (s.n + s.gap) + s.n), 77.0f) {}
 
   MatrixProduct product(const Sizes& s) {
-    return {.a = a.data(), .lda = s.k, .b = b.data(), .ldb = padded(s.n),
-            .row_bias = s.row_bias ? rows.data() : nullptr, .column_bias = s.column_bias ? columns.data() : nullptr,
-            .c = c.data(), .ldc = s.n + s.gap, .m = s.m, .n = s.n, .k = s.k};
+    return {.a = a.data(),
+            .lda = s.k,
+            .b = b.data(),
+            .ldb = padded(s.n),
+            .row_bias = s.row_bias ? rows.data() : nullptr,
+            .column_bias = s.column_bias ? columns.data() : nullptr,
+            .c = c.data(),
+            .ldc = s.n + s.gap,
+            .m = s.m,
+            .n = s.n,
+            .k = s.k};
   }
 
   std::vector<float> a, b, rows, columns, c;

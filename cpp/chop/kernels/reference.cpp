@@ -92,8 +92,8 @@ void classify(const float* logits, int classes, const int32_t* labels, int valid
 
 }  // namespace
 
-const KernelTable reference_kernels = {"reference",    fake_quantize_f32, fake_quantize_f64, linear_ordered,
-                                       linear_ordered, linear_wide,       matrix_product,    elementwise,
-                                       classify};
+const KernelTable reference_kernels = {"reference",    fake_quantize_f32, fake_quantize_f64,
+                                       linear_ordered, linear_ordered,    linear_wide,
+                                       matrix_product, elementwise,       classify};
 
 }  // namespace chop

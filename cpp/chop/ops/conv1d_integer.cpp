@@ -9,7 +9,8 @@ namespace {
 // Larger windows and channel counts are left to torch.
 constexpr int64_t kLargestWindow = 128;  // channels of a group times kernel size
 constexpr int64_t kLargestChannels = 128;
-constexpr int64_t kLargestColumns = 1 << 18;  // values of the gathered windows of a sample: they should stay in the cache
+constexpr int64_t kLargestColumns =
+    1 << 18;                             // values of the gathered windows of a sample: they should stay in the cache
 constexpr int64_t kGrainWork = 1 << 18;  // multiplications; below that a thread costs more than it brings
 
 struct Convolution {
@@ -28,8 +29,8 @@ Convolution checked(const Tensor& x, const Tensor& weight, const std::optional<T
         "conv1d_integer: weight must be [out, in / groups, kernel] and x [batch, in, length]");
   check(stride >= 1 && dilation >= 1 && groups >= 1 && padding >= 0,
         "conv1d_integer: stride, dilation and groups must be 1 or more, padding 0 or more");
-  const Convolution c{x.size(0), x.size(1), x.size(2), weight.size(0), weight.size(2), stride, padding, dilation,
-                      groups};
+  const Convolution c{x.size(0), x.size(1), x.size(2), weight.size(0), weight.size(2),
+                      stride,    padding,   dilation,  groups};
   check(c.in_channels % groups == 0 && c.out_channels % groups == 0,
         "conv1d_integer: channels must be multiples of groups = ", groups);
   check(weight.size(1) == c.group_inputs(), "conv1d_integer: x has ", c.in_channels, " channels, the weight takes ",
@@ -87,10 +88,16 @@ Tensor small_conv1d(const Tensor& input, const Tensor& weight, const std::option
       for (int64_t group = 0; group < c.groups; ++group) {
         const int64_t first = group * c.group_outputs();
         gather(quantized.data() + group * c.group_inputs() * c.length, c, columns.data(), ldb);
-        table.matrix_product({.a = filters.data() + first * c.window(), .lda = c.window(), .b = columns.data(),
-                              .ldb = ldb, .row_bias = bias ? start.data() + first : nullptr, .column_bias = nullptr,
-                              .c = to + (sample * c.out_channels + first) * length, .ldc = length,
-                              .m = static_cast<int>(c.group_outputs()), .n = static_cast<int>(length),
+        table.matrix_product({.a = filters.data() + first * c.window(),
+                              .lda = c.window(),
+                              .b = columns.data(),
+                              .ldb = ldb,
+                              .row_bias = bias ? start.data() + first : nullptr,
+                              .column_bias = nullptr,
+                              .c = to + (sample * c.out_channels + first) * length,
+                              .ldc = length,
+                              .m = static_cast<int>(c.group_outputs()),
+                              .n = static_cast<int>(length),
                               .k = static_cast<int>(c.window())});
       }
     }
@@ -102,14 +109,13 @@ Tensor conv1d_integer(const Tensor& x, const Tensor& weight, const std::optional
                       int64_t padding, int64_t dilation, int64_t groups, int64_t data_in_width,
                       int64_t data_in_frac_width, int64_t weight_width, int64_t weight_frac_width, int64_t bias_width,
                       int64_t bias_frac_width) {
-  const LayerFormats formats = layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width,
-                                             bias_width, bias_frac_width);
+  const LayerFormats formats =
+      layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width, bias_width, bias_frac_width);
   const Convolution c = checked(x, weight, bias, stride, padding, dilation, groups);
   const bool empty = x.numel() == 0 || weight.numel() == 0;
   const bool small = c.window() <= kLargestWindow && c.group_outputs() <= kLargestChannels &&
                      c.window() * rounded_up(c.out_length(), kPanel) <= kLargestColumns;
-  if (x.scalar_type() == ScalarType::Float && small && !empty)
-    return small_conv1d(x, weight, bias, formats, c);
+  if (x.scalar_type() == ScalarType::Float && small && !empty) return small_conv1d(x, weight, bias, formats, c);
   return torch_conv1d(fake_quantized(x, formats.data_in), fake_quantized(weight, formats.weight),
                       fake_quantized(bias, formats.bias), c);
 }

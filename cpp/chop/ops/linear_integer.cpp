@@ -47,9 +47,17 @@ Tensor small_linear(const Tensor& input, const Tensor& weight, const std::option
     for (int64_t row = begin; row < end; row += kBlockRows) {
       const int64_t count = end - row < kBlockRows ? end - row : kBlockRows;
       table.fake_quantize_f32(from + row * in, quantized.data(), count * in, grid);
-      table.matrix_product({.a = quantized.data(), .lda = in, .b = packed.data(), .ldb = ldb, .row_bias = nullptr,
-                            .column_bias = bias ? start.data() : nullptr, .c = to + row * out, .ldc = out,
-                            .m = static_cast<int>(count), .n = static_cast<int>(out), .k = static_cast<int>(in)});
+      table.matrix_product({.a = quantized.data(),
+                            .lda = in,
+                            .b = packed.data(),
+                            .ldb = ldb,
+                            .row_bias = nullptr,
+                            .column_bias = bias ? start.data() : nullptr,
+                            .c = to + row * out,
+                            .ldc = out,
+                            .m = static_cast<int>(count),
+                            .n = static_cast<int>(out),
+                            .k = static_cast<int>(in)});
     }
   });
   return y;
@@ -63,8 +71,8 @@ bool is_small(int64_t in, int64_t out) {
 Tensor linear_integer(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, int64_t data_in_width,
                       int64_t data_in_frac_width, int64_t weight_width, int64_t weight_frac_width, int64_t bias_width,
                       int64_t bias_frac_width) {
-  const LayerFormats formats = layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width,
-                                             bias_width, bias_frac_width);
+  const LayerFormats formats =
+      layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width, bias_width, bias_frac_width);
   check_dtypes("linear_integer", x, weight, bias);
   check(weight.dim() == 2 && x.dim() >= 1, "linear_integer: weight must be [out, in] and x [..., in]");
   const int64_t out = weight.size(0), in = weight.size(1);
