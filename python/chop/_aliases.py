@@ -22,10 +22,11 @@ ALIASES: dict[str, str] = {
     f"{_QUANTIZE}.quantizers": "chop.nn.quantizers",
     f"{_QUANTIZE}.quantizers.integer": "chop.nn.quantizers.integer",
     f"{_QUANTIZE}.quantized_modules": "chop.nn.quantized.modules",
+    f"{_QUANTIZE}.quantized_modules.conv1d": "chop.nn.quantized.modules.conv1d",
+    f"{_QUANTIZE}.quantized_modules.conv2d": "chop.nn.quantized.modules.conv2d",
     f"{_QUANTIZE}.quantized_modules.linear": "chop.nn.quantized.modules.linear",
     f"{_QUANTIZE}.quantized_modules.relu": "chop.nn.quantized.modules.relu",
     f"{_QUANTIZE}.quantized_funcs": _FUNCTIONAL,
-    f"{_QUANTIZE}.quantized_funcs.relu": f"{_FUNCTIONAL}.relu",
     "chop.passes.graph.analysis.add_metadata": "chop.passes.graph.analysis",
     "chop.passes.graph.analysis.add_metadata.add_common_metadata": (
         "chop.passes.graph.analysis.add_common_metadata"
@@ -37,6 +38,10 @@ ALIASES: dict[str, str] = {
     "chop.passes.graph.interface.save_and_load": "chop.passes.graph.interface",
     "chop.models.toys.toy": "chop.models.toys.mlp",
     "chop.models.toys.toy_custom_fn": "chop.models.toys.custom_fn",
+    **{
+        f"{_QUANTIZE}.quantized_funcs.{name}": f"{_FUNCTIONAL}.{name}"
+        for name in ("add", "bmm", "matmul", "mult", "relu", "sub")
+    },
     "chop.tools.plt_wrapper": "chop.plt_wrapper",
 }
 

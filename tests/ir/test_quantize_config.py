@@ -172,8 +172,9 @@ def test_one_module_called_twice_needs_one_config():
 
 def test_functions_are_resolved_too():
     rules = resolve_quantize_config(MaseGraph(Functional()), config("name", relu_1=EIGHT))
-    assert [rule.node for rule in rules] == ["fc1", "relu", "relu_1", "relu_2", "fc2"]
-    assert rules[2].formats == {"data_in": IntegerFormat(8, 4, False)}
+    nodes = ["fc1", "relu", "sub", "relu_1", "mul", "add", "relu_2", "fc2"]
+    assert [rule.node for rule in rules] == nodes
+    assert rules[3].formats == {"data_in": IntegerFormat(8, 4, False)}
 
 
 widths = st.integers(-2, 40) | st.sampled_from([8.0, "8", None, True])

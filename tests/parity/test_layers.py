@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from chop.nn.quantized.functional import quantized_func_map
+from chop.nn.quantized.functional import FUNCTIONS, quantized_func_map
 from chop.nn.quantized.modules import quantized_module_map
-
-COVERED = ("linear_integer", "linear_fixed", "relu_integer", "relu_fixed")
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +31,8 @@ def build(case, arrays):
 
 def test_layers(recorded):
     description, arrays = recorded
-    cases = [case for case in description["modules"] if case["module"] in COVERED]
-    assert len(cases) >= 30
-    for case in cases:
+    assert len(description["modules"]) == 50
+    for case in description["modules"]:
         key, module = case["key"], build(case, arrays)
         assert type(module).__name__ == case["class"]
         assert repr(module) == case["repr"]
@@ -43,6 +40,8 @@ def test_layers(recorded):
         # A bypassed or in-place ReLU must not write into a leaf.
         y = module(x.clone() if case["kwargs"].get("inplace") else x)
         torch.testing.assert_close(y, arrays[f"{key}_y"], rtol=1e-5, atol=1e-5)
+        with torch.no_grad():  # the road without a graph is another one
+            torch.testing.assert_close(module(x.clone()), arrays[f"{key}_y"], rtol=1e-5, atol=1e-5)
         y.backward(arrays[f"{key}_gout"])
         torch.testing.assert_close(x.grad, arrays[f"{key}_gx"], rtol=1e-5, atol=1e-5)
         for name in ("weight", "bias"):
@@ -55,7 +54,7 @@ def test_quantized_operands(recorded):
     description, arrays = recorded
     checked = 0
     for case in description["modules"]:
-        if case["module"] not in COVERED or case["config"].get("bypass"):
+        if case["config"].get("bypass"):
             continue
         key, module = case["key"], build(case, arrays)
         for letter, operand in (("w", "weight"), ("b", "bias"), ("x", "x")):
@@ -74,14 +73,19 @@ def test_quantized_operands(recorded):
     assert checked > 60
 
 
-def test_functions(recorded):
+@pytest.mark.parametrize("grad", [True, False])
+def test_functions(recorded, grad):
     description, arrays = recorded
-    cases = [case for case in description["functions"] if case["function"] == "relu_integer"]
-    assert len(cases) == 3
-    for case in cases:
+    assert {case["function"].partition("_")[0] for case in description["functions"]} == set(FUNCTIONS)
+    for case in description["functions"]:
         key = case["key"]
-        x = arrays[f"{key}_x"].clone().requires_grad_()
-        y = quantized_func_map["relu_integer"](x, config=case["config"])
-        assert torch.equal(y, arrays[f"{key}_out"])
-        y.backward(arrays[f"{key}_gout"])
-        assert torch.equal(x.grad, arrays[f"{key}_gx"])
+        operands = [arrays[f"{key}_{name}"].clone() for name in ("x", "y") if f"{key}_{name}" in arrays]
+        operands = [operand.requires_grad_(grad) for operand in operands]
+        out = quantized_func_map[case["function"]](*operands, config=case["config"])
+        torch.testing.assert_close(out, arrays[f"{key}_out"], rtol=1e-5, atol=1e-5)
+        if case["function"] in ("add_integer", "sub_integer", "relu_integer"):
+            assert torch.equal(out, arrays[f"{key}_out"]), "sums of grid points are exact"
+        if grad:
+            out.backward(arrays[f"{key}_gout"])
+            for name, operand in zip("xy", operands, strict=False):
+                torch.testing.assert_close(operand.grad, arrays[f"{key}_g{name}"], rtol=1e-5, atol=1e-5)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
+import re
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from chop._aliases import ALIASES
 from chop.ir.graph import MaseGraph
+from chop.ir.graph.ops import QUANTIZEABLE_OP
 from chop.passes import (
     add_common_metadata_analysis_pass,
     add_software_metadata_analysis_pass,
@@ -20,7 +25,7 @@ from chop.passes import (
     quantize_transform_pass,
 )
 
-MODELS = ("jsc-tiny", "jsc-toy", "jsc-s", "three-linear")
+MODELS = ("jsc-tiny", "jsc-toy", "jsc-s", "three-linear", "conv1d-residual", "functional")
 
 
 class Blocks(nn.Module):
@@ -35,9 +40,48 @@ class Blocks(nn.Module):
         return getattr(self, self.attribute)(x)
 
 
+class Conv1dResidual(nn.Module):
+    """Two convolutions with a sum around the second one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4)
+        self.conv2 = nn.Conv1d(4, 4, 3, padding=1, bias=False)
+        self.relu, self.pool, self.fc = nn.ReLU(), nn.AdaptiveAvgPool1d(4), nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.relu(self.bn1(self.conv1(x.view(-1, 1, 16))))
+        y = self.conv2(x)
+        x = torch.add(x, y)
+        x = F.relu(x)
+        return self.fc(torch.flatten(self.pool(x), 1))
+
+
+class Functional(nn.Module):
+    """Product, difference and sum between two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 5)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        a, b = self.fc1(x), self.fc2(x)
+        c = torch.mul(a, b)
+        d = torch.sub(a, c)
+        return self.fc3(self.drop(F.relu(d + b, inplace=False)))
+
+
+HAND_WRITTEN = {"conv1d-residual": Conv1dResidual, "functional": Functional}
+
+
 def build_from_record(record: dict, arrays: dict[str, np.ndarray]) -> nn.Module:
     """Make the recorded chain again: kinds from the nodes, sizes from the state dict."""
     state = {key[3:]: torch.from_numpy(value) for key, value in arrays.items() if key.startswith("sd.")}
+    if record["model"] in HAND_WRITTEN:
+        made = HAND_WRITTEN[record["model"]]()
+        made.load_state_dict(state)
+        return made.eval()
     layers: list[nn.Module] = []
     for node in record["before"]["nodes"]:
         weight = state.get(f"{node['target']}.weight")
@@ -79,13 +123,32 @@ def strip(value):
     )
 
 
+def target_text(target):
+    """A target as it was recorded: functions by the path under which MASE has them."""
+    if isinstance(target, str):
+        return target
+    if target is operator.add:
+        return "_operator.add"
+    for old, real in ALIASES.items():
+        if real == getattr(target, "__module__", None):
+            return f"{old}.{target.__name__}"
+    return torch.fx.node._get_qualified_name(target)
+
+
 def described(graph):
     nodes = []
     for node in graph.nodes:
         meta = node.meta["mase"]
         target = type(meta.module).__name__ if meta.module is not None else node.target
+        if callable(target):
+            target = target.__name__
         parts = {part: strip(meta[part]) for part in ("common", "software", "hardware")}
-        head = {"name": node.name, "op": node.op, "target": node.target, "actual_target_type": target}
+        head = {
+            "name": node.name,
+            "op": node.op,
+            "target": target_text(node.target),
+            "actual_target_type": target,
+        }
         nodes.append({**head, "args": strip(node.args), "kwargs": dict(node.kwargs), **parts})
     return {"nodes": nodes, "graph": strip(graph.meta["mase"]["common"])}
 
@@ -118,15 +181,28 @@ def test_one_graph_quantized_again_and_again(shared_dir, name):
     assert described(graph) == record["before"]
 
 
+def check_info(info, graph, pass_args):
+    """MASE gives back an empty dict; here it says which rule hit which node."""
+    assert info["left_float"] == []
+    nodes = {node.name: node.meta["mase"]["common"]["mase_op"] for node in graph.nodes}
+    assert list(info["rules"]) == [name for name, op in nodes.items() if op in QUANTIZEABLE_OP]
+    for name, rule in info["rules"].items():
+        own = {"type": nodes[name], "name": name}.get(pass_args["by"])
+        keys = [key for key in pass_args if key == own or (own is None and re.fullmatch(key, name))]
+        assert rule == (keys[0] if keys else "default")
+
+
 def check_label(graph, label, case, arrays):
     pass_args = copy.deepcopy(case["pass_args"])
     graph, info = quantize_transform_pass(graph, pass_args)
-    assert info == case["pass_info"]
+    check_info(info, graph, case["pass_args"])
     assert pass_args == case["pass_args"], "the caller's arguments stay"
     expected = {"nodes": case["nodes"], "graph": case["graph"]}
     assert described(graph) == expected, label
     y = graph.model(torch.from_numpy(arrays["x"]))
-    np.testing.assert_allclose(y.detach().numpy(), arrays[f"y_{label}"], rtol=1e-5, atol=1e-6, err_msg=label)
+    # MASE loses the bias of a quantized convolution; where it did, the right output is recorded too.
+    expected = arrays.get(f"yfixed_{label}", arrays[f"y_{label}"])
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-5, atol=1e-6, err_msg=label)
     _, bits = calculate_avg_bits_module_analysis_pass(graph.model, {})
     assert bits["average_bitwidth"] == pytest.approx(case["average_bitwidth"])
     _, bits = calculate_avg_bits_mg_analysis_pass(graph, {})

@@ -23,7 +23,10 @@ def test_identity(old, real):
 
 
 def test_names_that_the_labs_import():
+    from chop.passes.graph.transforms.quantize.quantized_funcs import add_integer, matmul_integer
+    from chop.passes.graph.transforms.quantize.quantized_funcs.mult import mult_integer
     from chop.passes.graph.transforms.quantize.quantized_modules import LinearInteger, ReLUInteger
+    from chop.passes.graph.transforms.quantize.quantized_modules.conv1d import Conv1dInteger
     from chop.passes.graph.transforms.quantize.quantized_modules.linear import LinearInteger as Again
     from chop.passes.graph.transforms.quantize.quantizers import integer_quantizer, quantizer_map
     from chop.passes.graph.transforms.quantize.quantizers.integer import IntegerQuantize, integer_fraction
@@ -31,6 +34,8 @@ def test_names_that_the_labs_import():
 
     assert LinearInteger is Again and IntegerQuantize is integer.IntegerQuantize
     assert quantizer_map["integer"] is integer_quantizer
+    assert Conv1dInteger.mase_op == "conv1d" and callable(matmul_integer)
+    assert [f.__name__ for f in (add_integer, mult_integer)] == ["add_integer", "mult_integer"]
     assert (
         callable(integer_fraction)
         and callable(graph_iterator_compare_nodes)

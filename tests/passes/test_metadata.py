@@ -150,7 +150,7 @@ def test_analysing_again_after_quantize_works_and_says_what_runs():
         found = {
             n.name: common(again, n.name)["args"].get("data_in_0", {}).get("precision") for n in again.nodes
         }
-        assert found == once and found["fc1"] == [8, 4] and found["mul"] == [32]
+        assert found == once and found["fc1"] == [8, 4] and found["mul"] == [8, 4] and found["drop"] == [32]
         assert "config" not in common(again, "relu")["args"]
     quantize_transform_pass(graph, {"by": "type", "default": {"config": FLOAT}})
     assert common(graph, "fc1")["args"]["weight"]["precision"] == [32]

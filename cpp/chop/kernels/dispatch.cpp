@@ -11,6 +11,7 @@ namespace {
    ns::linear_exact,      \
    ns::linear.ordered,    \
    ns::linear.wide,       \
+   ns::matrix_product,    \
    ns::elementwise,       \
    ns::classify}
 

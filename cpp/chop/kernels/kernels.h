@@ -39,6 +39,21 @@ struct BlockScore {
   double loss;                // sum of cross-entropy over the valid rows
 };
 
+// c[m][n] = row_bias[m] + column_bias[n] + sum over k of a[m][k] * b[k][n], all row-major with the given distances
+// between rows. Rows of b, and column_bias, have memory for n rounded up to kPanel; only n columns of c are written.
+inline constexpr int kPanel = 32;
+struct MatrixProduct {
+  const float* a = nullptr;
+  int64_t lda = 0;
+  const float* b = nullptr;
+  int64_t ldb = 0;
+  const float* row_bias = nullptr;     // null: none
+  const float* column_bias = nullptr;  // null: none
+  float* c = nullptr;
+  int64_t ldc = 0;
+  int m = 0, n = 0, k = 0;
+};
+
 struct KernelTable {
   const char* isa;
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
@@ -51,6 +66,9 @@ struct KernelTable {
   void (*linear_ordered)(const float* x, const float* weight, const float* bias, float* y, int in, int out);
   // wide: the same in double, one rounding at the end.
   void (*linear_wide)(const float* x, const double* weight, const double* bias, float* y, int in, int out);
+
+  // Exact, and so equal on every instruction set, as long as every partial sum fits a float.
+  void (*matrix_product)(const MatrixProduct& p);
 
   // y may be x.
   void (*elementwise)(const Elementwise& op, const float* x, float* y, int rows);

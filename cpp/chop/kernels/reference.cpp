@@ -42,6 +42,16 @@ void linear_wide(const float* x, const double* weight, const double* bias, float
     }
 }
 
+void matrix_product(const MatrixProduct& p) {
+  for (int m = 0; m < p.m; ++m)
+    for (int n = 0; n < p.n; ++n) {
+      float sum = p.row_bias ? p.row_bias[m] : 0.0f;
+      if (p.column_bias) sum += p.column_bias[n];
+      for (int k = 0; k < p.k; ++k) sum += p.a[m * p.lda + k] * p.b[k * p.ldb + n];
+      p.c[m * p.ldc + n] = sum;
+    }
+}
+
 float apply(const Elementwise& op, int row, float v) {
   if (op.alpha) {
     v = op.fused_affine ? std::fma(v, op.alpha[row], op.beta[row]) : v * op.alpha[row] + op.beta[row];
@@ -82,7 +92,8 @@ void classify(const float* logits, int classes, const int32_t* labels, int valid
 
 }  // namespace
 
-const KernelTable reference_kernels = {"reference",    fake_quantize_f32, fake_quantize_f64, linear_ordered,
-                                       linear_ordered, linear_wide,       elementwise,       classify};
+const KernelTable reference_kernels = {"reference",    fake_quantize_f32, fake_quantize_f64,
+                                       linear_ordered, linear_ordered,    linear_wide,
+                                       matrix_product, elementwise,       classify};
 
 }  // namespace chop

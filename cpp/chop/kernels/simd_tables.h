@@ -17,16 +17,18 @@ struct LinearKernels {
   void (*wide)(const float*, const double*, const double*, float*, int, int);
 };
 using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
+using MatrixProductKernel = void (*)(const MatrixProduct&);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
 using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
 
-#define CHOP_DECLARE_TABLES(ns)                   \
-  namespace ns {                                  \
-  extern const FakeQuantizeKernels fake_quantize; \
-  extern const LinearKernels linear;              \
-  extern const LinearExactKernel linear_exact;    \
-  extern const ElementwiseKernel elementwise;     \
-  extern const ClassifyKernel classify;           \
+#define CHOP_DECLARE_TABLES(ns)                    \
+  namespace ns {                                   \
+  extern const FakeQuantizeKernels fake_quantize;  \
+  extern const LinearKernels linear;               \
+  extern const LinearExactKernel linear_exact;     \
+  extern const MatrixProductKernel matrix_product; \
+  extern const ElementwiseKernel elementwise;      \
+  extern const ClassifyKernel classify;            \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chop._core import fused_operators
+
 _NAME = "chop::integer_quantize"
 _registered = False
 
@@ -37,3 +39,4 @@ def register() -> None:
     torch.library.register_fake(_NAME, _fake)
     torch.library.register_autograd(_NAME, _backward)
     torch.library.register_vmap(_NAME, _vmap)
+    fused_operators.register()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import fx, nn
 
-from chop.ir.graph.op_rows import MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
+from chop.ir.graph.op_rows import BUILTIN, MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
 from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
 from chop.nn.quantized.modules import LAYERS
 from chop.nn.quantized.quantized_module import QuantizedModule
@@ -21,8 +21,9 @@ from chop.tools.errors import ConfigError
 # Operations that quantize_transform_pass can turn into a quantized twin.
 QUANTIZEABLE_OP: tuple[str, ...] = tuple(OPERANDS)
 
-# Operations that are quantized in MASE; those without a quantized twin here stay float, with a warning.
-ARITHMETIC_OPS: tuple[str, ...] = ("add", "bmm", "conv1d", "conv2d", "linear", "matmul", "mul", "relu", "sub")
+# How torch's functions name the tensors that a quantized function takes by position.
+OPERAND_KEYWORDS = ("input", "other", "mat2")
+_OPTION_KEYWORDS = ("alpha", "inplace", "config")
 
 
 class MaseOp(NamedTuple):
@@ -188,7 +189,37 @@ def quantizeable_op(node: fx.Node, modules: Mapping[str, nn.Module]) -> str | No
         module = modules[str(node.target)]
         exact = type(module) is LAYERS[row.mase_op].float_type or isinstance(module, QuantizedModule)
         return row.mase_op if exact else None
-    return row.mase_op if row.mase_op in FUNCTIONS else None
+    return row.mase_op if row.mase_op in FUNCTIONS and _replaceable_call(node, modules) else None
+
+
+def _replaceable_call(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """False for calls whose meaning a quantized function would change."""
+    if not set(node.kwargs) <= {*OPERAND_KEYWORDS, *_OPTION_KEYWORDS}:  # out=…
+        return False
+    sources = node.all_input_nodes
+    if sources and all(is_number(source, modules) for source in sources):
+        return False
+    # Written into its first operand, which somebody else reads as well: the new value would not arrive there.
+    return not (_writes_in_place(node) and len(sources[0].users) > 1)
+
+
+def _writes_in_place(node: fx.Node) -> bool:
+    name = getattr(node.target, "__name__", str(node.target))
+    return name in ("iadd", "isub", "imul") or (name.endswith("_") and name != "relu_")
+
+
+def is_number(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """True for sizes and what is computed of them alone."""
+    if node.op == "call_method" and node.target in ("size", "dim", "numel"):
+        return True
+    if node.op != "call_function":
+        return False
+    if node.target is getattr:
+        return node.args[1] in ("shape", "ndim")
+    row = find_row(node, modules)
+    is_arithmetic = row is not None and (row.mase_type == BUILTIN or row.mase_op == "getitem")
+    inputs = node.all_input_nodes
+    return is_arithmetic and bool(inputs) and all(is_number(each, modules) for each in inputs)
 
 
 def describe_target(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:

@@ -12,11 +12,11 @@ from torch import fx, nn
 
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import (
-    ARITHMETIC_OPS,
     KNOWN_OPS,
     QUANTIZEABLE_OP,
     describe_target,
     find_row,
+    is_number,
     quantizeable_op,
 )
 from chop.nn.quantizers import IntegerFormat, QuantizerSpec, check_quantizer_config
@@ -138,7 +138,8 @@ def check_rule_keys(keys: Iterable[str], by: str, mg: MaseGraph, where: str, war
 def nodes_left_float(mg: MaseGraph, config: Mapping[str, Any]) -> list[str]:
     """Name the nodes that compute in float although a rule of a (valid) config asks for a quantized form.
 
-    They are arithmetic without a quantized twin: convolutions, sums and products, relatives of ``Linear``.
+    They are calls without a quantized twin: ``F.linear``, relatives of ``Linear``, sums written in place or
+    with ``out=``. Arithmetic on sizes is none of them.
     """
     by, rules = _read_rules(config)
     patterns = _patterns(by, rules)
@@ -146,7 +147,8 @@ def nodes_left_float(mg: MaseGraph, config: Mapping[str, Any]) -> list[str]:
     left = []
     for node in mg.nodes:
         row = find_row(node, modules)
-        if row is None or row.mase_op not in ARITHMETIC_OPS or quantizeable_op(node, modules):
+        known = row is not None and row.mase_op in QUANTIZEABLE_OP
+        if row is None or not known or quantizeable_op(node, modules) or is_number(node, modules):
             continue
         key = _chosen_key(node.name, row.mase_op, by, rules, patterns)
         if key in rules and rules[key].get("name") is not None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from chop.nn.quantizers.format import FRAC_WIDTH_RANGE, WIDTH_RANGE, IntegerFormat
+from chop.nn.quantizers.integer_fused import FusedInteger, fused_integer
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, TensorFunction
 from chop.tools.errors import ConfigError
 
@@ -193,6 +194,9 @@ class IntegerSpec(QuantizerSpec):
             frac_width=format.frac_width,
             is_signed=format.is_signed,
         )
+
+    def fused(self, formats: Mapping[str, IntegerFormat]) -> FusedInteger | None:
+        return fused_integer(formats)
 
     def codes(self, x: Tensor, format: IntegerFormat) -> Tensor:
         """Integer codes of ``x``: int32, or int64 where ``width`` is 32.

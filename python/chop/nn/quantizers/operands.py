@@ -16,22 +16,45 @@ class Operand:
         is_signed: False where the values cannot be negative after the operation (input of a ReLU, as in
             MASE).
         fallback: operand whose fields serve when this one has none of its own.
+        arguments: the arguments of a node that it stands for, as metadata names them; None means ``name``
+            itself and ``name_0``, ``name_1``, …
     """
 
     name: str
     is_signed: bool = True
     fallback: str | None = None
+    arguments: tuple[str, ...] | None = None
+
+    def covers(self, argument: str) -> bool:
+        """True if the metadata entry ``argument`` of a node is this operand.
+
+        >>> Operand("data_in").covers("data_in_1"), Operand("weight").covers("bias")
+        (True, False)
+        """
+        if self.arguments is not None:
+            return argument in self.arguments
+        return argument == self.name or argument.startswith(f"{self.name}_")
 
 
 _DATA_IN = Operand("data_in")
 _WEIGHT = Operand("weight")
 _BIAS = Operand("bias", fallback="weight")
+_LAYER = (_DATA_IN, _WEIGHT, _BIAS)
+# The second factor of a product has the weight's format, as in MASE.
+_PRODUCT = (Operand("data_in", arguments=("data_in_0",)), Operand("weight", arguments=("data_in_1",)))
 
 # A row here, plus a layer or a function under chop.nn.quantized, makes an operation quantizable everywhere.
 OPERANDS: Mapping[str, tuple[Operand, ...]] = MappingProxyType(
     {
-        "linear": (_DATA_IN, _WEIGHT, _BIAS),
+        "add": (_DATA_IN,),
+        "bmm": _PRODUCT,
+        "conv1d": _LAYER,
+        "conv2d": _LAYER,
+        "matmul": _PRODUCT,
+        "mul": (_DATA_IN,),
+        "linear": _LAYER,
         "relu": (Operand("data_in", is_signed=False),),
+        "sub": (_DATA_IN,),
     }
 )
 

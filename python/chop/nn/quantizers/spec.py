@@ -52,6 +52,13 @@ class QuantizerSpec(ABC):
     def codes(self, x: Tensor, format: Any) -> Tensor:
         """Return the integer codes of ``x``."""
 
+    def fused(self, formats: Mapping[str, Any]) -> Any:
+        """Return an object with methods ``linear`` and ``conv1d`` that compute a layer in one call, or None.
+
+        None, the default, is always right: the layer then calls the three quantizers and torch's own layer.
+        """
+        return None
+
     def precision(self, config: Mapping[str, Any], operand: Operand) -> list[Any]:
         """The operand's fields as metadata lists them: as written in the config, None included."""
         prefix = _prefix(config, operand, self.fields)
@@ -60,6 +67,11 @@ class QuantizerSpec(ABC):
     def known_keys(self) -> tuple[str, ...]:
         """Every key a config of this quantizer may have."""
         return ("name", "bypass", *(f"{o}_{f}" for o in OPERAND_NAMES for f in self.fields))
+
+    def used_keys(self, mase_op: str) -> frozenset[str]:
+        """The keys of a config that one operation reads."""
+        operands = (f"{operand.name}_{field}" for operand in OPERANDS[mase_op] for field in self.fields)
+        return frozenset({"name", "bypass", *operands})
 
     def check(self, config: Mapping[str, Any], where: str) -> None:
         """Check keys and values without asking which operation the config is for.

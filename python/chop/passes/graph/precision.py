@@ -59,6 +59,6 @@ def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
     spec = QUANTIZERS[config["name"]]
     for operand in OPERANDS[row.mase_op]:
         for name, entry in arguments.items():
-            if name == operand.name or name.startswith(f"{operand.name}_"):
+            if isinstance(entry, dict) and "precision" in entry and operand.covers(name):
                 entry["type"] = config["name"]
                 entry["precision"] = spec.precision(config, operand)

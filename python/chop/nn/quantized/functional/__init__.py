@@ -1,4 +1,4 @@
-"""Quantized functions and the map of their names: ``relu_integer``, … for each quantizer."""
+"""Quantized functions and the map of their names: ``add_integer``, ``relu_integer``, … for each quantizer."""
 
 from __future__ import annotations
 
@@ -7,22 +7,46 @@ from typing import Any
 
 from torch import Tensor
 
-from chop.nn.quantized.functional.relu import derive_relu, relu_integer
+from chop.nn.quantized.functional import add, bmm, matmul, mult, relu, sub
+from chop.nn.quantized.functional.add import add_integer
+from chop.nn.quantized.functional.bmm import bmm_integer
+from chop.nn.quantized.functional.matmul import matmul_integer
+from chop.nn.quantized.functional.mult import mul_integer, mult_integer
+from chop.nn.quantized.functional.quantized_function import QuantizedFunction
+from chop.nn.quantized.functional.relu import relu_integer
+from chop.nn.quantized.functional.sub import sub_integer
 from chop.nn.quantizers import QUANTIZERS
 from chop.registry import UnknownNameError, did_you_mean
 
-__all__ = ["quantized_func_map", "quantized_function_op", "relu_integer"]
+__all__ = [
+    "add_integer",
+    "bmm_integer",
+    "matmul_integer",
+    "mul_integer",
+    "mult_integer",
+    "quantized_func_map",
+    "quantized_function_op",
+    "relu_integer",
+    "sub_integer",
+]
 
-FUNCTIONS: dict[str, Callable[[str], Callable[..., Tensor]]] = {"relu": derive_relu}
+FUNCTIONS: dict[str, QuantizedFunction] = {
+    module.FUNCTION.mase_op: module.FUNCTION for module in (add, bmm, matmul, mult, relu, sub)
+}
+_BY_STEM = {function.stem: function.mase_op for function in FUNCTIONS.values()}
 
 
 class _QuantizedFunctionMap(Mapping[str, Callable[..., Tensor]]):
-    """``<operation>_<quantizer> -> function``, for the quantizers registered at the moment of asking."""
+    """``<operation>_<quantizer> -> function``, for the quantizers registered at the moment of asking.
+
+    >>> quantized_func_map["add_fixed"].__name__
+    'add_integer'
+    """
 
     def __getitem__(self, name: str) -> Callable[..., Tensor]:
         mase_op, _, quantizer = str(name).partition("_")
         if mase_op in FUNCTIONS and quantizer in QUANTIZERS:
-            return FUNCTIONS[mase_op](QUANTIZERS[quantizer].name)
+            return FUNCTIONS[mase_op].derive(QUANTIZERS[quantizer].name)
         raise UnknownNameError(f"quantized function {name!r} is not known{did_you_mean(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
@@ -40,5 +64,4 @@ def quantized_function_op(target: Any) -> str | None:
     module = getattr(target, "__module__", None)
     if not isinstance(module, str) or not module.startswith(f"{__name__}."):
         return None
-    mase_op = getattr(target, "__name__", "").partition("_")[0]
-    return mase_op if mase_op in FUNCTIONS else None
+    return _BY_STEM.get(getattr(target, "__name__", "").partition("_")[0])

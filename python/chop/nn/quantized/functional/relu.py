@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from chop.nn.quantized.functional.quantized_function import (
+    QuantizedFunction,
+    derived_attribute,
+    deriver,
+    read_config,
+)
 from chop.nn.quantizers import QUANTIZERS
-from chop.tools.errors import ConfigError
 
 
 def quantized_relu(
@@ -20,14 +24,9 @@ def quantized_relu(
     """Body of every ``relu_<quantizer>``; ``function`` is that one itself, the leaf that fx records."""
     if has_torch_function_unary(x):
         return handle_torch_function(function, (x,), x, inplace=inplace, config=config)
-    if not isinstance(config, Mapping):
-        raise ConfigError(
-            f"relu_{quantizer}.config must be a table with the quantizer's fields, got {config!r}"
-        )
-    spec = QUANTIZERS[quantizer]
-    formats = spec.parse("relu", config, f"relu_{quantizer}")
-    if not config.get("bypass", False):
-        x = spec.quantizer(formats["data_in"])(x)
+    formats, bypass = read_config(function.__name__, "relu", quantizer, config)
+    if not bypass:
+        x = QUANTIZERS[quantizer].quantizer(formats["data_in"])(x)
     return F.relu(x, inplace)
 
 
@@ -50,27 +49,12 @@ def relu_integer(x: Tensor, inplace: bool = False, config: Mapping[str, Any] | N
     return quantized_relu("integer", relu_integer, x, inplace, config)
 
 
-@cache
-def derive_relu(quantizer: str) -> Callable[..., Tensor]:
-    """Return ``relu_<quantizer>`` for a registered quantizer.
-
-    Raises:
-        UnknownNameError: the quantizer is not registered.
-    """
-    name = QUANTIZERS[quantizer].name
-    if name == "integer":
-        return relu_integer
-
+def _make(quantizer: str) -> Callable[..., Tensor]:
     def relu(x: Tensor, inplace: bool = False, config: Mapping[str, Any] | None = None) -> Tensor:
-        return quantized_relu(name, relu, x, inplace, config)
+        return quantized_relu(quantizer, relu, x, inplace, config)
 
-    relu.__name__ = relu.__qualname__ = f"relu_{name}"
-    relu.__doc__ = f"Pass ``x`` through the {name!r} quantizer, then apply ReLU; see :func:`relu_integer`."
     return relu
 
 
-def __getattr__(name: str) -> Any:
-    quantizer = name.removeprefix("relu_")
-    if quantizer != name and quantizer in QUANTIZERS:
-        return derive_relu(quantizer)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+FUNCTION = QuantizedFunction("relu", F.relu, deriver(relu_integer, _make, "relu"), "relu")
+__getattr__ = derived_attribute(__name__, "relu", FUNCTION.derive)

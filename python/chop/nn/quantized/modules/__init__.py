@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chop.nn.quantized.modules.conv1d import Conv1dInteger, QuantizedConv1d
+from chop.nn.quantized.modules.conv2d import Conv2dInteger, QuantizedConv2d
 from chop.nn.quantized.modules.linear import LinearInteger, QuantizedLinear
 from chop.nn.quantized.modules.relu import QuantizedReLU, ReLUInteger
 from chop.nn.quantized.quantized_module import QuantizedModule, derive_by_class_name, derive_module
@@ -12,7 +14,11 @@ from chop.nn.quantizers import QUANTIZERS
 from chop.registry import UnknownNameError, did_you_mean
 
 __all__ = [
+    "Conv1dInteger",
+    "Conv2dInteger",
     "LinearInteger",
+    "QuantizedConv1d",
+    "QuantizedConv2d",
     "QuantizedLinear",
     "QuantizedModule",
     "QuantizedReLU",
@@ -20,7 +26,12 @@ __all__ = [
     "quantized_module_map",
 ]
 
-LAYERS: dict[str, type[QuantizedModule]] = {"linear": QuantizedLinear, "relu": QuantizedReLU}
+LAYERS: dict[str, type[QuantizedModule]] = {
+    "conv1d": QuantizedConv1d,
+    "conv2d": QuantizedConv2d,
+    "linear": QuantizedLinear,
+    "relu": QuantizedReLU,
+}
 
 
 class _QuantizedModuleMap(Mapping[str, type[QuantizedModule]]):

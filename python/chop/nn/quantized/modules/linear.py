@@ -8,10 +8,11 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chop.nn.quantized.quantized_module import QuantizedModule, derive_by_class_name, derive_module
+from chop.nn.quantized.quantized_module import derive_by_class_name, derive_module
+from chop.nn.quantized.weighted_module import QuantizedWeightModule, copy_parameters
 
 
-class QuantizedLinear(QuantizedModule, nn.Linear):
+class QuantizedLinear(QuantizedWeightModule, nn.Linear):
     """Quantizes input, weight and bias on each call, then computes ``x @ weight.T + bias``.
 
     Args:
@@ -41,41 +42,11 @@ class QuantizedLinear(QuantizedModule, nn.Linear):
         self._set_config(config)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bypass or self.x_quantizer is None:
-            return F.linear(x, self.weight, self.bias)
-        bias: Tensor | None = self.bias
-        if bias is not None and self.b_quantizer is not None:
-            bias = self.b_quantizer(bias)
-        return F.linear(self.x_quantizer(x), self.get_quantized_weight(), bias)
-
-    def get_quantized_weight(self) -> Tensor:
-        """The weight as the forward uses it, shape ``[out_features, in_features]``."""
-        if self.bypass or self.w_quantizer is None:
-            return self.weight
-        return self.w_quantizer(self.weight)
-
-    @property
-    def int_weight(self) -> Tensor:
-        """Integer codes of the weight, ``[out_features, in_features]``; times ``scale`` the quantized one.
-
-        Raises:
-            ValueError: the layer is bypassed, or the weight holds a NaN.
-        """
-        return self.spec.codes(self.weight, self._weight_format())
-
-    @property
-    def scale(self) -> float:
-        """Value of one step of ``int_weight``.
-
-        Raises:
-            ValueError: the layer is bypassed.
-        """
-        return self._weight_format().scale
-
-    def _weight_format(self) -> Any:
         if self.bypass:
-            raise ValueError("a bypassed layer has no integer weight")
-        return self.formats["weight"]
+            return F.linear(x, self.weight, self.bias)
+        if (fused := self._fused_road(x)) is not None:
+            return fused.linear(x, self.weight, self.bias)
+        return F.linear(self._quantized_input(x), self.get_quantized_weight(), self._quantized_bias())
 
     @classmethod
     def from_float(cls, module: nn.Module, config: Mapping[str, Any]) -> Self:
@@ -83,22 +54,13 @@ class QuantizedLinear(QuantizedModule, nn.Linear):
         has_bias = module.bias is not None
         # The meta device: no memory and no random numbers are spent on weights that are replaced at once.
         made = cls(module.in_features, module.out_features, has_bias, device="meta", config=config)
-        _copy_parameters(module, made)
+        copy_parameters(module, made)
         return made
 
     def to_float(self) -> nn.Linear:
         made = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
-        _copy_parameters(self, made)
+        copy_parameters(self, made)
         return made
-
-
-def _copy_parameters(source: nn.Linear, target: nn.Linear) -> None:
-    # By attribute: a pruned or weight-normed layer has a computed weight and parameters of other names.
-    for name in ("weight", "bias"):
-        tensor = getattr(source, name)
-        if tensor is not None:
-            setattr(target, name, nn.Parameter(tensor.detach().clone(), tensor.requires_grad))
-    target.train(source.training)
 
 
 LinearInteger = derive_module(QuantizedLinear, "integer")

@@ -13,6 +13,7 @@ from chop.ir.graph.op_rows import IMPLICIT
 from chop.ir.graph.ops import mase_type_and_op
 from chop.passes.graph.analysis.dummy_run import run_and_record
 from chop.passes.graph.analysis.init_metadata import init_metadata_analysis_pass
+from chop.passes.graph.graph_entries import ENDS, graph_entries
 from chop.passes.graph.node_inputs import (
     hides_tensor_input,
     named_arguments,
@@ -70,10 +71,10 @@ def add_common_metadata_analysis_pass(
             "results": _result_entries(results[node.name], add_value),
         }
         write_precision(node, modules)
-        # As in MASE, a reshape that is a function (torch.flatten) does not carry the mark; x.view does.
-        if kind.mase_type in _ENDS or (kind.mase_type == IMPLICIT and node.op != "call_function"):
+        # Of what only reshapes, MASE marks the methods and not torch's functions; the mark says no more.
+        if kind.mase_type in ENDS or (kind.mase_type == IMPLICIT and node.op == "call_method"):
             meta["hardware"]["is_implicit"] = True
-    graph.meta["mase"]["common"] = _graph_entries(graph)
+    graph.meta["mase"]["common"] = graph_entries(graph)
     return graph, {}
 
 
@@ -121,28 +122,3 @@ def _argument_entries(node: fx.Node, modules: Mapping[str, nn.Module], add_value
             del entry["torch_dtype"]
             entries[name] = {**entry, "from": None}
     return entries
-
-
-def _graph_entries(graph: MaseGraph) -> dict[str, Any]:
-    """The first and last nodes that compute, and what goes into and comes out of them."""
-    kinds = (*_ENDS, IMPLICIT)
-    implicit = {node for node in graph.nodes if node.meta["mase"]["common"]["mase_type"] in kinds}
-    # A node "behind" the input is fed by nothing but placeholders and reshapes of them.
-    behind_input = {node for node in implicit if node.op == "placeholder"}
-    for node in graph.nodes:
-        if node in implicit and node.all_input_nodes and set(node.all_input_nodes) <= behind_input:
-            behind_input.add(node)
-    nodes_in = [n for n in graph.nodes if n not in implicit and set(n.all_input_nodes) & behind_input]
-    before_output = {node for node in implicit if node.op == "output"}
-    for node in reversed(graph.nodes):
-        if node in implicit and node.users and set(node.users) <= before_output:
-            before_output.add(node)
-    nodes_out = [n for n in graph.nodes if n not in implicit and set(n.users) & before_output]
-    sources: dict[fx.Node, dict[str, Any]] = {}
-    for node in nodes_in:
-        for source in tensor_inputs(node):
-            if source in behind_input:
-                sources.setdefault(source, dict(recorded_result(source) or {}))
-    args = {f"data_in_{index}": entry for index, entry in enumerate(sources.values())}
-    results = {f"data_out_{index}": dict(recorded_result(node) or {}) for index, node in enumerate(nodes_out)}
-    return {"nodes_in": nodes_in, "nodes_out": nodes_out, "args": args, "results": results}

@@ -8,6 +8,8 @@ from typing import Any
 
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.quantize_config import check_rule_keys, nodes_left_float, resolve_quantize_config
+from chop.nn.quantizers import check_quantizer_config
+from chop.passes.graph.graph_entries import graph_entries
 from chop.passes.graph.precision import write_precision
 from chop.passes.graph.registry import register_pass
 from chop.passes.graph.transforms.quantize.modify import apply_rule
@@ -31,7 +33,9 @@ def quantize_transform_pass(
         pass_args: see :func:`chop.ir.graph.quantize_config.resolve_quantize_config`; never changed.
 
     Returns:
-        The same graph and an empty dict.
+        The same graph, and ``{"rules": {node: key of the rule that it got}, "left_float": [nodes]}``. The
+        first lists every node that can be quantized, the second those that a rule asked for but that have
+        no quantized form.
 
     Raises:
         ConfigError, UnknownNameError: a config that does not fit the graph, with its key path.
@@ -40,7 +44,9 @@ def quantize_transform_pass(
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3)))
     >>> eight = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
     >>> eight |= {"weight_width": 8, "weight_frac_width": 4}
-    >>> graph, _ = quantize_transform_pass(graph, {"by": "type", "default": {"config": eight}})
+    >>> graph, info = quantize_transform_pass(graph, {"by": "type", "default": {"config": eight}})
+    >>> info["rules"]
+    {'_0': 'default'}
     >>> type(graph.model.get_submodule("0")).__name__
     'LinearInteger'
     """
@@ -48,7 +54,8 @@ def quantize_transform_pass(
         raise ConfigError("quantize: pass_args must hold 'by' and rules, got None")
     rules = resolve_quantize_config(graph, pass_args)
     check_rule_keys([key for key in pass_args if key != "by"], pass_args["by"], graph, "quantize")
-    if left := nodes_left_float(graph, pass_args):
+    left = nodes_left_float(graph, pass_args)
+    if left:
         logger.warning("quantize: these nodes have no quantized form and stay float: %s", ", ".join(left))
     nodes = {node.name: node for node in graph.nodes}
     for rule in rules:
@@ -58,7 +65,9 @@ def quantize_transform_pass(
     modules = graph.modules
     for rule in rules:
         write_precision(nodes[rule.node], modules)
-    return graph, {}
+    if "mase" in graph.meta and graph.meta["mase"]["common"]:
+        graph.meta["mase"]["common"] = graph_entries(graph)
+    return graph, {"rules": {rule.node: rule.rule for rule in rules}, "left_float": left}
 
 
 def parse_node_config(config: Mapping[str, Any], mase_op: str) -> dict[str, Any]:
@@ -71,11 +80,9 @@ def parse_node_config(config: Mapping[str, Any], mase_op: str) -> dict[str, Any]
     >>> parse_node_config(config, "relu")
     {'name': 'integer', 'data_in_width': 8, 'data_in_frac_width': 4}
     """
-    from chop.nn.quantizers import OPERANDS, check_quantizer_config
-
     spec = check_quantizer_config(config, mase_op)
     if spec is None:
         return dict(config)
     spec.parse(mase_op, config, mase_op)
-    used = {"name", "bypass", *(f"{o.name}_{f}" for o in OPERANDS[mase_op] for f in spec.fields)}
+    used = spec.used_keys(mase_op)
     return {key: value for key, value in config.items() if key in used}

@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.add import *  # noqa: F403

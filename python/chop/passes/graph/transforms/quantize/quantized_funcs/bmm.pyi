@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.bmm import *  # noqa: F403

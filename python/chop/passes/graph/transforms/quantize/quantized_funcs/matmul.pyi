@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.matmul import *  # noqa: F403

@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.mult import *  # noqa: F403

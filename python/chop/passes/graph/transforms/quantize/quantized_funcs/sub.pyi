@@ -1,0 +1,1 @@
+from chop.nn.quantized.functional.sub import *  # noqa: F403

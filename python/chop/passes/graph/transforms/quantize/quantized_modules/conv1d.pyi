@@ -1,0 +1,1 @@
+from chop.nn.quantized.modules.conv1d import *  # noqa: F403

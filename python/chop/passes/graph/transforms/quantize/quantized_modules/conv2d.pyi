@@ -1,0 +1,1 @@
+from chop.nn.quantized.modules.conv2d import *  # noqa: F403
