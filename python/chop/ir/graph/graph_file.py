@@ -128,9 +128,8 @@ def _describe_node(node: fx.Node, encoder: Encoder) -> dict[str, Any]:
         "meta": _describe_metadata(node.meta.get("mase"), encoder, where),
     }
     if FLOAT_CALL in node.meta:
-        op, target, kwargs = node.meta[FLOAT_CALL]
-        call = [op, _describe_target(op, target, where), encoder(dict(kwargs), where)]
-        entry["float_call"] = call
+        op, target, arguments = node.meta[FLOAT_CALL]
+        entry["float_call"] = [op, _describe_target(op, target, where), encoder(arguments, where)]
     return entry
 
 
@@ -157,8 +156,8 @@ def _add_node(graph: fx.Graph, entry: Mapping[str, Any], nodes: dict[str, fx.Nod
     made.name = name  # fx renames what shadows a builtin
     nodes[name] = made
     if "float_call" in entry:
-        float_op, float_target, float_kwargs = entry["float_call"]
-        made.meta[FLOAT_CALL] = (float_op, _read_target(float_op, float_target, ()), decoder(float_kwargs))
+        float_op, float_target, arguments = entry["float_call"]
+        made.meta[FLOAT_CALL] = (float_op, _read_target(float_op, float_target, ()), decoder(arguments))
 
 
 def _read_target(op: str, target: str, args: tuple[Any, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ _ARITHMETIC: tuple[OpRow, ...] = (
     _builtin("abs", operator.abs, torch.abs),
     _builtin("exp", torch.exp),
     _builtin("log", torch.log),
-    _builtin("sqrt", torch.sqrt),
+    _builtin("sqrt", math.sqrt, torch.sqrt),
     _builtin("rsqrt", torch.rsqrt),
     _builtin("square", torch.square),
     _builtin("sign", torch.sign),

@@ -88,7 +88,7 @@ def register_op(
 
 def registered_functions() -> tuple[Callable[..., Any], ...]:
     """Return the table's functions that are not torch's: the tracer has to be told of them."""
-    return tuple(f for f in _BY_FUNCTION if _package(f) not in ("torch", "_operator", "builtins"))
+    return tuple(f for f in _BY_FUNCTION if _package(f) not in ("torch", "_operator", "builtins", "math"))
 
 
 def is_registered_module(module: nn.Module) -> bool:

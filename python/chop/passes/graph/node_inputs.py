@@ -12,6 +12,7 @@ from typing import Any
 from torch import fx, nn
 
 from chop.ir.graph.mase_metadata import MaseMetadata
+from chop.ir.graph.op_rows import BUILTIN
 from chop.ir.graph.ops import find_row
 from chop.nn.quantized.functional import quantized_function_op
 
@@ -32,8 +33,10 @@ def named_arguments(node: fx.Node, modules: Mapping[str, nn.Module]) -> dict[str
         names = _signature_names(node.target)  # type: ignore[arg-type]
     if names is None:
         # The first argument is what the call is about; places count from the first one after it that is no
-        # tensor (nor an absent one). In `1 + x` it is a number, and named.
+        # tensor (nor an absent one).
         rest = list(node.args[1:] if _nodes_in(node.args[:1]) else node.args)
+        if row.mase_type == BUILTIN and _is_number(node.args[:1]):  # 2 - x
+            named["input"], rest = _plain(node.args[0]), list(node.args[1:])
         rest = list(itertools.dropwhile(lambda value: value is None or _holds_tensor(value), rest))
         beyond = (f"{row.varargs}_{index}" for index in itertools.count())
         names = itertools.chain(row.params, beyond)
@@ -57,11 +60,11 @@ def _signature_names(function: Callable[..., Any]) -> tuple[str, ...] | None:
     except (TypeError, ValueError):
         return None
     plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY) for p in parameters)
-    return tuple(p.name for p in parameters) if plain and _is_python(function) else None
+    return tuple(p.name for p in parameters) if plain and inspect.isfunction(function) else None
 
 
-def _is_python(function: Callable[..., Any]) -> bool:
-    return inspect.isfunction(function)
+def _is_number(first: tuple[Any, ...]) -> bool:
+    return bool(first) and not isinstance(first[0], str) and not _holds_tensor(first[0])
 
 
 def hides_tensor_input(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
