@@ -136,8 +136,8 @@ def _describe_node(node: fx.Node, encoder: Encoder) -> dict[str, Any]:
 def _describe_target(op: str, target: Any, where: str) -> str:
     if op != "call_function":
         return str(target)
-    if quantized_function_op(target) and quantized_func_map[target.__name__] is target:
-        return f"quantized.{target.__name__}"
+    if quantized_function_op(target):
+        return f"quantized.{next(name for name, made in quantized_func_map.items() if made is target)}"
     name = function_name(target)
     if function_of(name) is not target:
         raise ConfigError(f"{where}: function {name} cannot be saved: chop.ir.graph.ops.register_op names it")
