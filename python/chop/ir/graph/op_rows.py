@@ -108,9 +108,14 @@ _ACTIVATIONS: tuple[OpRow, ...] = (
     _elementwise("softsign", nn.Softsign, F.softsign),
     _elementwise("softmax", nn.Softmax, F.softmax, torch.softmax, params="dim"),
     _elementwise("log_softmax", nn.LogSoftmax, F.log_softmax, torch.log_softmax, params="dim"),
-    _elementwise("dropout", nn.Dropout, F.dropout, torch.dropout, params="p training inplace"),
-    _elementwise("dropout1d", nn.Dropout1d, F.dropout1d, params="p training inplace"),
-    _elementwise("dropout2d", nn.Dropout2d, F.dropout2d, params="p training inplace"),
+    OpRow(
+        "dropout",
+        RELATED,
+        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+        (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d),
+        ("dropout", "dropout_"),
+        ("p", "training", "inplace"),
+    ),
 )
 
 _ARITHMETIC: tuple[OpRow, ...] = (

@@ -64,7 +64,7 @@ def run_and_record(
         model = copy.deepcopy(model).to("meta")
         arguments = [a.to("meta") if isinstance(a, torch.Tensor) else a for a in arguments]
     recorder = _Recorder(model, clone)
-    with torch.no_grad(), _unchanged(model):
+    with torch.no_grad(), unchanged(model):
         try:
             recorder.run(*arguments, enable_io_processing=False)
         except Exception as error:
@@ -104,7 +104,8 @@ def _fixed_value(graph: MaseGraph, name: str, default: tuple[Any, ...]) -> tuple
 
 
 @contextlib.contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Put the buffers of a model in train mode, and the random state, back at the end."""
     if not any(module.training for module in model.modules()):
         yield
         return
