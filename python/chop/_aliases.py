@@ -27,6 +27,17 @@ ALIASES: dict[str, str] = {
     f"{_QUANTIZE}.quantized_modules.linear": "chop.nn.quantized.modules.linear",
     f"{_QUANTIZE}.quantized_modules.relu": "chop.nn.quantized.modules.relu",
     f"{_QUANTIZE}.quantized_funcs": _FUNCTIONAL,
+    "chop.passes.graph.analysis.add_metadata": "chop.passes.graph.analysis",
+    "chop.passes.graph.analysis.add_metadata.add_common_metadata": (
+        "chop.passes.graph.analysis.add_common_metadata"
+    ),
+    "chop.passes.graph.analysis.add_metadata.add_software_metadata": (
+        "chop.passes.graph.analysis.add_software_metadata"
+    ),
+    "chop.passes.graph.analysis.verify": "chop.passes.graph.analysis.verify_common_metadata",
+    "chop.passes.graph.interface.save_and_load": "chop.passes.graph.interface",
+    "chop.models.toys.toy": "chop.models.toys.mlp",
+    "chop.models.toys.toy_custom_fn": "chop.models.toys.custom_fn",
     **{
         f"{_QUANTIZE}.quantized_funcs.{name}": f"{_FUNCTIONAL}.{name}"
         for name in ("add", "bmm", "matmul", "mult", "relu", "sub")

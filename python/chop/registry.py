@@ -31,6 +31,16 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def found_instead(missing: object, present: Iterable[object]) -> str:
+    """Return ``"; found 'x'"`` for the name among ``present`` that was probably meant, or an empty string.
+
+    >>> f"'by' is missing{found_instead('by', ['bye', 'default'])}"
+    "'by' is missing; found 'bye'"
+    """
+    close = difflib.get_close_matches(str(missing), [str(name) for name in present], n=1, cutoff=0.6)
+    return f"; found {close[0]!r}" if close else ""
+
+
 class Registry(MutableMapping[str, T], Generic[T]):
     """A mapping of names to members of one kind.
 

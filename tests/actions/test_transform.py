@@ -118,6 +118,55 @@ def test_every_report_through_the_action(model, data, tmp_path, caplog):
     assert any("w_avg_bit" in record.getMessage() for record in caplog.records)
 
 
+def test_every_interface_pass_through_the_action_in_file_order(model, data, tmp_path, caplog):
+    saved, meta = tmp_path / "mine", tmp_path / "meta.toml"
+    narrow = {**QUANTIZE, "linear": {"config": {**EIGHT, "weight_frac_width": 0}}}
+    passes = {
+        "quantize": QUANTIZE,
+        "verify_common_metadata": {},
+        "save_mase_graph": {"save_dir": str(saved)},
+        "save_node_meta_param": {"save_path": str(meta)},
+        "load_mase_graph": {"load_dir": str(saved)},  # both files are made by this very run
+        "load_node_meta_param": {"load_path": str(meta)},
+        "report_graph": {},
+    }
+    with caplog.at_level("INFO", logger="chop"):
+        graph = _run(model, data, passes, tmp_path / "one")
+    assert [r.args[0] for r in caplog.records if r.msg == "Running pass %s"] == list(passes)
+    x = torch.randn(8, 16)
+    assert isinstance(graph.modules["seq_blocks.2"], LinearInteger)
+    assert graph.modules["seq_blocks.2"].config == EIGHT
+    # A later run starts from the saved graph, whatever its own model's weights are.
+    torch.manual_seed(7)
+    other = get_model("jsc-tiny").eval()
+    again = _run(other, data, {"load_mase_graph": {"load_dir": str(saved)}}, tmp_path / "two")
+    assert torch.equal(again.model(x), graph.model(x))
+    changed = _run(
+        other, data, {"load_mase_graph": {"load_dir": str(saved)}, "quantize": narrow}, tmp_path / "three"
+    )
+    assert not torch.equal(changed.model(x), graph.model(x))
+    defaults = _run(model, data, {"save_mase_graph": {}, "save_node_meta_param": {}}, tmp_path / "four")
+    assert (tmp_path / "four" / "saved_mase_graph" / "graph_module.mz").is_file()
+    assert (tmp_path / "four" / "saved_node_meta_param").is_file() and defaults is not None
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), r"load_dir must be a folder or a \.mz file|does not exist"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-5]), "truncated or altered"),
+        (lambda path: path.write_bytes(b"hello"), r"not a chop \.mz file"),
+    ],
+)
+def test_a_damaged_graph_stops_the_run_before_anything_is_written(model, data, tmp_path, damage, message):
+    _run(model, data, {"save_mase_graph": {"save_dir": str(tmp_path / "saved")}}, tmp_path / "one")
+    damage(tmp_path / "saved" / "graph_module.mz")
+    passes = {"report_graph": {}, "load_mase_graph": {"load_dir": str(tmp_path / "saved")}}
+    with pytest.raises((ConfigError, FileNotFoundError), match=message):
+        _run(model, data, passes, tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+
+
 def test_paths_given_are_kept(model, data, tmp_path):
     target = tmp_path / "mine" / "graph.txt"
     _run(model, data, {"report_graph": {"file_name": str(target)}}, tmp_path / "out")

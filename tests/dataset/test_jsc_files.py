@@ -246,7 +246,7 @@ def test_class_order_must_be_a_permutation(order, table, tmp_path):
     ("change", "message"),
     [
         (lambda t: t.drop(columns="zlogz"), "column zlogz"),
-        (lambda t: t.rename(columns={"zlogz": "zlogs"}), "did you mean 'zlogs'"),
+        (lambda t: t.rename(columns={"zlogz": "zlogs"}), "is missing; found 'zlogs'"),
         (lambda t: t.drop(columns="class"), "no label column"),
         (lambda t: t.assign(**{"class": "b"}), "label 'b' is neither"),
         (lambda t: t.assign(zlogz=np.nan), "column zlogz holds values that are not finite"),

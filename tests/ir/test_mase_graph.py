@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import shutil
+import sys
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph, MaseMetadata, MaseTracer
@@ -15,6 +17,7 @@ from chop.passes import (
     init_metadata_analysis_pass,
     quantize_transform_pass,
 )
+from chop.passes.graph.utils import deepcopy_mase_graph
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, Chain, Functional
 
@@ -102,6 +105,22 @@ def test_deepcopy_has_its_own_weights_and_metadata():
     assert graph.modules["fc1"].weight.abs().sum() > 0
 
 
+def test_deepcopy_keeps_values_and_computed_weights():
+    model = Chain().eval()
+    nn.utils.prune.l1_unstructured(model.seq_blocks[2], "weight", 0.5)
+    graph = MaseGraph(model)
+    x = torch.randn(3, 16)
+    add_common_metadata_analysis_pass(graph, {"dummy_in": {"x": x}})
+    twin = deepcopy_mase_graph(graph)
+    for mine, its in zip(graph.nodes, twin.nodes, strict=True):
+        mine, its = (node.meta["mase"]["common"]["results"]["data_out_0"]["value"] for node in (mine, its))
+        assert torch.equal(mine, its) and mine.data_ptr() != its.data_ptr()
+    assert torch.equal(twin.model(x), graph.model(x))
+    with torch.no_grad():
+        twin.modules["seq_blocks.2"].weight_orig.zero_()
+    assert not torch.equal(twin.model(x), graph.model(x))
+
+
 def test_metadata_follows_a_replaced_module():
     graph = MaseGraph(Chain())
     node = list(graph.nodes)[3]
@@ -118,8 +137,43 @@ def test_text_drawings(tmp_path, name, opening):
     assert text.startswith(opening) and "seq_blocks_2" in text and "batch" not in text
 
 
-@pytest.mark.skipif(shutil.which("dot") is not None, reason="Graphviz is installed")
-def test_image_without_graphviz(tmp_path):
-    with pytest.raises(ConfigError, match="needs the Graphviz program 'dot'"):
-        MaseGraph(Chain()).draw(tmp_path / "g.svg")
-    assert not list(tmp_path.iterdir())
+DOT = """#!{python}
+import sys
+text = sys.stdin.read()
+if sys.argv[1] != "-Tsvg":
+    sys.exit("Format not recognized")
+print("<svg>" + text.splitlines()[0] + "</svg>")
+"""
+
+
+@pytest.fixture
+def fake_dot(tmp_path, monkeypatch):
+    """A stand-in for Graphviz: reads DOT from standard input, knows the format svg."""
+    program = tmp_path / "bin" / "dot"
+    program.parent.mkdir()
+    program.write_text(DOT.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+def test_image_and_texts_where_graphviz_is_installed(tmp_path, fake_dot):
+    assert MaseGraph(Chain()).draw(tmp_path / "out" / "g.svg") == tmp_path / "out" / "g.svg"
+    assert (tmp_path / "out" / "g.svg").read_text() == "<svg>digraph mase {</svg>\n"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"g.svg", "g.dot", "g.mmd"}
+    with pytest.raises(ConfigError, match=r"Graphviz cannot write h\.odd: Format not recognized"):
+        MaseGraph(Chain()).draw(tmp_path / "h.odd")
+    assert not (tmp_path / "h.dot").exists()
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_image_by_graphviz_itself(tmp_path):
+    text = MaseGraph(Functional()).draw(tmp_path / "g.svg").read_text()
+    assert "<svg" in text and "fc1" in text
+
+
+def test_texts_without_graphviz(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert MaseGraph(Chain()).draw(tmp_path / "g.svg") == tmp_path / "g.dot"
+    assert (tmp_path / "g.mmd").read_text().startswith("flowchart")
+    assert {path.name for path in tmp_path.iterdir()} == {"g.dot", "g.mmd"}
+    assert "needs the Graphviz program 'dot'" in caplog.text

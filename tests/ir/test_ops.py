@@ -10,7 +10,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from chop.ir.graph import MaseGraph
-from chop.ir.graph.ops import KNOWN_OPS, OP_ROWS, QUANTIZEABLE_OP, find_row, mase_type_and_op, quantizeable_op
+from chop.ir.graph.ops import (
+    KNOWN_OPS,
+    OP_ROWS,
+    QUANTIZEABLE_OP,
+    find_row,
+    function_name,
+    function_of,
+    known_module_class,
+    mase_type_and_op,
+    quantizeable_op,
+    register_op,
+)
 from chop.passes import quantize_transform_pass
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, Functional, Reshaping
@@ -60,7 +71,9 @@ def test_unknown_operation_is_one_clear_error():
     graph = MaseGraph(Odd())
     node = list(graph.nodes)[1]
     assert find_row(node, graph.modules) is None
-    with pytest.raises(ConfigError, match=r"node .*erfcx.*no operation is known"):
+    with pytest.raises(
+        ConfigError, match=r"node .*erfcx.* \(.*test_ops\.py:\d+\): no operation is known.*register_op"
+    ):
         mase_type_and_op(node, graph.modules)
 
 
@@ -68,8 +81,84 @@ def test_no_target_belongs_to_two_rows():
     for attribute in ("modules", "functions", "methods"):
         targets = [target for row in OP_ROWS for target in getattr(row, attribute)]
         assert len(targets) == len(set(targets)), attribute
-    assert len(KNOWN_OPS) == len(OP_ROWS)
+    operations = {row.mase_op for row in OP_ROWS}
+    assert len(operations) == len(OP_ROWS) and operations <= KNOWN_OPS
     assert set(QUANTIZEABLE_OP) <= KNOWN_OPS
+
+
+def test_every_function_and_class_of_the_table_has_a_name_of_its_own():
+    for row in OP_ROWS:
+        assert all(function_of(function_name(function)) is function for function in row.functions), (
+            row.mase_op
+        )
+        names = [f"{kind.__module__}.{kind.__qualname__}" for kind in row.modules]
+        assert [known_module_class(name) for name in names] == list(row.modules)
+
+
+def doubled_of_mine(x):
+    return x * 2
+
+
+class DoubledOfMine(nn.Module):
+    def forward(self, x):
+        return doubled_of_mine(x)
+
+
+def test_a_registered_function_is_one_node():
+    before = [node.op for node in MaseGraph(DoubledOfMine()).nodes]
+    assert before == ["placeholder", "call_function", "output"]
+    register_op("doubled_of_mine", functions=[doubled_of_mine])
+    graph = MaseGraph(DoubledOfMine())
+    assert kinds(graph)["doubled_of_mine"] == ("module_related_func", "doubled_of_mine")
+    assert torch.equal(graph.model(torch.ones(2)), torch.full((2,), 2.0))
+
+
+class RegisteredBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.fc(x) if x.sum() > 0 else x  # cannot be traced into
+
+
+def test_a_registered_class_is_one_node_and_a_leaf_needs_no_row():
+    leaf = MaseGraph(nn.Sequential(RegisteredBlock()), leaf_modules=(RegisteredBlock,))
+    assert kinds(leaf)["_0"] == ("module", "registered_block")
+    register_op("block_of_mine", "module", modules=[RegisteredBlock])
+    assert kinds(MaseGraph(nn.Sequential(RegisteredBlock())))["_0"] == ("module", "block_of_mine")
+
+
+class Linear(nn.Module):
+    def forward(self, x):
+        return x
+
+
+def test_a_class_that_is_only_called_linear_is_not_linear():
+    graph = MaseGraph(nn.Sequential(Linear()), leaf_modules=(Linear,))
+    assert kinds(graph)["_0"] == ("module", "custom_linear")
+
+
+def test_another_spelling_of_a_known_operation():
+    register_op("relu", methods=["relu_of_mine"])
+    graph = torch.fx.Graph()
+    node = graph.call_method("relu_of_mine", (graph.placeholder("x"),))
+    assert mase_type_and_op(node, {}) == ("module_related_func", "relu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mase_op": "a", "mase_type": "modul", "methods": ["a"]}, "mase_type must be one of"),
+        ({"mase_op": "a"}, "'a' needs modules, functions or methods"),
+        ({"mase_op": "a", "functions": [F.relu]}, "is operation 'relu' already"),
+        ({"mase_op": "a", "methods": ["view"]}, "view is operation 'view' already"),
+    ],
+)
+def test_bad_registrations(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        register_op(**arguments)
+    assert "a" not in KNOWN_OPS
 
 
 @pytest.mark.parametrize(

@@ -26,17 +26,7 @@ from chop.passes.graph.transforms.quantize.summary import (
     graph_iterator_compare_nodes,
     graph_iterator_node_histogram,
 )
-from chop.passes.graph.utils import (
-    deepcopy_mase_graph,
-    get_input_index,
-    get_mase_op,
-    get_mase_type,
-    get_module_by_name,
-    get_node_actual_target,
-    get_node_by_name,
-    get_node_target_by_name,
-    get_similar_node_actual_target,
-)
+from chop.passes.graph.utils import deepcopy_mase_graph
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, FOUR, Chain, Functional, Shared
@@ -252,21 +242,6 @@ def test_parse_node_config():
     assert parse_node_config(EIGHT, "linear") == EIGHT
     with pytest.raises(ConfigError, match=r"linear.weight_width must be 1\.\.32, got 0"):
         parse_node_config({**EIGHT, "weight_width": 0}, "linear")
-
-
-def test_look_ups():
-    graph, other = MaseGraph(Functional()), MaseGraph(Functional())
-    for each in (graph, other):
-        add_common_metadata_analysis_pass(each, {"dummy_in": {"x": torch.zeros(2, 16)}})
-    fc1, mul = (get_node_by_name(graph.fx_graph, name) for name in ("fc1", "mul"))
-    assert get_mase_op(fc1) == "linear" and get_mase_type(mul) == "builtin_func"
-    assert get_node_actual_target(fc1) is graph.modules["fc1"] is get_module_by_name(graph.model, "fc1")
-    assert get_node_actual_target(mul) is torch.mul
-    assert get_similar_node_actual_target(other, fc1) is other.modules["fc1"]
-    assert get_input_index(get_node_by_name(graph.fx_graph, "relu"), mul) == 0
-    assert get_node_target_by_name(graph.fx_graph, "fc2") == "fc2"
-    with pytest.raises(KeyError, match="nothing"):
-        get_node_target_by_name(graph.fx_graph, "nothing")
 
 
 def test_quantized_graph_module_can_be_pickled():

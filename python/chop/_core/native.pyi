@@ -1,7 +1,7 @@
 """The compiled core. Generated with pybind11-stubgen, then given the types that the bindings do not state."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypedDict, final
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, ClassVar, TypedDict, final
 
 from torch import Tensor
 
@@ -12,13 +12,14 @@ class _OpRow(TypedDict):
     required: list[str]
     optional: list[str]
     attributes: list[str]
+    lists: list[str]
     operands: list[str]
 
 class _NodeRow(TypedDict):
     name: str
     op: str
     inputs: list[str]
-    attributes: dict[str, float]
+    attributes: dict[str, float | list[int]]
     parameters: dict[str, list[int]]
     shape: list[int]
 
@@ -52,11 +53,70 @@ class GraphBuilder:
         name: str,
         op: str,
         inputs: Sequence[str],
-        attributes: Mapping[str, float],
-        parameters: dict[str, Tensor],
+        attributes: Mapping[str, float | Sequence[int]],
+        parameters: Mapping[str, Tensor | Sequence[int]],
         shape: Sequence[int],
     ) -> None: ...
     def build(self, output: str) -> Graph: ...
+    def shape_of(self, name: str) -> list[int]:
+        """Shape of a node added before (-1: batch)."""
+
+@final
+class NodeWidths:
+    """Bits of the operands of one node, named by its position."""
+
+    def __init__(
+        self,
+        node: int,
+        quantized: bool,
+        data_in: float,
+        weight: float,
+        bias: float,
+        effective: float | None,
+        configured: float | None,
+    ) -> None: ...
+    @property
+    def bias(self) -> float: ...
+    @property
+    def data_in(self) -> float: ...
+    @property
+    def node(self) -> int: ...
+    @property
+    def quantized(self) -> bool: ...
+    @property
+    def weight(self) -> float: ...
+
+@final
+class RuleMemo:
+    """Widths that were decided for the rules of configs, found by their contents."""
+
+    def __init__(self) -> None: ...
+    def remember(self, config: Any, widths: Sequence[Sequence[NodeWidths]]) -> None:
+        """widths: one list a rule, in their order."""
+
+@final
+class Costs:
+    """Cost models of one graph at one batch size."""
+
+    def __init__(
+        self, graph: Graph, batch: int, models: Sequence[str], repeated: Set[tuple[str, str]]
+    ) -> None: ...
+    def effective_weight_bits(self, node: int, width: int, frac_width: int, is_signed: bool) -> float:
+        """Effective bits of the weights of a node, together."""
+    def figures(self, config: Sequence[NodeWidths]) -> list[tuple[list[float], float]]:
+        """(one number a node, total) for each model; NaN where a model says nothing of a node."""
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """One dict a node: name, op, shapes, work, macs."""
+
+@final
+class NamedTotals:
+    """Totals of cost models by name."""
+
+    def __init__(self, costs: Costs, names: Sequence[str]) -> None: ...
+    def of(self, widths: Sequence[NodeWidths]) -> dict[str, float]: ...
+    def of_config(self, memo: RuleMemo, config: Any) -> dict[str, float] | None:
+        """None if a rule is new to the memo."""
 
 @final
 class Metrics:
@@ -116,6 +176,9 @@ def quantizers() -> list[str]:
 
 def statistics() -> dict[str, dict[str, bool | int | float | str]]:
     """The native statistics: name to {argument: standard value}."""
+
+def cost_models() -> list[tuple[str, str, str, bool]]:
+    """(name, unit, definition, reads_values) of every native cost model."""
 
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""

@@ -64,6 +64,8 @@ class PassStep:
         check: raises ConfigError for arguments that do not suit the graph; changes nothing.
         after: what follows a run of the pass.
         replaces: the pass itself is not called, only ``after``.
+        reads, writes: the key of a path that the pass reads or writes; a later pass may read what this one
+            writes.
     """
 
     keys: Mapping[str, type] | None = None
@@ -72,6 +74,8 @@ class PassStep:
     check: Callable[[MaseGraph, Arguments], None] = _no_check
     after: Callable[[MaseGraph, Context], None] = _nothing
     replaces: bool = False
+    reads: str | None = None
+    writes: str | None = None
 
 
 STEPS: Registry[PassStep] = Registry("pass step")
@@ -166,6 +170,15 @@ def _check_load_path(graph: MaseGraph, args: Arguments) -> None:
         raise ConfigError(f"passes.load_node_meta_param.load_path must be a file, got {path!r}")
 
 
+def _check_load_dir(graph: MaseGraph, args: Arguments) -> None:
+    from chop.passes.graph import load_mase_graph_interface_pass
+
+    path = args.get("load_dir")
+    if path is None or not Path(path).exists():
+        raise ConfigError(f"passes.load_mase_graph.load_dir must be a folder or a .mz file, got {path!r}")
+    load_mase_graph_interface_pass(graph, path)  # a damaged file is refused before anything is written
+
+
 def _needs_python(graph: MaseGraph, args: Arguments) -> None:
     raise ConfigError("passes.metadata_value_type_cast takes a function and can only be called from Python")
 
@@ -208,9 +221,16 @@ STEPS.update(
         "calculate_avg_bits_mg": PassStep({}),
         "metadata_value_type_cast": PassStep(check=_needs_python),
         "save_node_meta_param": PassStep(
-            {"save_path": str}, prepare=_default_path("save_path", "transformed_ckpt", "node_meta_param.toml")
+            {"save_path": str},
+            prepare=_default_path("save_path", "saved_node_meta_param"),
+            writes="save_path",
         ),
-        "load_node_meta_param": PassStep({"load_path": str}, check=_check_load_path),
+        "load_node_meta_param": PassStep({"load_path": str}, check=_check_load_path, reads="load_path"),
+        "save_mase_graph": PassStep(
+            {"save_dir": str}, prepare=_default_path("save_dir", "saved_mase_graph"), writes="save_dir"
+        ),
+        "load_mase_graph": PassStep({"load_dir": str}, check=_check_load_dir, reads="load_dir"),
+        "verify_common_metadata": PassStep({}),
         "profile_statistics": PassStep(prepare=_with_generator),
     }
 )

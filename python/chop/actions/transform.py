@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +55,7 @@ def transform(
     Raises:
         ConfigError: no passes, an unknown pass, arguments that do not suit the pass or the graph.
     """
+    from chop.passes import PASSES
     from chop.tools.config_load import load_config
 
     whole = config if isinstance(config, Mapping) else load_config(config)
@@ -68,13 +68,26 @@ def transform(
     model = model.eval().cpu()
     context = _context(model, model_info, data_module, task, Path(save_dir))
     graph = context.fresh_graph()
-    for name, args in passes.items():
-        step_of(name).check(graph, dict(args))
+    _check_passes(graph, passes, context)
     if validate_only:
         return graph
     graph = _run_passes(graph, passes, context)
-    _save(graph, passes, Path(save_dir) / "transformed_ckpt")
+    folder = Path(save_dir) / "transformed_ckpt"
+    PASSES["save_mase_graph"](graph, folder)
+    logger.info("Saved the transformed model in %s", folder)
     return graph
+
+
+def _check_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -> None:
+    """Check all passes before one runs; a file that an earlier pass will write need not be there yet."""
+    made: set[Path] = set()
+    for name, args in passes.items():
+        step = step_of(name)
+        arguments = step.prepare(dict(args), context) if step.writes or step.reads else dict(args)
+        if step.reads is None or Path(str(arguments.get(step.reads))) not in made:
+            step.check(graph, arguments if step.reads else dict(args))
+        if step.writes:
+            made.add(Path(str(arguments[step.writes])))
 
 
 def _context(model: nn.Module, model_info: Any, data_module: Any, task: str, save_dir: Path) -> Context:
@@ -118,28 +131,11 @@ def _run_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -
     return graph
 
 
-def _save(graph: MaseGraph, passes: Mapping[str, Any], folder: Path) -> None:
-    """Weights in safetensors with the quantize tables beside them, and a plain state dict for others."""
-    import torch
-
-    from chop.passes.graph import save_node_meta_param_interface_pass
-    from chop.tools.atomic_write import atomic_write
-    from chop.tools.checkpoint_load import save_mz
-
-    extra = {"quantize": dict(passes["quantize"])} if "quantize" in passes else {}
-    save_mz(graph.model, folder / "graph_module.mz", extra=extra)
-    buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in graph.model.state_dict().items()}, buffer)
-    atomic_write(folder / "state_dict.pt", buffer.getvalue())
-    save_node_meta_param_interface_pass(graph, {"save_path": str(folder / "node_meta_param.toml")})
-    logger.info("Saved the transformed model in %s", folder)
-
-
 def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: nn.Module) -> nn.Module:
-    """Load a checkpoint into ``model``; one that ``transform`` wrote after quantizing comes back quantized.
+    """Load a checkpoint into ``model``; one that holds a graph comes back as that graph, quantized or not.
 
     Returns:
-        ``model`` itself, or a quantized graph module around its layers.
+        ``model`` itself, or the graph module of the file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -148,12 +144,11 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
     from chop.tools.checkpoint_load import load_model, read_mz
 
     model = load_model(load_name, load_type, model)
-    config = read_mz(load_name)[1].get("quantize") if load_type == "mz" else None
-    if not config:
+    if load_type != "mz" or "graph" not in read_mz(load_name)[1]:
         return model
     from chop.ir.graph import MaseGraph
-    from chop.passes.graph import quantize_transform_pass
+    from chop.passes.graph import load_mase_graph_interface_pass
 
-    graph, _ = quantize_transform_pass(MaseGraph(model), config)
-    logger.info("%s holds a quantized model: its quantize table is applied again", load_name)
+    graph, _ = load_mase_graph_interface_pass(MaseGraph(model), Path(load_name))
+    logger.info("%s holds a graph: it comes back as it was saved", load_name)
     return graph.model

@@ -32,9 +32,9 @@ def _show(title: str, columns: list[str], rows: Iterable[list[object]]) -> None:
 
 
 def _models() -> list[list[object]]:
-    from chop.models import PHYSICAL_MODELS, get_model_info
+    from chop.models import get_model_info, model_names
 
-    infos = {name: get_model_info(name) for name in sorted(PHYSICAL_MODELS)}
+    infos = {name: get_model_info(name) for name in model_names()}
     return [[name, info.model_source, info.task_type] for name, info in infos.items()]
 
 

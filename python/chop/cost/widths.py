@@ -74,7 +74,9 @@ class WidthTable:
         return _core.NodeWidths(
             self.positions[name],
             not bypass,
-            *(shown.get(operand, 32.0) for operand in ("data_in", "weight", "bias")),
+            shown.get("data_in", 32.0),
+            shown.get("weight", 32.0),
+            shown.get("bias", 32.0),
             effective,
             bits.get("weight"),
         )

@@ -1,15 +1,18 @@
 """Models by name."""
 
-from chop.models.factory import get_model, get_model_info, pretrained_path
+from chop.models.factory import get_model, get_model_info, model_names, pretrained_path
 from chop.models.model_info import MaseModelInfo, ModelSource, ModelTaskType
 from chop.models.physical import PHYSICAL_MODELS
+from chop.models.toys import TOY_MODELS
 
 __all__ = [
     "PHYSICAL_MODELS",
+    "TOY_MODELS",
     "MaseModelInfo",
     "ModelSource",
     "ModelTaskType",
     "get_model",
     "get_model_info",
+    "model_names",
     "pretrained_path",
 ]

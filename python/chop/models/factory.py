@@ -11,7 +11,8 @@ from torch import nn
 
 from chop.models.model_info import MaseModelInfo
 from chop.models.physical import PHYSICAL_MODELS
-from chop.registry import did_you_mean
+from chop.models.toys import TOY_MODELS
+from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
 
@@ -29,7 +30,7 @@ def get_model_info(name: str) -> MaseModelInfo:
     >>> get_model_info("jsc-tiny").is_fx_traceable
     True
     """
-    return PHYSICAL_MODELS[name]["info"]
+    return _entry(name)["info"]
 
 
 def get_model(
@@ -43,7 +44,7 @@ def get_model(
     """Build the model ``name`` (MASE's function).
 
     Args:
-        name: a key of ``PHYSICAL_MODELS``.
+        name: a key of ``PHYSICAL_MODELS`` or ``TOY_MODELS``.
         task: "cls" or "classification".
         dataset_info: ``num_features`` and ``num_classes`` as attributes or keys; None stands for 16 and 5.
         pretrained: load the weights that ship in the package, trained on the synthetic set ``jsc-synth``
@@ -64,7 +65,7 @@ def get_model(
       (0): Linear(in_features=16, out_features=5, bias=True)
     )
     """
-    entry = PHYSICAL_MODELS[name]
+    entry = _entry(name)
     if task not in _CLASSIFICATION:
         hint = did_you_mean(task, _CLASSIFICATION)
         raise ConfigError(f"task: model {name!r} serves 'cls' ('classification'), got {task!r}{hint}")
@@ -91,6 +92,21 @@ def pretrained_path(name: str) -> Path:
         shipped = ", ".join(sorted(p.stem for p in _WEIGHTS.glob("*.safetensors")))
         raise ConfigError(f"pretrained: no weights ship for model {name!r}; they do for: {shipped or 'none'}")
     return path
+
+
+def model_names() -> list[str]:
+    """The names of all models, sorted."""
+    return sorted({*PHYSICAL_MODELS, *TOY_MODELS})
+
+
+def _entry(name: str) -> dict[str, Any]:
+    for table in (PHYSICAL_MODELS, TOY_MODELS):
+        if name in table:
+            return table[name]
+    known = model_names()
+    raise UnknownNameError(
+        f"model {name!r} is not known{did_you_mean(name, known)}; known: {', '.join(known)}"
+    )
 
 
 def _load_type(path: Path) -> str:

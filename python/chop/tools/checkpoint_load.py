@@ -1,9 +1,9 @@
 """Reading and writing model weights: Lightning checkpoints, state dicts, and chop's own ``.mz``.
 
-An ``.mz`` file is a safetensors file whose metadata hold a JSON text: format, version, SHA-256, and what
-the writer adds. The digest covers every byte of the file (with the digest itself read as zeros), so a
-flipped bit anywhere is found; safetensors alone and ``torch.load`` accept wrong numbers. Nothing here
-executes a pickle.
+An ``.mz`` file is a safetensors file whose metadata hold a JSON text: format, version, SHA-256 of the file
+and of its parts, and what the writer adds. The first digest covers every byte of the file (with that digest
+itself read as zeros), so a flipped bit anywhere is found; those of the parts, tensors and description, say
+where. safetensors alone and ``torch.load`` accept wrong numbers. Nothing here executes a pickle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ from chop.tools.errors import ConfigError
 _FORMAT = "chop-mz"
 _VERSION = 1
 _NO_DIGEST = b"0" * 64
+_TENSORS_MARK = b'\\"tensors\\": \\"'
+_EXTRA_TENSOR = "@"  # opens the names of tensors that are no part of the model's state
 _MARK = b'\\"sha256\\": \\"'  # the metadata are JSON inside JSON, so quotes carry a backslash
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -72,13 +74,19 @@ def load_model(
     return model
 
 
-def save_mz(model: nn.Module, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> Path:
+def save_mz(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    extra: Mapping[str, Any] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> Path:
     """Write a model's weights and buffers as ``.mz``, atomically.
 
     Args:
         model: its ``state_dict()`` is written; equal models give equal bytes.
         path: target file.
         extra: JSON values to keep beside the tensors; :func:`read_mz` gives them back.
+        tensors: further tensors that are no part of the state; :func:`read_mz_parts` gives them back.
 
     Returns:
         The path written.
@@ -91,25 +99,42 @@ def save_mz(model: nn.Module, path: str | os.PathLike[str], extra: Mapping[str, 
     """
     from safetensors.torch import save
 
+    named = {**model.state_dict(), **{f"{_EXTRA_TENSOR}{name}": t for name, t in (tensors or {}).items()}}
     # A clone, because safetensors refuses tensors that share memory (tied weights do).
-    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()}
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in named.items()}
     # The digest comes first: the reader takes the first one it sees, whatever `extra` holds.
     facts = {
         "sha256": _NO_DIGEST.decode(),
         "format": _FORMAT,
         "version": _VERSION,
+        "parts": {"tensors": _NO_DIGEST.decode(), "description": _description_digest(dict(extra or {}))},
         "extra": dict(extra or {}),
     }
-    payload = save(tensors, metadata={"chop": json.dumps(facts)})
+    payload = save(plain, metadata={"chop": json.dumps(facts)})
+    payload = payload.replace(_TENSORS_MARK + _NO_DIGEST, _TENSORS_MARK + _digest(_data_of(payload)), 1)
     return atomic_write(path, payload.replace(_MARK + _NO_DIGEST, _MARK + _digest(payload), 1))
 
 
 def read_mz(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read an ``.mz`` file: its tensors and the writer's ``extra``.
+    """Read an ``.mz`` file: the state dict in it and the writer's ``extra``.
 
     Raises:
         ConfigError: truncated, altered, of a newer version, or not an ``.mz`` file.
     """
+    parts = read_mz_parts(path)
+    return parts.state, parts.extra
+
+
+class MzParts(NamedTuple):
+    """What an ``.mz`` file holds: the model's state, further tensors, JSON values."""
+
+    state: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    extra: dict[str, Any]
+
+
+def read_mz_parts(path: str | os.PathLike[str]) -> MzParts:
+    """Read everything that :func:`save_mz` wrote; raises as :func:`read_mz` does."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -120,17 +145,48 @@ def read_mz(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, 
         raise ConfigError(f"checkpoint {path} is not a chop .mz file, or only the beginning of one")
     blank = payload[:start] + _NO_DIGEST + payload[start + 64 :]
     if _digest(blank) != stored:
-        raise ConfigError(f"checkpoint {path} is truncated or altered: its SHA-256 does not match")
+        part = _broken_part(payload)
+        raise ConfigError(
+            f"checkpoint {path} is truncated or altered: the SHA-256 of its {part} does not match"
+        )
     try:
-        length = int.from_bytes(payload[:8], "little")
-        facts = json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["chop"])
+        facts = _facts_of(payload)
         version, extra = facts["version"], facts["extra"]
         tensors = load(payload)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"checkpoint {path} is not a chop .mz file: {error}") from None
     if facts.get("format") != _FORMAT or version != _VERSION:
         raise ConfigError(f"checkpoint {path} has version {version!r}, this chop reads version {_VERSION}")
-    return tensors, extra
+    further = {n.removeprefix(_EXTRA_TENSOR): t for n, t in tensors.items() if n.startswith(_EXTRA_TENSOR)}
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(_EXTRA_TENSOR)}
+    return MzParts(state, further, extra)
+
+
+def _broken_part(payload: bytes) -> str:
+    """Name the part whose own digest fails too; "content" where that cannot be told."""
+    try:
+        facts = _facts_of(payload)
+        if facts["parts"]["tensors"].encode() != _digest(_data_of(payload)):
+            return "tensors"
+        if facts["parts"]["description"] != _description_digest(facts["extra"]):
+            return "description"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # the header itself is broken, or older than the digests of parts
+    return "content"
+
+
+def _facts_of(payload: bytes) -> dict[str, Any]:
+    length = int.from_bytes(payload[:8], "little")
+    facts: dict[str, Any] = json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["chop"])
+    return facts
+
+
+def _data_of(payload: bytes) -> bytes:
+    return payload[8 + int.from_bytes(payload[:8], "little") :]
+
+
+def _description_digest(extra: Mapping[str, Any]) -> str:
+    return _digest(json.dumps(extra, sort_keys=True).encode()).decode()
 
 
 def _digest(payload: bytes) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chop.dataset.physical.jsc_columns import CLASSES, FEATURES
-from chop.registry import did_you_mean
+from chop.registry import found_instead
 from chop.tools.errors import ConfigError
 
 _TARGETS = ("class", "jet_type", "target", "label")
@@ -81,7 +81,7 @@ def table_from_columns(
     own = {name.strip().strip("'\"").removeprefix("j_"): name for name in names}
     missing = [name for name in FEATURES if name not in own]
     if missing:
-        hint = did_you_mean(missing[0], own)
+        hint = found_instead(missing[0], own)
         raise ConfigError(f"{path}: column {missing[0]} (or j_{missing[0]}) is missing{hint}")
     if len(column(own[FEATURES[0]])) == 0:
         raise ConfigError(f"{path} holds no rows")

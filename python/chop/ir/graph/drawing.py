@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from torch import fx
 
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 def dot_text(graph: fx.Graph) -> str:
@@ -31,23 +34,41 @@ def mermaid_text(graph: fx.Graph) -> str:
 
 
 def draw_graph(graph: fx.Graph, file: Path) -> Path:
-    """Write a drawing; the ending decides: ``.dot``, ``.mmd`` (Mermaid), or an image format of Graphviz.
+    """Write a drawing. ``.dot`` and ``.mmd`` (Mermaid) give that one text file.
+
+    Any other ending is an image format of Graphviz: both texts are written beside it in any case, and the
+    image where the ``dot`` program is installed (a warning says so where it is not).
+
+    Returns:
+        The image, or the DOT text where none was made.
 
     Raises:
-        ConfigError: an image is asked for and the ``dot`` program is missing or refuses the format.
+        ConfigError: ``dot`` refuses the format.
     """
     if file.suffix in (".dot", ".mmd"):
         return atomic_write(file, dot_text(graph) if file.suffix == ".dot" else mermaid_text(graph))
     program = shutil.which("dot")
-    if program is None:
-        raise ConfigError(f"draw: {file.name} needs the Graphviz program 'dot'; .dot and .mmd need nothing")
+    image = None if program is None else _image(program, graph, file)
+    atomic_write(file.with_suffix(".mmd"), mermaid_text(graph))
+    text_file = atomic_write(file.with_suffix(".dot"), dot_text(graph))
+    if image is None:
+        logger.warning(
+            "draw: %s needs the Graphviz program 'dot'; wrote %s and the Mermaid text beside it",
+            file.name,
+            text_file.name,
+        )
+        return text_file
+    return atomic_write(file, image)
+
+
+def _image(program: str, graph: fx.Graph, file: Path) -> bytes:
     command = [program, f"-T{file.suffix.removeprefix('.')}"]
     done = subprocess.run(command, input=dot_text(graph).encode(), capture_output=True, check=False)
     if done.returncode != 0:
         raise ConfigError(
             f"draw: Graphviz cannot write {file.name}: {done.stderr.decode(errors='replace').strip()}"
         )
-    return atomic_write(file, done.stdout)
+    return done.stdout
 
 
 def _target(node: fx.Node) -> str:

@@ -183,7 +183,7 @@ class _Lowering:
             if kind == "size":
                 shape = self._shape_of(value.args[0])
                 dim = value.args[1] if len(value.args) > 1 else value.kwargs.get("dim")
-                return shape if dim is None else shape[int(dim)]  # type: ignore[arg-type,call-overload]
+                return shape if dim is None else shape[int(dim)]  # type: ignore[arg-type]
             if kind == "getattr" and value.args[1] == "shape":
                 return self._shape_of(value.args[0])
             if kind == "getitem":

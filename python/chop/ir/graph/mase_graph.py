@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from chop.ir.graph.drawing import draw_graph
 from chop.ir.graph.mase_metadata import MaseMetadata
+from chop.ir.graph.ops import is_registered_module, registered_functions
+from chop.ir.graph.trace_errors import explain_trace_error, user_frame_place
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class MaseTracer(fx.Tracer):
@@ -36,11 +42,12 @@ class MaseTracer(fx.Tracer):
     ) -> None:
         import math
 
-        super().__init__((math, *custom_leaf_modules), tuple(custom_leaf_functions), param_shapes_constant)
+        functions = (*registered_functions(), *custom_leaf_functions)
+        super().__init__((math, *custom_leaf_modules), functions, param_shapes_constant)
         self.custom_leaf_layers = tuple(custom_leaf_layers)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, (QuantizedModule, *self.custom_leaf_layers)):
+        if isinstance(m, (QuantizedModule, *self.custom_leaf_layers)) or is_registered_module(m):
             return True
         return super().is_leaf_module(m, module_qualified_name)
 
@@ -50,7 +57,12 @@ class MaseTracer(fx.Tracer):
         # A quantized function keeps the name of the float one, so that configs by name go on working.
         if kind == "call_function":
             name = quantized_function_op(target) or name
-        return super().create_node(kind, target, args, kwargs, name, type_expr)
+        if isinstance(type_expr, str):
+            type_expr = None  # a postponed annotation: to fx no type, only text in its listing
+        node = super().create_node(kind, target, args, kwargs, name, type_expr)
+        if kind.startswith("call_") and (place := user_frame_place()) is not None:
+            node.meta["chop_source"] = place  # errors about this node name the user's line
+        return node
 
 
 class MaseGraph:
@@ -63,6 +75,7 @@ class MaseGraph:
     Args:
         model: any module that torch.fx can trace.
         cf_args: values of arguments that steer control flow (``concrete_args`` of torch.fx).
+        leaf_modules: classes of modules that become one node each and are not traced into.
 
     Attributes:
         model: the traced ``torch.fx.GraphModule``.
@@ -70,7 +83,8 @@ class MaseGraph:
 
     Raises:
         TypeError: ``model`` is not a module.
-        ConfigError: torch.fx cannot trace it.
+        ConfigError: ``cf_args`` names no argument of the model, or torch.fx cannot trace it: the message has
+            the file and line of the user's code, the reason, and what to do.
 
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
     >>> [node.name for node in graph.nodes]
@@ -81,16 +95,21 @@ class MaseGraph:
         {"size", "view", "flatten", "reshape", "permute", "transpose", "contiguous", "getitem"}
     )
 
-    def __init__(self, model: nn.Module, cf_args: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        cf_args: Mapping[str, Any] | None = None,
+        leaf_modules: Sequence[type[nn.Module]] = (),
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"MaseGraph needs a torch.nn.Module, got {type(model).__name__}")
+        _check_cf_args(model, cf_args)
         self.cf_args = cf_args
-        self.tracer = MaseTracer()
+        self.tracer = MaseTracer(custom_leaf_layers=leaf_modules)
         try:
             graph = self.tracer.trace(model, dict(cf_args) if cf_args else None)
-        except fx.proxy.TraceError as error:
-            hint = "arguments that steer control flow can be fixed with cf_args"
-            raise ConfigError(f"torch.fx cannot trace {type(model).__name__}: {error}; {hint}") from error
+        except Exception as error:  # the user's forward runs here, on stand-ins for tensors
+            raise ConfigError(explain_trace_error(error, model)) from error
         self.model = fx.GraphModule(self.tracer.root, graph, type(model).__name__)
         originals = dict(self.tracer.root.named_modules())
         for name, module in self.model.named_modules():
@@ -99,6 +118,14 @@ class MaseGraph:
         self.meta: dict[str, Any] = {}
         # Float originals of quantized layers, by target; see chop.passes.graph.transforms.quantize.
         self.float_modules: dict[str, nn.Module] = {}
+
+    @classmethod
+    def from_graph_module(cls, model: fx.GraphModule, cf_args: Mapping[str, Any] | None = None) -> MaseGraph:
+        """Wrap a graph module as it is, without tracing it again."""
+        made = cls.__new__(cls)
+        made.cf_args, made.tracer, made.model = cf_args, MaseTracer(), model
+        made.meta, made.float_modules = {}, {}
+        return made
 
     @property
     def fx_graph(self) -> fx.Graph:
@@ -120,15 +147,18 @@ class MaseGraph:
         return dict(self.model.named_modules(remove_duplicate=False))
 
     def draw(self, file: str | Path = "mase_graph.svg") -> Path:
-        """Write a drawing of the graph; see :func:`chop.ir.graph.drawing.draw_graph`."""
+        """Write DOT and Mermaid text, and an image where Graphviz is installed.
+
+        See :func:`chop.ir.graph.drawing.draw_graph`.
+        """
         return draw_graph(self.fx_graph, Path(file))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaseGraph:
         made = MaseGraph.__new__(MaseGraph)
         memo[id(self)] = made
         made.cf_args, made.tracer = copy.copy(self.cf_args), self.tracer
-        made.model = copy.deepcopy(self.model, memo)
-        made.float_modules = copy.deepcopy(self.float_modules, memo)
+        made.model = copy_module(self.model, memo)
+        made.float_modules = {name: copy_module(module, memo) for name, module in self.float_modules.items()}
         nodes = {node.name: node for node in made.nodes}
         for node in made.nodes:  # fx copies the dict of a node's meta, not what lies in it
             if isinstance(node.meta.get("mase"), MaseMetadata):
@@ -140,6 +170,29 @@ class MaseGraph:
 
     def __repr__(self) -> str:
         return f"MaseGraph({type(self.model).__name__}, {len(self.nodes)} nodes)"
+
+
+def _check_cf_args(model: nn.Module, cf_args: Mapping[str, Any] | None) -> None:
+    parameters = inspect.signature(model.forward).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in cf_args or ():
+        if name not in parameters:
+            hint = did_you_mean(name, parameters)
+            known = ", ".join(parameters)
+            raise ConfigError(
+                f"cf_args: {type(model).__name__} has no argument {name!r}{hint}; it has: {known}"
+            )
+
+
+def copy_module(module: ModuleT, memo: dict[int, Any] | None = None) -> ModuleT:
+    """Deep copy of a module; computed tensors in it (a pruned layer's weight) come along, detached."""
+    memo = {} if memo is None else memo
+    for each in module.modules():
+        for value in vars(each).values():
+            if isinstance(value, Tensor) and not value.is_leaf:  # deepcopy refuses these
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(module, memo)
 
 
 def forward_inputs(graph: fx.Graph) -> list[fx.Node]:

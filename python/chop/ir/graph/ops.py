@@ -5,23 +5,18 @@ An operation is found from a node's target, never from its name: a user may call
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
-import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
+from chop.ir.graph.op_rows import BUILTIN, MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
 from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
 from chop.nn.quantized.modules import LAYERS
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import OPERANDS
 from chop.tools.errors import ConfigError
-
-RELATED, MODULE, BUILTIN, IMPLICIT = "module_related_func", "module", "builtin_func", "implicit_func"
 
 # Operations that quantize_transform_pass can turn into a quantized twin.
 QUANTIZEABLE_OP: tuple[str, ...] = tuple(OPERANDS)
@@ -31,27 +26,6 @@ OPERAND_KEYWORDS = ("input", "other", "mat2")
 _OPTION_KEYWORDS = ("alpha", "inplace", "config")
 
 
-@dataclass(frozen=True, slots=True)
-class OpRow:
-    """One operation.
-
-    Args:
-        mase_op: its name.
-        mase_type: module_related_func, module, builtin_func or implicit_func.
-        modules, functions, methods: what computes it in torch.
-        params: names of positional arguments after the tensors, for metadata.
-        varargs: name of arguments beyond ``params`` (``shape`` gives ``shape_0``, ``shape_1``, …).
-    """
-
-    mase_op: str
-    mase_type: str
-    modules: tuple[type[nn.Module], ...] = ()
-    functions: tuple[Callable[..., Any], ...] = ()
-    methods: tuple[str, ...] = ()
-    params: tuple[str, ...] = ()
-    varargs: str = "arg"
-
-
 class MaseOp(NamedTuple):
     """What a node is: e.g. ``("module_related_func", "linear")``."""
 
@@ -59,114 +33,95 @@ class MaseOp(NamedTuple):
     mase_op: str
 
 
-def _elementwise(mase_op: str, module: type[nn.Module], *more: Callable[..., Any], **fields: Any) -> OpRow:
-    return OpRow(mase_op, RELATED, (module,), more, (mase_op, f"{mase_op}_"), **fields)
-
-
-OP_ROWS: tuple[OpRow, ...] = (
-    OpRow("linear", RELATED, (nn.Linear,), (F.linear,)),
-    OpRow("conv1d", RELATED, (nn.Conv1d,), (F.conv1d,), params=("stride", "padding", "dilation", "groups")),
-    OpRow("conv2d", RELATED, (nn.Conv2d,), (F.conv2d,), params=("stride", "padding", "dilation", "groups")),
-    OpRow("batch_norm1d", MODULE, (nn.BatchNorm1d,)),
-    OpRow("batch_norm2d", MODULE, (nn.BatchNorm2d,)),
-    OpRow("batch_norm", RELATED, (), (F.batch_norm,)),
-    OpRow("layer_norm", RELATED, (nn.LayerNorm,), (F.layer_norm,), params=("normalized_shape",)),
-    OpRow("group_norm", RELATED, (nn.GroupNorm,), (F.group_norm,), params=("num_groups",)),
-    _elementwise("relu", nn.ReLU, F.relu, torch.relu, torch.relu_, params=("inplace",)),
-    _elementwise("relu6", nn.ReLU6, F.relu6, params=("inplace",)),
-    _elementwise("leaky_relu", nn.LeakyReLU, F.leaky_relu, params=("negative_slope", "inplace")),
-    _elementwise("hardswish", nn.Hardswish, F.hardswish, params=("inplace",)),
-    _elementwise("hardsigmoid", nn.Hardsigmoid, F.hardsigmoid, params=("inplace",)),
-    _elementwise("hardtanh", nn.Hardtanh, F.hardtanh, params=("min_val", "max_val", "inplace")),
-    _elementwise("sigmoid", nn.Sigmoid, torch.sigmoid, F.sigmoid),
-    _elementwise("tanh", nn.Tanh, torch.tanh, F.tanh),
-    _elementwise("gelu", nn.GELU, F.gelu, params=("approximate",)),
-    _elementwise("silu", nn.SiLU, F.silu, params=("inplace",)),
-    _elementwise("softmax", nn.Softmax, F.softmax, torch.softmax, params=("dim",)),
-    _elementwise("log_softmax", nn.LogSoftmax, F.log_softmax, torch.log_softmax, params=("dim",)),
-    OpRow(
-        "dropout",
-        RELATED,
-        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
-        (F.dropout,),
-        ("dropout", "dropout_"),
-        ("p", "training", "inplace"),
-    ),
-    OpRow(
-        "avg_pool1d", RELATED, (nn.AvgPool1d,), (F.avg_pool1d,), params=("kernel_size", "stride", "padding")
-    ),
-    OpRow(
-        "avg_pool2d", RELATED, (nn.AvgPool2d,), (F.avg_pool2d,), params=("kernel_size", "stride", "padding")
-    ),
-    OpRow(
-        "max_pool1d", RELATED, (nn.MaxPool1d,), (F.max_pool1d,), params=("kernel_size", "stride", "padding")
-    ),
-    OpRow(
-        "max_pool2d", RELATED, (nn.MaxPool2d,), (F.max_pool2d,), params=("kernel_size", "stride", "padding")
-    ),
-    OpRow(
-        "adaptive_avg_pool1d",
-        RELATED,
-        (nn.AdaptiveAvgPool1d,),
-        (F.adaptive_avg_pool1d,),
-        params=("output_size",),
-    ),
-    OpRow(
-        "adaptive_avg_pool2d",
-        RELATED,
-        (nn.AdaptiveAvgPool2d,),
-        (F.adaptive_avg_pool2d,),
-        params=("output_size",),
-    ),
-    OpRow(
-        "adaptive_max_pool1d",
-        RELATED,
-        (nn.AdaptiveMaxPool1d,),
-        (F.adaptive_max_pool1d,),
-        params=("output_size",),
-    ),
-    OpRow(
-        "adaptive_max_pool2d",
-        RELATED,
-        (nn.AdaptiveMaxPool2d,),
-        (F.adaptive_max_pool2d,),
-        params=("output_size",),
-    ),
-    OpRow("add", BUILTIN, (), (operator.add, operator.iadd, torch.add), ("add", "add_"), ("other",)),
-    OpRow("sub", BUILTIN, (), (operator.sub, operator.isub, torch.sub), ("sub", "sub_"), ("other",)),
-    OpRow("mul", BUILTIN, (), (operator.mul, operator.imul, torch.mul), ("mul", "mul_"), ("other",)),
-    OpRow("div", BUILTIN, (), (operator.truediv, torch.div), ("div", "div_"), ("other",)),
-    OpRow("neg", BUILTIN, (), (operator.neg, torch.neg), ("neg",)),
-    OpRow("sqrt", BUILTIN, (), (math.sqrt, torch.sqrt), ("sqrt",)),
-    OpRow("matmul", BUILTIN, (), (operator.matmul, torch.matmul), ("matmul",)),
-    OpRow("bmm", BUILTIN, (), (torch.bmm,), ("bmm",)),
-    OpRow("embedding", IMPLICIT, (nn.Embedding,), (F.embedding,)),
-    OpRow("identity", IMPLICIT, (nn.Identity,)),
-    OpRow("flatten", IMPLICIT, (nn.Flatten,), (torch.flatten,), ("flatten",), ("start_dim", "end_dim")),
-    OpRow("view", IMPLICIT, (), (), ("view",), varargs="shape"),
-    OpRow("reshape", IMPLICIT, (), (torch.reshape,), ("reshape",), varargs="shape"),
-    OpRow("size", IMPLICIT, (), (), ("size",), ("dim",)),
-    OpRow("permute", IMPLICIT, (), (torch.permute,), ("permute",), varargs="dims"),
-    OpRow("transpose", IMPLICIT, (), (torch.transpose,), ("transpose",), ("dim0", "dim1")),
-    OpRow("contiguous", IMPLICIT, (), (), ("contiguous",)),
-    OpRow("unsqueeze", IMPLICIT, (), (torch.unsqueeze,), ("unsqueeze",), ("dim",)),
-    OpRow("squeeze", IMPLICIT, (), (torch.squeeze,), ("squeeze",), ("dim",)),
-    OpRow("cat", IMPLICIT, (), (torch.cat,), (), ("dim",)),
-    OpRow("stack", IMPLICIT, (), (torch.stack,), (), ("dim",)),
-    OpRow("mean", IMPLICIT, (), (torch.mean,), ("mean",), ("dim", "keepdim")),
-    OpRow("sum", IMPLICIT, (), (torch.sum,), ("sum",), ("dim", "keepdim")),
-    OpRow("getattr", IMPLICIT, (), (getattr,), (), ("name",)),
-    OpRow("eq", IMPLICIT, (), (operator.eq,), (), ("other",)),
-    OpRow("assert", IMPLICIT, (), (torch._assert,), (), ("message",)),
-    OpRow("getitem", IMPLICIT, (), (operator.getitem,), (), ("index",)),
-)
-
 _BY_OP: dict[str, OpRow] = {row.mase_op: row for row in OP_ROWS}
 _BY_MODULE: dict[type, OpRow] = {module: row for row in OP_ROWS for module in row.modules}
 _BY_FUNCTION: dict[Callable[..., Any], OpRow] = {f: row for row in OP_ROWS for f in row.functions}
 _BY_METHOD: dict[str, OpRow] = {method: row for row in OP_ROWS for method in row.methods}
 
-KNOWN_OPS: frozenset[str] = frozenset(_BY_OP)
+# A live view: register_op adds to it.
+KNOWN_OPS: Set[str] = _BY_OP.keys()
+
+
+def register_op(
+    mase_op: str,
+    mase_type: str = RELATED,
+    *,
+    modules: Iterable[type[nn.Module]] = (),
+    functions: Iterable[Callable[..., Any]] = (),
+    methods: Iterable[str] = (),
+    params: Iterable[str] = (),
+) -> OpRow:
+    """Teach the op table a new operation, or a known one another spelling.
+
+    A registered function of the user's own, and a registered module, is kept as one node by graphs that are
+    traced afterwards.
+
+    Args:
+        mase_op: name of the operation. With a known name the targets join that operation.
+        mase_type: module_related_func, module, builtin_func or implicit_func.
+        modules, functions, methods: what computes it.
+        params: names of the arguments after the tensors, for metadata.
+
+    Raises:
+        ConfigError: an unknown mase_type, no target, or a target that has another operation already.
+
+    >>> import torch
+    >>> row = register_op("bessel_j0", functions=[torch.special.bessel_j0])
+    >>> "bessel_j0" in KNOWN_OPS
+    True
+    """
+    if mase_type not in MASE_TYPES:
+        raise ConfigError(f"register_op: mase_type must be one of {', '.join(MASE_TYPES)}, got {mase_type!r}")
+    targets = (tuple(modules), tuple(functions), tuple(methods))
+    if not any(targets):
+        raise ConfigError(f"register_op: {mase_op!r} needs modules, functions or methods that compute it")
+    tables: tuple[dict[Any, OpRow], ...] = (_BY_MODULE, _BY_FUNCTION, _BY_METHOD)
+    for table, new in zip(tables, targets, strict=True):
+        for target in new:
+            if target in table and table[target].mase_op != mase_op:
+                raise ConfigError(f"register_op: {target} is operation {table[target].mase_op!r} already")
+    row = _BY_OP.setdefault(mase_op, OpRow(mase_op, mase_type, *targets, tuple(params)))
+    for table, new in zip(tables, targets, strict=True):
+        table.update(dict.fromkeys(new, row))
+    return row
+
+
+def registered_functions() -> tuple[Callable[..., Any], ...]:
+    """Return the table's functions that are not torch's: the tracer has to be told of them."""
+    return tuple(f for f in _BY_FUNCTION if _package(f) not in ("torch", "_operator", "builtins", "math"))
+
+
+def is_registered_module(module: nn.Module) -> bool:
+    """True for a module outside torch and chop whose very class has a row of the table."""
+    return type(module) in _BY_MODULE and _package(type(module)) not in ("torch", "chop")
+
+
+def function_of(name: str) -> Callable[..., Any] | None:
+    """Return the function of the table with that qualified name, see :func:`function_name`, else None."""
+    return next((f for f in _BY_FUNCTION if function_name(f) == name), None)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return ``module.name`` of a function.
+
+    >>> function_name(nn.functional.relu)
+    'torch.nn.functional.relu'
+    """
+    return f"{getattr(function, '__module__', None) or 'torch'}.{getattr(function, '__name__', function)}"
+
+
+def known_method(name: str) -> bool:
+    """True for a tensor method of the table."""
+    return name in _BY_METHOD
+
+
+def known_module_class(name: str) -> type[nn.Module] | None:
+    """Return the module class of the table with that ``module.qualname``, else None."""
+    return next((c for c in _BY_MODULE if f"{c.__module__}.{c.__qualname__}" == name), None)
+
+
+def _package(target: Any) -> str:
+    return str(getattr(target, "__module__", None) or "torch").partition(".")[0]
 
 
 def find_row(node: fx.Node, modules: Mapping[str, nn.Module]) -> OpRow | None:
@@ -192,17 +147,37 @@ def find_row(node: fx.Node, modules: Mapping[str, nn.Module]) -> OpRow | None:
 def mase_type_and_op(node: fx.Node, modules: Mapping[str, nn.Module]) -> MaseOp:
     """Return ``(mase_type, mase_op)`` of a node.
 
+    A layer that the table lacks is the operation of its class's name.
+
     Raises:
-        ConfigError: the op table has no row for the node's target.
+        ConfigError: the table has no row for a function or method; the message says where and what to do.
     """
     if node.op in ("placeholder", "get_attr", "output"):
         return MaseOp(node.op, node.op)
     row = find_row(node, modules)
-    if row is None:
-        raise ConfigError(
-            f"node {node.name}: no operation is known for {node.op} {describe_target(node, modules)}"
-        )
-    return MaseOp(row.mase_type, row.mase_op)
+    if row is not None:
+        return MaseOp(row.mase_type, row.mase_op)
+    if node.op == "call_module":
+        return MaseOp(MODULE, _module_op_name(describe_target(node, modules)))
+    kind = "functions" if node.op == "call_function" else "methods"
+    what = describe_target(node, modules)
+    raise ConfigError(
+        f"node {node.name}{source_text(node)}: no operation is known for {node.op} {what}; name it with "
+        f"chop.ir.graph.ops.register_op({what!r}, {kind}=[…]), or put it into a module of your own and trace "
+        "with MaseGraph(model, leaf_modules=(ThatModule,))"
+    )
+
+
+def _module_op_name(class_name: str) -> str:
+    """A layer that the table lacks is the operation of its class's name: ``MyBlock`` -> ``my_block``."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()
+    return f"custom_{name}" if name in _BY_OP else name
+
+
+def source_text(node: fx.Node) -> str:
+    """Return `` (file:line)`` of the user's call that made a node, or nothing where that is not known."""
+    place = node.meta.get("chop_source")
+    return f" ({place[0]}:{place[1]})" if place else ""
 
 
 def quantizeable_op(node: fx.Node, modules: Mapping[str, nn.Module]) -> str | None:

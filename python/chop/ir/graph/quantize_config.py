@@ -20,7 +20,7 @@ from chop.ir.graph.ops import (
     quantizeable_op,
 )
 from chop.nn.quantizers import IntegerFormat, QuantizerSpec, check_quantizer_config
-from chop.registry import did_you_mean
+from chop.registry import did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -178,8 +178,8 @@ def _read_rules(config: Mapping[str, Any]) -> tuple[str, dict[str, Mapping[str, 
     if not isinstance(config, Mapping):
         raise ConfigError(f"{_WHERE}: the config must be a table with 'by' and rules, got {config!r}")
     if "by" not in config:
-        hint = did_you_mean("by", [str(key) for key in config])
-        raise ConfigError(f"{_WHERE}: 'by' is missing, one of {', '.join(BY)}{hint}")
+        found = found_instead("by", config)
+        raise ConfigError(f"{_WHERE}: 'by' is missing{found}; it is one of {', '.join(BY)}")
     _check_by(config["by"], _WHERE)
     rules: dict[str, Mapping[str, Any]] = {}
     for key, entry in config.items():
@@ -188,8 +188,8 @@ def _read_rules(config: Mapping[str, Any]) -> tuple[str, dict[str, Mapping[str, 
         if not isinstance(key, str):
             raise ConfigError(f"{_WHERE}: a rule's key must be text, got {key!r}")
         if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
-            hint = did_you_mean("config", entry) if isinstance(entry, Mapping) else ""
-            raise ConfigError(f"{_WHERE}: {key} must be a table with a table 'config', got {entry!r}{hint}")
+            found = found_instead("config", entry) if isinstance(entry, Mapping) else ""
+            raise ConfigError(f"{_WHERE}: {key} must be a table with a table 'config', got {entry!r}{found}")
         extra = [name for name in entry if name != "config"]
         if extra:
             raise ConfigError(f"{_WHERE}: {key}.{extra[0]} is not known; a rule holds only 'config'")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chop.nn.quantizers.operands import OPERAND_NAMES, OPERANDS, Operand
-from chop.registry import Registry, UnknownNameError, did_you_mean
+from chop.registry import Registry, UnknownNameError, did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
 QUANTIZERS: Registry[QuantizerSpec] = Registry("quantizer")
@@ -153,9 +153,9 @@ def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSp
         UnknownNameError: an unknown arithmetic.
     """
     if "name" not in config:
-        hint = did_you_mean("name", [str(key) for key in config])
+        found = found_instead("name", config)
         raise ConfigError(
-            f"{where}.name is missing: the arithmetic, one of {', '.join(sorted(QUANTIZERS))}{hint}"
+            f"{where}.name is missing{found}; it is the arithmetic, one of {', '.join(sorted(QUANTIZERS))}"
         )
     name = config["name"]
     if name is None:

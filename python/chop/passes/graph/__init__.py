@@ -14,9 +14,12 @@ from chop.passes.graph.analysis import (
     report_node_meta_param_analysis_pass,
     report_node_shape_analysis_pass,
     report_node_type_analysis_pass,
+    verify_common_metadata_analysis_pass,
 )
 from chop.passes.graph.interface import (
+    load_mase_graph_interface_pass,
     load_node_meta_param_interface_pass,
+    save_mase_graph_interface_pass,
     save_node_meta_param_interface_pass,
 )
 from chop.passes.graph.registry import (
@@ -47,6 +50,7 @@ __all__ = [
     "calculate_avg_bits_mg_analysis_pass",
     "init_metadata_analysis_pass",
     "interface",
+    "load_mase_graph_interface_pass",
     "load_node_meta_param_interface_pass",
     "metadata_value_type_cast_transform_pass",
     "parse_node_config",
@@ -59,8 +63,10 @@ __all__ = [
     "report_node_meta_param_analysis_pass",
     "report_node_shape_analysis_pass",
     "report_node_type_analysis_pass",
+    "save_mase_graph_interface_pass",
     "save_node_meta_param_interface_pass",
     "summarize_quantization_analysis_pass",
     "transforms",
     "utils",
+    "verify_common_metadata_analysis_pass",
 ]

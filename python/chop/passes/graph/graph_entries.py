@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from chop.ir.graph import MaseGraph
-from chop.ir.graph.ops import IMPLICIT
+from chop.ir.graph.op_rows import IMPLICIT
 from chop.passes.graph.node_inputs import recorded_result, tensor_inputs
 
 ENDS = ("placeholder", "output", "get_attr")

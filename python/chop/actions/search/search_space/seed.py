@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chop.nn.quantizers import QUANTIZERS, QuantizerSpec
-from chop.registry import UnknownNameError, did_you_mean
+from chop.registry import UnknownNameError, did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def check_seed(
 
 def _config_table(table: object, where: str) -> Choices:
     if not isinstance(table, Mapping) or "config" not in table:
-        hint = did_you_mean("config", table) if isinstance(table, Mapping) else ""
+        hint = found_instead("config", table) if isinstance(table, Mapping) else ""
         raise ConfigError(f"{where} must be a table with a config table of choices, got {table!r}{hint}")
     for key in table:
         if key != "config":
@@ -59,7 +59,8 @@ def _check_choices(choices: Choices, where: str) -> None:
     if "name" not in choices:
         known = ", ".join(sorted(QUANTIZERS))
         raise ConfigError(
-            f"{where}.name is missing: a list of quantizers ({known}, or NA){did_you_mean('name', choices)}"
+            f"{where}.name is missing{found_instead('name', choices)}; "
+            f"it is a list of quantizers ({known}, or NA)"
         )
     for spec in _specs(choices["name"], where):
         for entry, values in choices.items():

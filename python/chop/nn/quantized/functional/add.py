@@ -12,7 +12,7 @@ from torch import Tensor
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     quantized_binary,
 )
 
@@ -49,5 +49,5 @@ def _make(quantizer: str) -> Any:
     return add
 
 
-FUNCTION = QuantizedFunction("add", operator.add, deriver(add_integer, _make, "add"), "add")
+FUNCTION = QuantizedFunction("add", operator.add, maker(add_integer, _make, "add"), "add")
 __getattr__ = derived_attribute(__name__, "add", FUNCTION.derive)

@@ -11,7 +11,7 @@ from torch import Tensor
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     quantized_binary,
 )
 
@@ -41,5 +41,5 @@ def _make(quantizer: str) -> Any:
     return bmm
 
 
-FUNCTION = QuantizedFunction("bmm", torch.bmm, deriver(bmm_integer, _make, "bmm"), "bmm")
+FUNCTION = QuantizedFunction("bmm", torch.bmm, maker(bmm_integer, _make, "bmm"), "bmm")
 __getattr__ = derived_attribute(__name__, "bmm", FUNCTION.derive)

@@ -11,7 +11,7 @@ from torch import Tensor
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     quantized_binary,
 )
 
@@ -41,5 +41,5 @@ def _make(quantizer: str) -> Any:
     return matmul
 
 
-FUNCTION = QuantizedFunction("matmul", torch.matmul, deriver(matmul_integer, _make, "matmul"), "matmul")
+FUNCTION = QuantizedFunction("matmul", torch.matmul, maker(matmul_integer, _make, "matmul"), "matmul")
 __getattr__ = derived_attribute(__name__, "matmul", FUNCTION.derive)

@@ -11,7 +11,7 @@ from torch import Tensor
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     quantized_binary,
 )
 
@@ -42,7 +42,7 @@ def _make(quantizer: str) -> Any:
     return mult
 
 
-FUNCTION = QuantizedFunction("mul", operator.mul, deriver(mult_integer, _make, "mult"), "mult")
+FUNCTION = QuantizedFunction("mul", operator.mul, maker(mult_integer, _make, "mult"), "mult")
 __getattr__ = derived_attribute(__name__, "mult", FUNCTION.derive)
 
 mul_integer = mult_integer

@@ -80,7 +80,7 @@ def quantized_binary(
     return compute(x, y, **options)
 
 
-def deriver(integer: Function, make: Callable[[str], Function], stem: str) -> Callable[[str], Function]:
+def maker(integer: Function, make: Callable[[str], Function], stem: str) -> Callable[[str], Function]:
     """Return ``quantizer name -> function``: ``integer`` for the integer quantizer, else what ``make`` gives.
 
     ``make`` gets the quantizer's name; the function's names and docstring are set here.

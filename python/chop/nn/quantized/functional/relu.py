@@ -12,7 +12,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     read_config,
 )
 from chop.nn.quantizers import QUANTIZERS
@@ -56,5 +56,5 @@ def _make(quantizer: str) -> Callable[..., Tensor]:
     return relu
 
 
-FUNCTION = QuantizedFunction("relu", F.relu, deriver(relu_integer, _make, "relu"), "relu")
+FUNCTION = QuantizedFunction("relu", F.relu, maker(relu_integer, _make, "relu"), "relu")
 __getattr__ = derived_attribute(__name__, "relu", FUNCTION.derive)

@@ -12,7 +12,7 @@ from torch import Tensor
 from chop.nn.quantized.functional.quantized_function import (
     QuantizedFunction,
     derived_attribute,
-    deriver,
+    maker,
     quantized_binary,
 )
 
@@ -49,5 +49,5 @@ def _make(quantizer: str) -> Any:
     return sub
 
 
-FUNCTION = QuantizedFunction("sub", operator.sub, deriver(sub_integer, _make, "sub"), "sub")
+FUNCTION = QuantizedFunction("sub", operator.sub, maker(sub_integer, _make, "sub"), "sub")
 __getattr__ = derived_attribute(__name__, "sub", FUNCTION.derive)

@@ -14,6 +14,7 @@ from chop.passes.graph.analysis.report import (
     report_node_type_analysis_pass,
 )
 from chop.passes.graph.analysis.statistical_profiler import profile_statistics_analysis_pass
+from chop.passes.graph.analysis.verify_common_metadata import verify_common_metadata_analysis_pass
 
 __all__ = [
     "add_common_metadata_analysis_pass",
@@ -26,4 +27,5 @@ __all__ = [
     "report_node_meta_param_analysis_pass",
     "report_node_shape_analysis_pass",
     "report_node_type_analysis_pass",
+    "verify_common_metadata_analysis_pass",
 ]

@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph, MaseMetadata
-from chop.ir.graph.ops import IMPLICIT, mase_type_and_op
+from chop.ir.graph.op_rows import IMPLICIT
+from chop.ir.graph.ops import mase_type_and_op
 from chop.passes.graph.analysis.dummy_run import run_and_record
 from chop.passes.graph.analysis.init_metadata import init_metadata_analysis_pass
 from chop.passes.graph.graph_entries import ENDS, graph_entries
@@ -17,6 +18,7 @@ from chop.passes.graph.node_inputs import (
     hides_tensor_input,
     named_arguments,
     recorded_result,
+    taken_result,
     tensor_inputs,
 )
 from chop.passes.graph.precision import dtype_precision, write_precision
@@ -24,6 +26,7 @@ from chop.passes.graph.registry import register_pass
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
+_ENDS = ("placeholder", "output", "get_attr")
 _KEYS = ("dummy_in", "add_value", "force_device_meta")
 
 
@@ -39,7 +42,8 @@ def add_common_metadata_analysis_pass(
             True), ``force_device_meta`` (shapes only, no arithmetic; default False).
 
     Raises:
-        ConfigError: an unknown key, no ``dummy_in``, or a node whose operation is not known.
+        ConfigError: an unknown key, no ``dummy_in``, a node whose operation is not known, or one that fails
+            on this input.
         UnknownNameError: ``dummy_in`` names an input that the graph lacks.
 
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3)))
@@ -95,7 +99,7 @@ def _tensor_entry(tensor: torch.Tensor, add_value: bool) -> dict[str, Any]:
 
 
 def _result_entries(result: Any, add_value: bool) -> dict[str, Any]:
-    several = type(result) in (list, tuple) and any(isinstance(item, torch.Tensor) for item in result)
+    several = isinstance(result, (list, tuple)) and any(isinstance(item, torch.Tensor) for item in result)
     entries = {}
     for index, item in enumerate(result if several else [result]):
         is_tensor = isinstance(item, torch.Tensor)
@@ -110,7 +114,7 @@ def _argument_entries(node: fx.Node, modules: Mapping[str, nn.Module], add_value
     entries: dict[str, Any] = {}
     if not hides_tensor_input(node, modules):
         for index, source in enumerate(tensor_inputs(node)):
-            entries[f"data_in_{index}"] = dict(recorded_result(source) or {})
+            entries[f"data_in_{index}"] = dict(recorded_result(source, taken_result(node)) or {})
     entries.update(named_arguments(node, modules))
     if node.op == "call_module":
         for name, parameter in modules[str(node.target)].named_parameters():

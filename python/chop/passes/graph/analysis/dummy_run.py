@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.mase_graph import forward_inputs
+from chop.ir.graph.ops import source_text
 from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -23,11 +24,21 @@ class _Recorder(fx.Interpreter):
         super().__init__(module)
         self.clone = clone
         self.results: dict[str, Any] = {}
+        self.failure = ""
 
     def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
+        try:
+            result = super().run_node(n)
+        except Exception as error:  # whatever a layer raises on input that does not fit
+            self.failure = self.failure or _failure(n, error)  # the interpreter appends to the message
+            raise
         self.results[n.name] = _detach(result, self.clone)
         return result
+
+
+def _failure(node: fx.Node, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return f"node {node.name}{source_text(node)} fails on the example input: {type(error).__name__}: {reason}"
 
 
 def run_and_record(
@@ -45,7 +56,7 @@ def run_and_record(
 
     Raises:
         UnknownNameError: a name that is no input of the graph.
-        ConfigError: an input without a value.
+        ConfigError: an input without a value, or a node that fails on the input.
     """
     arguments = _arguments(graph, dummy_in)
     model = graph.model
@@ -54,7 +65,12 @@ def run_and_record(
         arguments = [a.to("meta") if isinstance(a, torch.Tensor) else a for a in arguments]
     recorder = _Recorder(model, clone)
     with torch.no_grad(), unchanged(model):
-        recorder.run(*arguments, enable_io_processing=False)
+        try:
+            recorder.run(*arguments, enable_io_processing=False)
+        except Exception as error:
+            if not recorder.failure:
+                raise
+            raise ConfigError(recorder.failure) from error
     return recorder.results
 
 
@@ -105,6 +121,9 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 def _detach(value: Any, clone: bool) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().clone() if clone else value.detach()
-    if type(value) in (list, tuple):
-        return type(value)(_detach(item, clone) for item in value)
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(item, (torch.Tensor, list, tuple)) for item in value
+    ):
+        items = [_detach(item, clone) for item in value]
+        return items if isinstance(value, list) else tuple(items)
     return value

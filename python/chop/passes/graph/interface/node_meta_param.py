@@ -16,7 +16,9 @@ from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 
-_DTYPES = {str(d): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
+_TYPES = (bool, int, float, str, tuple, list, dict, torch.Size, torch.dtype, torch.device)
+_KINDS: dict[str, Any] = {str(kind): kind for kind in _TYPES}
+_KINDS |= {str(d): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
 
 @register_pass("save_node_meta_param", "interface")
@@ -42,7 +44,7 @@ def save_node_meta_param_interface_pass(
                 f"save_node_meta_param: node {node.name} has no metadata; run init_metadata first"
             )
         table[node.name] = _plain(meta.parameters)
-    atomic_write(_path(pass_args, "save_path", "save_node_meta_param"), tomlkit.dumps(table))
+    atomic_write(path_argument(pass_args, "save_path", "save_node_meta_param"), tomlkit.dumps(table))
     return graph, {}
 
 
@@ -60,7 +62,7 @@ def load_node_meta_param_interface_pass(
         ConfigError: no path, not TOML, or nodes that do not agree with the graph's.
         FileNotFoundError: no such file.
     """
-    path = Path(_path(pass_args, "load_path", "load_node_meta_param"))
+    path = Path(path_argument(pass_args, "load_path", "load_node_meta_param"))
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -82,7 +84,8 @@ def load_node_meta_param_interface_pass(
     return graph, {}
 
 
-def _path(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str) -> str | Path:
+def path_argument(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str) -> str | Path:
+    """Return the path that a pass was given, plain or under ``key``; ConfigError where there is none."""
     path = pass_args.get(key) if isinstance(pass_args, Mapping) else pass_args
     if not isinstance(path, (str, Path)):
         raise ConfigError(f"{where}: {key} must be a path, got {path!r}")
@@ -91,13 +94,16 @@ def _path(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items() if not isinstance(v, torch.Tensor)}
+        kept = {k: v for k, v in value.items() if k != "value" or not hasattr(v, "dtype")}
+        return {str(k): _plain(v) for k, v in kept.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if value is None:
         return "NA"
-    if isinstance(value, (bool, int, float, str)):
+    if type(value) in (bool, int, float, str):
         return value
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a statistic may be a tensor or an array
+        return value.tolist()
     return value.name if isinstance(value, fx.Node) else str(value)
 
 
@@ -106,4 +112,6 @@ def _restore(value: Any) -> Any:
         return {key: _restore(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_restore(item) for item in value]
-    return None if value == "NA" else _DTYPES.get(value, value) if isinstance(value, str) else value
+    if value == "NA":
+        return None
+    return _KINDS.get(value, value) if isinstance(value, str) else value

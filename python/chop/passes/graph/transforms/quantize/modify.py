@@ -15,7 +15,7 @@ from chop.nn.quantized.functional import FUNCTIONS, quantized_func_map, quantize
 from chop.nn.quantized.modules import quantized_module_map
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import QUANTIZERS
-from chop.passes.graph.utils import get_parent_name
+from chop.passes.graph.look_ups import get_parent_name
 
 # What a node called before it was quantized: (op, target, operands that it named).
 _FLOAT_CALL = "chop_float_call"

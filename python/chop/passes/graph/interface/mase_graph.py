@@ -1,0 +1,96 @@
+"""A whole graph in files, without pickles: structure, layers, weights, metadata."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chop.ir.graph import MaseGraph, MaseMetadata
+from chop.ir.graph.graph_file import describe_graph, rebuild_graph
+from chop.passes.graph.interface.node_meta_param import path_argument, save_node_meta_param_interface_pass
+from chop.passes.graph.registry import register_pass
+from chop.tools.atomic_write import atomic_write
+from chop.tools.checkpoint_load import read_mz_parts, save_mz
+from chop.tools.errors import ConfigError
+
+_GRAPH = "graph_module.mz"
+
+
+@register_pass("save_mase_graph", "interface")
+def save_mase_graph_interface_pass(
+    graph: MaseGraph, pass_args: Mapping[str, Any] | str | Path | None = None
+) -> tuple[MaseGraph, dict[str, Any]]:
+    """Write a graph to a folder: ``graph_module.mz``, ``state_dict.pt`` and ``node_meta_param.toml``.
+
+    The first file holds everything (safetensors with a JSON description, see
+    :mod:`chop.tools.checkpoint_load`); the others are for other programs and for readers. The metadata file
+    is left out where nodes have no metadata.
+
+    Args:
+        graph: any traced graph, quantized or not; it stays as it is.
+        pass_args: the folder, or a table with ``save_dir``.
+
+    Raises:
+        ConfigError: no folder, or a function or metadata value that no file can hold; the node is named.
+
+    >>> import tempfile
+    >>> graph = MaseGraph(torch.nn.Sequential(torch.nn.Linear(2, 3)))
+    >>> folder = tempfile.mkdtemp()
+    >>> graph, _ = save_mase_graph_interface_pass(graph, {"save_dir": folder})
+    >>> again, _ = load_mase_graph_interface_pass(None, {"load_dir": folder})
+    >>> x = torch.ones(1, 2)
+    >>> torch.equal(again.model(x), graph.model(x))
+    True
+    """
+    folder = Path(path_argument(pass_args, "save_dir", "save_mase_graph"))
+    description, tensors = describe_graph(graph)
+    save_mz(graph.model, folder / _GRAPH, extra={"graph": description}, tensors=tensors)
+    buffer = io.BytesIO()
+    torch.save({name: tensor.cpu() for name, tensor in graph.model.state_dict().items()}, buffer)
+    atomic_write(folder / "state_dict.pt", buffer.getvalue())
+    if all(isinstance(node.meta.get("mase"), MaseMetadata) for node in graph.nodes):
+        save_node_meta_param_interface_pass(graph, folder / "node_meta_param.toml")
+    return graph, {}
+
+
+@register_pass("load_mase_graph", "interface")
+def load_mase_graph_interface_pass(
+    graph: MaseGraph | None, pass_args: Mapping[str, Any] | str | Path | None = None
+) -> tuple[MaseGraph, dict[str, Any]]:
+    """Read a graph that :func:`save_mase_graph_interface_pass` wrote.
+
+    Args:
+        graph: gives copies of layers of the user's own classes, which no file holds; it stays as it is.
+            None will do for models of torch's layers.
+        pass_args: the folder (or its ``graph_module.mz``), or a table with ``load_dir``.
+
+    Returns:
+        A new graph with the same structure, quantized layers, metadata and outputs, on the CPU, and an empty
+        dict.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ConfigError: a truncated, altered or foreign file, one without a graph, or one that needs a class that
+            ``graph`` does not have.
+    """
+    path = Path(path_argument(pass_args, "load_dir", "load_mase_graph"))
+    path = path / _GRAPH if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"load_mase_graph: {path} does not exist")
+    return load_graph(path, graph), {}
+
+
+def load_graph(path: Path, donor: MaseGraph | None = None) -> MaseGraph:
+    """Read the graph in one ``.mz`` file; see :func:`load_mase_graph_interface_pass`."""
+    parts = read_mz_parts(path)
+    description = parts.extra.get("graph") if isinstance(parts.extra, Mapping) else None
+    if not isinstance(description, Mapping):
+        raise ConfigError(f"load_mase_graph: {path} holds weights without a graph")
+    try:
+        return rebuild_graph(description, parts.state, parts.tensors, donor)
+    except ConfigError as error:
+        raise ConfigError(f"load_mase_graph: {path}: {error}") from error
