@@ -18,7 +18,12 @@ inline constexpr std::size_t kLargePage = std::size_t{2} << 20;
 struct FreeLargeArray {
   bool aligned = false;
   void operator()(void* memory) const {
-    aligned ? ::operator delete(memory, std::align_val_t{kLargePage}) : ::operator delete(memory);
+    // Not a conditional expression: clang 14 then calls both.
+    if (aligned) {
+      ::operator delete(memory, std::align_val_t{kLargePage});
+    } else {
+      ::operator delete(memory);
+    }
   }
 };
 
