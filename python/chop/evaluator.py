@@ -14,6 +14,7 @@ from chop import _core
 from chop.ir.graph.lowering import lower, plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
+from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
@@ -92,6 +93,7 @@ class Evaluator:
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
         self.lowered = lower(self.graph, features=int(x.shape[1]))
+        self._targets = QuantizeTargets(self.graph)
         self._core = _core.Evaluator(
             self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()
         )
@@ -125,7 +127,7 @@ class Evaluator:
         return [LayerRoad(*row) for row in self._core.layers(self._formats(config))]
 
     def _formats(self, config: Config | None) -> list[Any]:
-        rules = resolve_quantize_config(self.graph, config) if config is not None else []
+        rules = resolve_quantize_config(self._targets, config) if config is not None else []
         return [_core_format(rule) for rule in rules if rule.formats is not None]
 
 

@@ -8,17 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import fx, nn
-
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import (
     KNOWN_OPS,
     QUANTIZEABLE_OP,
-    describe_target,
     find_row,
     is_number,
     quantizeable_op,
 )
+from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.nn.quantizers import IntegerFormat, QuantizerSpec, check_quantizer_config
 from chop.registry import did_you_mean, found_instead
 from chop.tools.errors import ConfigError
@@ -50,11 +48,11 @@ class NodeRule:
     formats: Mapping[str, IntegerFormat] | None
 
 
-def resolve_quantize_config(mg: MaseGraph, config: Mapping[str, Any]) -> list[NodeRule]:
+def resolve_quantize_config(mg: MaseGraph | QuantizeTargets, config: Mapping[str, Any]) -> list[NodeRule]:
     """Decide for each quantizable node of a graph, in graph order, which rule of a quantize config it gets.
 
     Args:
-        mg: any traced graph; no metadata needed.
+        mg: any traced graph, or the snapshot of one; no metadata needed.
         config: ``{"by": "type" | "name" | "regex_name", "default": {"config": …}, <key>: {"config": …}}``;
             never changed. Keys are operations, node names, or patterns for ``re.fullmatch`` (the first hit
             counts).
@@ -72,33 +70,33 @@ def resolve_quantize_config(mg: MaseGraph, config: Mapping[str, Any]) -> list[No
     >>> [(rule.node, rule.rule, rule.quantizer) for rule in rules]
     [('_0', 'default', None), ('_1', 'relu', 'integer')]
     """
+    targets = QuantizeTargets.of(mg)
     by, rules = _read_rules(config)
-    check_rule_keys(rules, by, mg, _WHERE, warn=False)
+    check_rule_keys(rules, by, targets, _WHERE, warn=False)
     specs = {key: check_quantizer_config(table, f"{_WHERE}: {key}") for key, table in rules.items()}
     patterns = _patterns(by, rules)
-    modules = mg.modules
+    if by == "name":
+        _refuse_relatives(targets, rules)
     resolved = []
-    targets: dict[Any, NodeRule] = {}
-    for node in mg.nodes:
-        mase_op = quantizeable_op(node, modules)
-        if mase_op is None:
-            _refuse_unquantizable_subclass(node, modules, rules if by == "name" else {})
-            continue
-        key = _rule_key(node.name, mase_op, by, rules, patterns)
-        rule = _node_rule(node.name, mase_op, key, rules[key], specs[key])
-        if node.op == "call_module":
-            _refuse_conflict(rule, targets.setdefault(node.target, rule), str(node.target))
+    first: dict[str, NodeRule] = {}
+    for name, mase_op in targets.ops.items():
+        key = _rule_key(name, mase_op, by, rules, patterns)
+        rule = _node_rule(name, mase_op, key, rules[key], specs[key])
+        if module := targets.modules.get(name):
+            _refuse_conflict(rule, first.setdefault(module, rule), module)
         resolved.append(rule)
     return resolved
 
 
-def check_rule_keys(keys: Iterable[str], by: str, mg: MaseGraph, where: str, warn: bool = True) -> list[str]:
+def check_rule_keys(
+    keys: Iterable[str], by: str, mg: MaseGraph | QuantizeTargets, where: str, warn: bool = True
+) -> list[str]:
     """Check the keys of a quantize config, or of a search space's seed, against a graph.
 
     Args:
         keys: the rule keys; ``"default"`` is always fine.
         by: type, name or regex_name.
-        mg: the graph.
+        mg: the graph, or the snapshot of one.
         where: what an error message opens with, e.g. ``"search.search_space.seed"``.
         warn: log one warning that lists the keys that apply to nothing.
 
@@ -110,22 +108,20 @@ def check_rule_keys(keys: Iterable[str], by: str, mg: MaseGraph, where: str, war
             nothing.
     """
     _check_by(by, where)
-    names = [node.name for node in mg.nodes]
-    modules = mg.modules
-    quantizeable = {node.name: op for node in mg.nodes if (op := quantizeable_op(node, modules))}
+    targets = QuantizeTargets.of(mg)
     unused = []
     for key in keys:
         if key == "default":
             continue
         if by == "regex_name":
-            if not _matches(key, names, where) & set(quantizeable):
+            if not _matches(key, targets.names, where) & set(targets.ops):
                 unused.append(key)
             continue
-        if key not in KNOWN_OPS and key not in names:
+        if key not in KNOWN_OPS and key not in targets.names:
             known = "an operation nor a node of this graph"
-            hint = did_you_mean(key, ["default", *KNOWN_OPS, *names])
+            hint = did_you_mean(key, ["default", *KNOWN_OPS, *targets.names])
             raise ConfigError(f"{where}: key {key!r} is neither {known}{hint}")
-        if key not in (quantizeable if by == "name" else quantizeable.values()):
+        if key not in (targets.ops if by == "name" else targets.present):
             unused.append(key)
     if unused and warn:
         listed = ", ".join(repr(key) for key in unused)
@@ -161,7 +157,7 @@ def _check_by(by: object, where: str) -> None:
         raise ConfigError(f"{where}: by must be one of {', '.join(BY)}, got {by!r}{did_you_mean(by, BY)}")
 
 
-def _matches(pattern: str, names: list[str], where: str) -> set[str]:
+def _matches(pattern: str, names: Iterable[str], where: str) -> set[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -239,17 +235,8 @@ def _refuse_conflict(rule: NodeRule, first: NodeRule, target: str) -> None:
         )
 
 
-def _refuse_unquantizable_subclass(
-    node: fx.Node, modules: Mapping[str, nn.Module], rules: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _refuse_relatives(targets: QuantizeTargets, rules: Mapping[str, Mapping[str, Any]]) -> None:
     """A node asked for by name must not stay float silently for being an unknown relative of Linear."""
-    table = rules.get(node.name)
-    row = find_row(node, modules)
-    if (
-        table is not None
-        and row is not None
-        and row.mase_op in QUANTIZEABLE_OP
-        and table.get("name") is not None
-    ):
-        kind = describe_target(node, modules)
-        raise ConfigError(f"{_WHERE}: node {node.name} is a {kind} ({node.op}), which has no quantized form")
+    for node, what in targets.relatives.items():
+        if node in rules and rules[node].get("name") is not None:
+            raise ConfigError(f"{_WHERE}: node {node} is a {what}, which has no quantized form")

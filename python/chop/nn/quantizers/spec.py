@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -66,7 +66,11 @@ class QuantizerSpec(ABC):
 
     def known_keys(self) -> tuple[str, ...]:
         """Every key a config of this quantizer may have."""
-        return ("name", "bypass", *(f"{o}_{f}" for o in OPERAND_NAMES for f in self.fields))
+        return ("name", "bypass", *self._field_of_key)
+
+    @cached_property
+    def _field_of_key(self) -> dict[str, str]:
+        return {f"{operand}_{field}": field for operand in OPERAND_NAMES for field in self.fields}
 
     def used_keys(self, mase_op: str) -> frozenset[str]:
         """The keys of a config that one operation reads."""
@@ -79,16 +83,14 @@ class QuantizerSpec(ABC):
         Raises:
             ConfigError: an unknown key or a value out of range.
         """
-        known = self.known_keys()
         for key, value in config.items():
-            if key not in known:
-                raise ConfigError(f"{where}.{key} is not a key of {self.name!r}{did_you_mean(key, known)}")
-            if key == "bypass" and not isinstance(value, bool):
+            if field := self._field_of_key.get(key):
+                self.check_field(field, value, f"{where}.{key}")
+            elif key not in ("name", "bypass"):
+                hint = did_you_mean(key, self.known_keys())
+                raise ConfigError(f"{where}.{key} is not a key of {self.name!r}{hint}")
+            elif key == "bypass" and not isinstance(value, bool):
                 raise ConfigError(f"{where}.bypass must be true or false, got {value!r}")
-            for operand in OPERAND_NAMES:
-                field = key.removeprefix(f"{operand}_")
-                if field != key and field in self.fields:
-                    self.check_field(field, value, f"{where}.{key}")
 
     def parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Return operand name -> format for one operation.

@@ -39,7 +39,9 @@ class AverageBitwidthRunner:
     Options: ClassVar[Any] = AverageBitwidthOptions
 
     def __init__(self, context: SearchContext, options: AverageBitwidthOptions) -> None:
-        self.graph = context.graph
+        from chop.ir.graph.quantize_targets import QuantizeTargets
+
+        self.targets = QuantizeTargets(context.graph)
         self.compare_to = options.compare_to
         self.weights = weights_of_nodes(context.graph)
         self._warned = False
@@ -48,7 +50,7 @@ class AverageBitwidthRunner:
         from chop.ir.graph.quantize_config import resolve_quantize_config
 
         bits = weights = 0
-        for rule in resolve_quantize_config(self.graph, config):
+        for rule in resolve_quantize_config(self.targets, config):
             width = weight_width(rule)
             if rule.mase_op == "linear" and width is not None:
                 bits += self.weights.get(rule.node, 0) * width
