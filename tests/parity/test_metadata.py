@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from chop._aliases import ALIASES
 from chop.ir.graph import MaseGraph
@@ -24,6 +23,7 @@ from chop.passes import (
     init_metadata_analysis_pass,
     quantize_transform_pass,
 )
+from tests.parity.recorded_models import RECORDED
 
 MODELS = ("jsc-tiny", "jsc-toy", "jsc-s", "three-linear", "conv1d-residual", "functional")
 
@@ -40,46 +40,11 @@ class Blocks(nn.Module):
         return getattr(self, self.attribute)(x)
 
 
-class Conv1dResidual(nn.Module):
-    """Two convolutions with a sum around the second one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4)
-        self.conv2 = nn.Conv1d(4, 4, 3, padding=1, bias=False)
-        self.relu, self.pool, self.fc = nn.ReLU(), nn.AdaptiveAvgPool1d(4), nn.Linear(16, 5)
-
-    def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x.view(-1, 1, 16))))
-        y = self.conv2(x)
-        x = torch.add(x, y)
-        x = F.relu(x)
-        return self.fc(torch.flatten(self.pool(x), 1))
-
-
-class Functional(nn.Module):
-    """Product, difference and sum between two layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 5)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        a, b = self.fc1(x), self.fc2(x)
-        c = torch.mul(a, b)
-        d = torch.sub(a, c)
-        return self.fc3(self.drop(F.relu(d + b, inplace=False)))
-
-
-HAND_WRITTEN = {"conv1d-residual": Conv1dResidual, "functional": Functional}
-
-
 def build_from_record(record: dict, arrays: dict[str, np.ndarray]) -> nn.Module:
     """Make the recorded chain again: kinds from the nodes, sizes from the state dict."""
     state = {key[3:]: torch.from_numpy(value) for key, value in arrays.items() if key.startswith("sd.")}
-    if record["model"] in HAND_WRITTEN:
-        made = HAND_WRITTEN[record["model"]]()
+    if record["model"] in RECORDED:
+        made = RECORDED[record["model"]]()
         made.load_state_dict(state)
         return made.eval()
     layers: list[nn.Module] = []

@@ -9,8 +9,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 from chop.ir.graph import MaseGraph
 from chop.models.physical.jet_substructure import JSC_Tiny, JSC_Toy
@@ -21,6 +19,7 @@ from chop.passes import (
     profile_statistics_analysis_pass,
     report_node_meta_param_analysis_pass,
 )
+from tests.parity.recorded_models import Conv1dResidual
 
 
 class _Sizes:
@@ -98,22 +97,6 @@ def variance_of_batches(batches):
         mean += delta * x.size / (total + x.size)
         total += x.size
     return squares / total
-
-
-class Conv1dResidual(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4)
-        self.conv2 = nn.Conv1d(4, 4, 3, padding=1, bias=False)
-        self.relu, self.pool, self.fc = nn.ReLU(), nn.AdaptiveAvgPool1d(4), nn.Linear(16, 5)
-
-    def forward(self, x):
-        x = x.view(-1, 1, 16)
-        x = self.relu(self.bn1(self.conv1(x)))
-        y = self.conv2(x)
-        x = torch.add(x, y)
-        x = F.relu(x)
-        return self.fc(torch.flatten(self.pool(x), 1))
 
 
 MODELS = {"jsc-tiny": JSC_Tiny, "jsc-toy": JSC_Toy, "conv1d-residual": lambda _: Conv1dResidual()}
