@@ -205,6 +205,30 @@ def test_a_bad_pass_stops_before_an_earlier_one_has_written(model, data, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("profile_statistics", {"by": "type", "target_weight_nodes": ["lineer"]}, "did you mean 'linear'"),
+        ("profile_statistics", {"weight_statistics": {"variance": {}}}, "statistic 'variance' is not known"),
+        ("add_flops_bitops", {"definition": "aritmetic"}, "did you mean 'arithmetic'"),
+        ("add_flops_bitops", {"batch": "8"}, "batch must be a whole number, got '8'"),
+    ],
+)
+def test_arguments_of_analysis_passes_are_checked_before_anything_is_written(
+    model, data, tmp_path, name, arguments, message
+):
+    with pytest.raises(ValueError, match=message):
+        _run(model, data, {"report_graph": {}, name: arguments}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_operations_are_logged_with_their_definition(model, data, tmp_path, caplog):
+    with caplog.at_level("INFO", "chop"):
+        _run(model, data, {"quantize": QUANTIZE, "add_flops_bitops": {"definition": "with_bias"}}, tmp_path)
+    assert "flops_with_bias: 1360 FLOPs at batch 16: as 'flops', plus one per output" in caplog.text
+    assert "bitops_with_bias: 54400 BitOPs at batch 16" in caplog.text
+
+
 def test_config_by_path(model, data, tmp_path):
     path = tmp_path / "a.toml"
     path.write_text('[passes.quantize]\nby = "type"\n[passes.quantize.default.config]\nname = "NA"\n')
@@ -212,8 +236,9 @@ def test_config_by_path(model, data, tmp_path):
     assert not any(isinstance(module, LinearInteger) for module in graph.model.modules())
 
 
-def test_steps_are_of_passes_that_exist_or_will():
-    assert set(STEPS) - set(PASSES) <= {"profile_statistics"}
+def test_every_pass_of_ours_has_a_step():
+    ours = {name for name, function in PASSES.items() if function.__module__.startswith("chop.")}
+    assert set(STEPS) == ours
 
 
 def test_check_tables_names_file_and_key():

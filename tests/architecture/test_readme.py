@@ -70,7 +70,7 @@ def test_ch_commands_are_understood(page: str) -> None:
 
 def test_linked_pages_exist() -> None:
     text = (REPO / "README.md").read_text()
-    for page in ("CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", "LICENSE"):
+    for page in ("CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", "LICENSE", "docs/differences.md"):
         assert f"({page})" in text and (REPO / page).is_file()
     assert "MIT License" in (REPO / "LICENSE").read_text()
     assert "the chop authors" in (REPO / "LICENSE").read_text()

@@ -12,6 +12,7 @@ from torch import nn
 from chop.passes.graph.analysis.flop_estimator.calculator import calculate_modules
 from chop.passes.graph.analysis.flop_estimator.calculator.calc_modules import calculate_modules as deep
 from chop.passes.graph.analysis.quantization import calculate_flops_pass
+from chop.tools.errors import ConfigError
 from tests.parity.test_metadata import load
 
 # What a case must give where MASE printed "Unsupported" or failed: parameters, work, backward work.
@@ -150,6 +151,7 @@ def test_meta_tensors_and_single_samples_do():
         assert calculate_modules(layer, x, layer(x))["computations"] == 8 * 36 * 27
 
 
-def test_an_unknown_module_is_named():
-    with pytest.raises(ValueError, match="no rule for LSTM"):
-        calculate_modules(nn.LSTM(2, 2), torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+@pytest.mark.parametrize("layer", [nn.LSTM(2, 2), nn.PReLU()], ids=["no operation", "no native operation"])
+def test_an_unknown_module_is_named(layer):
+    with pytest.raises(ConfigError, match=f"no rule for {type(layer).__name__}"):
+        calculate_modules(layer, torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))

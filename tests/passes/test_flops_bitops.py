@@ -76,4 +76,7 @@ def test_arguments() -> None:
         add_flops_bitops_analysis_pass(graph(8), {"definitions": "mase"})
     with pytest.raises(ValueError, match="pass 'batch'"):
         add_flops_bitops_analysis_pass(MaseGraph(nn.Sequential(nn.Linear(2, 2))))
+    for batch in (0, "8", 2.5, True):
+        with pytest.raises(ValueError, match="batch must be a whole number from 1 on"):
+            add_flops_bitops_analysis_pass(graph(8), {"batch": batch})
     assert under_analysis is add_flops_bitops_analysis_pass

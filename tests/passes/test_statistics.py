@@ -15,7 +15,11 @@ from chop import _core
 from chop.passes.graph.analysis.statistical_profiler import (
     create_new_stat,
 )
-from chop.passes.graph.analysis.statistical_profiler.stat import RangeQuantile, VarianceOnline
+from chop.passes.graph.analysis.statistical_profiler.stat import (
+    STAT_NAME_TO_CLS,
+    RangeQuantile,
+    VarianceOnline,
+)
 from tests.passes.statistics_oracle import FIELDS, rows_of, statistic
 
 FINITE_KINDS = ("normal", "offset", "constant", "tiny", "huge", "integers", "ties")
@@ -207,3 +211,11 @@ def test_the_cut_of_the_data_does_not_matter():
             stat.update_a_sample(part)
         results.append(stat.compute()["variance"].item())
     assert results == pytest.approx([x.double().var().item()] * 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["range_min_max", "range_quantile"])
+def test_equal_infinities_have_no_range(name: str) -> None:
+    statistic = STAT_NAME_TO_CLS[name](dims=[0])
+    statistic.update_a_sample(torch.tensor([[float("inf"), 1.0], [float("inf"), 3.0]]))
+    ranges = torch.as_tensor(statistic.compute()["range"])
+    assert ranges[0] == 0.0 and ranges[1] > 0.0

@@ -12,7 +12,8 @@ class RangeMinMax : public MomentStatistic {
   Result result() const override {
     const std::vector<double> low = sums_.minima(), high = sums_.maxima();
     std::vector<double> range(low.size());
-    for (size_t g = 0; g < low.size(); ++g) range[g] = high[g] - low[g];
+    // Equal infinities are no distance apart.
+    for (size_t g = 0; g < low.size(); ++g) range[g] = high[g] == low[g] ? 0.0 : high[g] - low[g];
     const bool none = sums_.all_counts_below(1);
     return counted({{"min", low, 1, none}, {"max", high, 1, none}, {"range", range, 1, sums_.all_counts_below(2)}});
   }

@@ -138,7 +138,7 @@ def _check_rule(path: str, rule: Mapping[str, Any]) -> None:
             raise ConfigError(f"{path}.config must be a table, got {value!r}")
 
 
-_WORDS = {str: "a text", list: "a list", bool: "true or false"}
+_WORDS = {str: "a text", list: "a list", bool: "true or false", int: "a whole number"}
 
 
 def _check_quantize(graph: MaseGraph, args: Arguments) -> None:
@@ -177,6 +177,18 @@ def _check_load_dir(graph: MaseGraph, args: Arguments) -> None:
     if path is None or not Path(path).exists():
         raise ConfigError(f"passes.load_mase_graph.load_dir must be a folder or a .mz file, got {path!r}")
     load_mase_graph_interface_pass(graph, path)  # a damaged file is refused before anything is written
+
+
+def _check_profile(graph: MaseGraph, args: Arguments) -> None:
+    from chop.passes.graph.analysis.statistical_profiler.profile import check_profile_statistics
+
+    check_profile_statistics(graph, args)
+
+
+def _check_definition(graph: MaseGraph, args: Arguments) -> None:
+    from chop.passes.graph.analysis.flop_estimator.add_flops_bitops import DEFINITIONS
+
+    DEFINITIONS[args.get("definition", "mase")]
 
 
 def _needs_python(graph: MaseGraph, args: Arguments) -> None:
@@ -231,6 +243,7 @@ STEPS.update(
         ),
         "load_mase_graph": PassStep({"load_dir": str}, check=_check_load_dir, reads="load_dir"),
         "verify_common_metadata": PassStep({}),
-        "profile_statistics": PassStep(prepare=_with_generator),
+        "profile_statistics": PassStep(prepare=_with_generator, check=_check_profile),
+        "add_flops_bitops": PassStep({"definition": str, "batch": int}, check=_check_definition),
     }
 )

@@ -124,9 +124,10 @@ def _run_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -
         logger.info("Running pass %s", name)
         step = step_of(name)
         if not step.replaces:
-            graph, found = PASSES[name](graph, step.prepare(dict(args), context))
-            if found:
-                logger.info("%s: %s", name, found)
+            # The pass that counts operations returns two figures before its table.
+            graph, *found = PASSES[name](graph, step.prepare(dict(args), context))
+            if any(found):
+                logger.info("%s: %s", name, ", ".join(map(str, found)))
         step.after(graph, context)
     return graph
 

@@ -62,6 +62,7 @@ def resolve_quantize_config(mg: MaseGraph | QuantizeTargets, config: Mapping[str
             path.
         UnknownNameError: an unknown arithmetic.
 
+    >>> from torch import nn
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
     >>> relu = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
     >>> rules = resolve_quantize_config(

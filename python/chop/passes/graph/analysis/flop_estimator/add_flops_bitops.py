@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from chop.cost import Costs
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.mase_graph import forward_inputs
-from chop.registry import Registry
+from chop.passes.graph.registry import register_pass
+from chop.registry import Registry, did_you_mean
 from chop.tools.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 # Definition -> the cost models of its FLOPs and its BitOPs.
 DEFINITIONS: Registry[tuple[str, str]] = Registry("definition of FLOPs")
@@ -20,6 +24,7 @@ DEFINITIONS["with_bias"] = ("flops_with_bias", "bitops_with_bias")
 _KEYS = ("definition", "batch")
 
 
+@register_pass("add_flops_bitops", "analysis")
 def add_flops_bitops_analysis_pass(
     graph: MaseGraph, pass_args: Mapping[str, Any] | None = None
 ) -> tuple[MaseGraph, float, float, dict[str, dict[str, Any]]]:
@@ -32,10 +37,11 @@ def add_flops_bitops_analysis_pass(
             metadata's.
 
     Returns:
-        The graph, FLOPs, BitOPs, and node name -> ``{"op", "flops", "bitops"}``.
+        The graph, FLOPs, BitOPs, and node name -> ``{"op", "flops", "bitops"}``. Both figures are logged with
+        what they count.
 
     Raises:
-        ConfigError: an unknown key, or neither metadata nor ``batch``.
+        ConfigError: an unknown key, a bad batch, or neither metadata nor ``batch``.
         UnknownNameError: an unknown definition.
 
     >>> from torch import nn
@@ -47,11 +53,16 @@ def add_flops_bitops_analysis_pass(
     arguments = dict(pass_args or {})
     for key in arguments:
         if key not in _KEYS:
-            raise ConfigError(f"add_flops_bitops.{key} is not known; known: {', '.join(_KEYS)}")
+            hint = did_you_mean(key, _KEYS)
+            raise ConfigError(f"add_flops_bitops.{key} is not known{hint}; known: {', '.join(_KEYS)}")
     names = DEFINITIONS[arguments.get("definition", "mase")]
     batch = arguments["batch"] if "batch" in arguments else _stored_batch(graph)
+    if type(batch) is not int or batch < 1:
+        raise ConfigError(f"add_flops_bitops.batch must be a whole number from 1 on, got {batch!r}")
     costs = Costs(graph, batch, names)
     flops, bitops = costs.report()
+    for row in (flops, bitops):
+        logger.info("%s: %s %s at batch %d: %s", row.name, row.total, row.unit, batch, row.definition)
     breakdown = {
         row["name"]: {"op": row["op"], "flops": flops.nodes[row["name"]], "bitops": bitops.nodes[row["name"]]}
         for row in costs.operations

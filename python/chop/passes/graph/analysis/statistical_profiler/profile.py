@@ -71,12 +71,7 @@ def profile_statistics_analysis_pass(
     3
     """
     args = _read_pass_args(pass_args)
-    weight_nodes = target_nodes(
-        graph, args["by"], args["target_weight_nodes"], f"{_WHERE}.target_weight_nodes"
-    )
-    activation_nodes = target_nodes(
-        graph, args["by"], args["target_activation_nodes"], f"{_WHERE}.target_activation_nodes"
-    )
+    weight_nodes, activation_nodes = _targets(graph, args)
     collected: _Collected = {}
     if weight_nodes and args["weight_statistics"]:
         _profile_weights(graph, weight_nodes, args["weight_statistics"], collected)
@@ -84,6 +79,20 @@ def profile_statistics_analysis_pass(
         _profile_activations(graph, activation_nodes, args, collected)
     _write(graph, collected)
     return graph, {}
+
+
+def check_profile_statistics(graph: MaseGraph, pass_args: Mapping[str, Any] | None = None) -> None:
+    """Check the arguments of a profile against a graph without running anything; raises as the pass does."""
+    _targets(graph, _read_pass_args(pass_args))
+
+
+def _targets(graph: MaseGraph, args: Mapping[str, Any]) -> tuple[list[fx.Node], list[fx.Node]]:
+    """The nodes whose weights, and those whose inputs are looked at."""
+    weights, activations = "target_weight_nodes", "target_activation_nodes"
+    return (
+        target_nodes(graph, args["by"], args[weights], f"{_WHERE}.{weights}"),
+        target_nodes(graph, args["by"], args[activations], f"{_WHERE}.{activations}"),
+    )
 
 
 def _read_pass_args(pass_args: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from chop import _core
 from chop.ir.graph.lowering import lower_module
+from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.ops import find_row
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import QUANTIZERS
@@ -81,7 +82,7 @@ def _first(data: Data) -> Tensor:
 def _op_of(module: nn.Module) -> str:
     node = fx.Graph().call_module("module")
     row = find_row(node, {"module": module})
-    if row is None:
+    if row is None or row.mase_op not in LOWERING:
         raise ConfigError(f"calculate_modules: there is no rule for {module.__class__.__name__}")
     return row.mase_op
 
