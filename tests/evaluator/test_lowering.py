@@ -105,3 +105,13 @@ def test_the_input_size_comes_from_the_first_layer_or_the_caller() -> None:
     assert lower(MaseGraph(nn.Sequential(nn.ReLU())), features=3).nodes[0]["shape"] == [-1, 3]
     with pytest.raises(ValueError, match="pass features="):
         lower(MaseGraph(nn.Sequential(nn.ReLU())))
+
+
+class Transposed(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.T
+
+
+def test_an_attribute_that_is_a_tensor_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"node getattr_1 \(getattr\) is not known to the core"):
+        lower(MaseGraph(Transposed()), features=3)

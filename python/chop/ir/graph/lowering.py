@@ -19,6 +19,7 @@ __all__ = ["lower", "lower_module", "plain_tensor", "repeated_parameters"]
 InputShapes = Mapping[str, Sequence[int]]
 
 _SIZE_OPS = frozenset({"size", "getattr", "eq", "assert"})
+_PLAIN_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device"})  # x.T is a tensor, these are not
 _SIZE_ARITHMETIC: Mapping[Any, Callable[[int, int], int]] = {
     operator.add: operator.add,
     operator.sub: operator.sub,
@@ -158,6 +159,8 @@ class _Lowering:
     def _is_size(self, node: fx.Node) -> bool:
         row = find_row(node, self.modules)
         sources = node.all_input_nodes
+        if node.target is getattr and node.args[1] not in _PLAIN_ATTRIBUTES:
+            return False
         found = (row is not None and row.mase_op in _SIZE_OPS) or (
             bool(sources)
             and all(source in self.sizes for source in sources)
