@@ -9,6 +9,7 @@ from chop import _core
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.ir.graph.quantize_config import resolve_quantize_config
+from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.nn.quantizers import QUANTIZERS, IntegerFormat
 from chop.tools.errors import ConfigError
 
@@ -31,16 +32,17 @@ class WidthTable:
 
     def __init__(self, mg: MaseGraph, core: _core.Costs, reads_values: bool) -> None:
         operations = core.operations
-        self.mg, self.core = mg, core
+        self.core = core
+        self.targets = QuantizeTargets(mg)
         self.positions = {row["name"]: i for i, row in enumerate(operations)}
         self._with_values = {
             row["name"] for row in operations if reads_values and "weight" in row["parameters"]
         }
         self.memo = _core.RuleMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
-        targets = [node.target for node in mg.nodes if node.op == "call_module"]
-        self._rules_are_independent = len(targets) == len(set(targets))
-        self.current = self._of_the_graph()
+        modules = self.targets.modules.values()
+        self._rules_are_independent = len(modules) == len(set(modules))
+        self.current = self._of_the_graph(mg)
 
     def of(self, config: Config | None) -> Widths:
         """Return the bits under ``config``; None: as the graph stands, quantized or not.
@@ -50,7 +52,7 @@ class WidthTable:
         """
         if config is None:
             return self.current
-        rules = resolve_quantize_config(self.mg, config)
+        rules = resolve_quantize_config(self.targets, config)
         found: dict[str, Widths] = {}
         for rule in rules:
             if rule.config is not None and rule.quantizer is not None:
@@ -81,10 +83,10 @@ class WidthTable:
             bits.get("weight"),
         )
 
-    def _of_the_graph(self) -> Widths:
-        modules = self.mg.modules
+    def _of_the_graph(self, mg: MaseGraph) -> Widths:
+        modules = mg.modules
         found = []
-        for node in self.mg.nodes:
+        for node in mg.nodes:
             config = node_quantizer_config(node, modules)
             row = find_row(node, modules)
             if config is not None and row is not None:
