@@ -40,7 +40,6 @@ class StudyJournal:
         self.path, self.name = path, name
         self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), journal_lock(path)))
         known = {study.study_name for study in self._storage.get_all_studies()}
-        self.other_studies = sorted(known - {name})
         self._study = optuna.create_study(
             storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
         )
@@ -75,11 +74,6 @@ class StudyJournal:
         """Save study attributes of the sampler (NSGA's parents), where they have changed."""
         if attributes != self.sampler_state():
             self._storage.set_study_system_attr(self._id, SAMPLER_STATE, attributes)
-
-    def set_note(self, key: str, value: Any) -> None:
-        """Set a user attribute of the study, unless it has that value."""
-        if self._study.user_attrs.get(key) != value:
-            self._study.set_user_attr(key, value)
 
 
 def drop_torn_tail(path: Path) -> int:
