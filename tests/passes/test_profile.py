@@ -17,6 +17,7 @@ from chop.passes import (
     profile_statistics_analysis_pass,
     quantize_transform_pass,
 )
+from chop.passes.graph.analysis.statistical_profiler.profile import check_profile_statistics
 from chop.passes.graph.analysis.statistical_profiler.stat import STAT_NAME_TO_CLS
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
@@ -224,6 +225,15 @@ def test_a_known_type_that_the_graph_lacks_is_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         profile_statistics_analysis_pass(MaseGraph(Chain()), args)
     assert "no node of type conv1d" in caplog.text
+
+
+def test_arguments_checked_ahead_of_a_run_are_not_warned_about_twice(caplog):
+    args = {"by": "type", "target_weight_nodes": ["conv1d"], "weight_statistics": MOMENTS}
+    graph = MaseGraph(Chain())
+    with caplog.at_level(logging.WARNING):
+        check_profile_statistics(graph, args)
+        profile_statistics_analysis_pass(graph, args)
+    assert caplog.text.count("no node of type conv1d") == 1
 
 
 @pytest.mark.parametrize(

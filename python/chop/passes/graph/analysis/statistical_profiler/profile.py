@@ -83,15 +83,17 @@ def profile_statistics_analysis_pass(
 
 def check_profile_statistics(graph: MaseGraph, pass_args: Mapping[str, Any] | None = None) -> None:
     """Check the arguments of a profile against a graph without running anything; raises as the pass does."""
-    _targets(graph, _read_pass_args(pass_args))
+    _targets(graph, _read_pass_args(pass_args), warn=False)
 
 
-def _targets(graph: MaseGraph, args: Mapping[str, Any]) -> tuple[list[fx.Node], list[fx.Node]]:
+def _targets(
+    graph: MaseGraph, args: Mapping[str, Any], warn: bool = True
+) -> tuple[list[fx.Node], list[fx.Node]]:
     """The nodes whose weights, and those whose inputs are looked at."""
     weights, activations = "target_weight_nodes", "target_activation_nodes"
     return (
-        target_nodes(graph, args["by"], args[weights], f"{_WHERE}.{weights}"),
-        target_nodes(graph, args["by"], args[activations], f"{_WHERE}.{activations}"),
+        target_nodes(graph, args["by"], args[weights], f"{_WHERE}.{weights}", warn),
+        target_nodes(graph, args["by"], args[activations], f"{_WHERE}.{activations}", warn),
     )
 
 

@@ -17,7 +17,7 @@ from chop.tools.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 
-def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str) -> list[fx.Node]:
+def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str, warn: bool = True) -> list[fx.Node]:
     """Return the nodes that ``targets`` names, in the order of the graph.
 
     Args:
@@ -25,6 +25,7 @@ def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str) -> list[fx
         by: "name" (targets are node names) or "type" (operations such as linear).
         targets: a list.
         where: opens the messages.
+        warn: log the warning below; False where the arguments are only checked ahead of the run.
 
     Raises:
         ConfigError: no list.
@@ -42,7 +43,8 @@ def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str) -> list[fx
         if target in present:
             continue
         if by == "type" and target in KNOWN_OPS:
-            logger.warning("%s: the graph has no node of type %s", where, target)
+            if warn:
+                logger.warning("%s: the graph has no node of type %s", where, target)
             continue
         kind = "node" if by == "name" else "type"
         hint = did_you_mean(target, present)
