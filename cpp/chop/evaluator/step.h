@@ -1,0 +1,39 @@
+// One kernel call of a plan, on one block. Steps are immutable and shared between plans.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "chop/core/registry.h"
+#include "chop/ir/graph.h"
+#include "chop/kernels/product.h"
+
+namespace chop::evaluator {
+
+class Step {
+ public:
+  explicit Step(int groups) : groups_(groups) {}
+  virtual ~Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+  // in[i]: the blocks that the step reads, none of which is `out`.
+  virtual void run(const void* const* in, void* out) const = 0;
+
+  int groups() const { return groups_; }  // of the block that it writes, kGroupBytes each
+
+ private:
+  int groups_;
+};
+using StepPtr = std::shared_ptr<const Step>;
+
+// An operation on floats: reads and writes blocks in Encoding::f32, a row for each element of the node's shape without
+// the batch, in torch's (row-major) order.
+struct FloatOp {
+  // inputs: the nodes that `node` reads. Throws std::invalid_argument, naming the node, for what it cannot do.
+  StepPtr (*make)(const ir::Node& node, const std::vector<const ir::Node*>& inputs);
+  bool same_bits;  // whether torch gives the same bits on every machine
+};
+Registry<FloatOp>& float_ops();  // by the operation's name
+
+}  // namespace chop::evaluator

@@ -1,0 +1,74 @@
+// The products that layers are made of, on blocks of rows, and the encodings between them.
+#pragma once
+
+#include <cstdint>
+
+#include "chop/kernels/elementwise.h"
+
+namespace chop {
+
+// How a block keeps its channels: in groups of kGroupBytes, each with the channels of one place side by side.
+//   f32:   [group][kBlock] floats; a group is one channel
+//   u8x4:  [group][kBlock][4] bytes; codes of four channels, plus `zero`
+//   s16x2: [group][kBlock][2] shorts; codes of two channels
+enum class Encoding : int { f32, u8x4, s16x2 };
+
+inline constexpr int kGroupBytes = kBlock * 4;
+constexpr int channels_of(Encoding encoding) {
+  return encoding == Encoding::u8x4 ? 4 : encoding == Encoding::s16x2 ? 2 : 1;
+}
+
+// What becomes of a number on its way into a block: op, then the encoding. u8x4 and s16x2 take codes (op.rounding ==
+// Rounding::codes with half even and saturation) that fit 8 and 16 bits after `zero` (0 or 128; 0 for s16x2) was added;
+// NaN may become any code there.
+struct Finish {
+  Elementwise op;  // alpha and beta: one per destination channel
+  Encoding to = Encoding::f32;
+  int zero = 0;
+};
+
+// y's channel i = finish(x's row rows[i]); a negative row stands for the code 0 (a channel that fills up a group).
+struct Encode {
+  const float* x = nullptr;       // [..][kBlock]
+  const int32_t* rows = nullptr;  // [groups * channels_of(to)]
+  int groups = 0;
+  Finish finish;
+  void* y = nullptr;
+};
+
+// sum[p][o] = sum over taps t and channels c of x[at(p, t)][c] * weight[o][t][c]
+// y[p][o]   = finish(scale * (sum * 2^shift + bias[o]))
+// One position and one tap make a linear layer; a convolution has its window's places in `at`.
+inline constexpr int kTile = 4;  // outputs that share the weights' rows
+inline constexpr int32_t kPadded = -1;
+
+struct Product {
+  const void* x = nullptr;        // groups in the encoding of the kernel
+  const int32_t* at = nullptr;    // [positions][taps]: first group of each tap, or kPadded
+  const void* padding = nullptr;  // `groups` groups with the code 0, `stride` = 1; only where `at` has kPadded
+  int positions = 1, taps = 1;
+  int groups = 0;                 // groups of a tap
+  int stride = 1;                 // from one of its groups to the next, in groups
+  // [ceil(out / kTile)][taps][groups][kTile][channels of a group]; missing outputs and channels are 0.
+  // u8x4: int8_t, s16x2: int16_t, f32: float, whole: int32_t (x are codes in f32), wide: double (x in f32)
+  const void* weight = nullptr;
+  // One per output, or null. Integer kernels: int32_t, in the unit of sum * 2^shift; else float, wide: double.
+  const void* bias = nullptr;
+  int shift = 0;                  // integer kernels only
+  float scale = 1.0f;             // integer kernels only, a power of two
+  int out = 0;
+  Finish finish;                  // alpha and beta: one per output
+  // f32: row o * positions + p, so that flattening needs no work; else group p * ceil(out / channels) + o / channels.
+  void* y = nullptr;
+};
+
+struct ProductKernels {
+  void (*u8x4)(const Product&);     // sums wrap at 32 bits, so only the final one must fit
+  void (*s16x2)(const Product&);    // every |sum| < 2^31
+  void (*whole)(const Product&);    // x: f32 codes below 2^31; every |sum| < 2^31
+  void (*exact)(const Product&);    // floats; every partial sum is exact, so order and fusing do not matter
+  void (*ordered)(const Product&);  // floats; starts with the bias, separate multiply and add, taps then channels
+  void (*wide)(const Product&);     // doubles in the same order; one rounding to float at the end
+};
+
+}  // namespace chop
