@@ -60,7 +60,7 @@ def test_choices_and_the_config_of_a_point() -> None:
     point = {"seq_blocks_2/config/channel_multiplier": 1, "seq_blocks_4/config/channel_multiplier": 1}
     config = space.flattened_indexes_to_config(point)
     assert config["by"] == "name" and config["default"] == {"config": {"name": None}}
-    graph, info = redefine_transform_pass(MaseGraph(get_model("jsc-three-linear-relu")), {"config": config})
+    _, info = redefine_transform_pass(MaseGraph(get_model("jsc-three-linear-relu")), {"config": config})
     assert info["widths"] == {"seq_blocks_2": (16, 32), "seq_blocks_4": (32, 64), "seq_blocks_6": (64, 5)}
     passes = space.passes_of(config, seed=3)
     assert list(passes) == ["redefine"]

@@ -22,14 +22,13 @@ from chop.passes.graph.transforms.redefine.flow import (
     recorded_rank,
 )
 from chop.passes.graph.transforms.redefine.rules import (
-    MOST_WEIGHTS,
     NORM_OPS,
     RESIZED_OPS,
-    WIDEST,
     RedefineArguments,
     RedefineRule,
     read_arguments,
 )
+from chop.passes.graph.transforms.redefine.widths import check_groups, check_size, scaled, scaled_by
 from chop.tools.errors import ConfigError
 
 _AXES = {"linear": LAST, "conv1d": CHANNELS_1D, "conv2d": CHANNELS_2D, "batch_norm2d": CHANNELS_2D}
@@ -153,18 +152,16 @@ class _Planner:
         before = (
             (module.in_features, module.out_features) if linear else (module.in_channels, module.out_channels)
         )
-        given = _scaled_by(before[0], flow.ratio, node, "its input")
-        taken = _scaled_by(before[0], self._input_ratio(node, rule, flow), node, "its input")
+        given = scaled_by(before[0], flow.ratio, node, "its input")
+        taken = scaled_by(before[0], self._input_ratio(node, rule, flow), node, "its input")
         if given != taken:
             self._refuse_mismatch(node, flow, given, taken, rule)
         out = (
-            _scaled(before[1], rule.multiplier, node)
-            if rule is not None and rule.scales_output
-            else before[1]
+            scaled(before[1], rule.multiplier, node) if rule is not None and rule.scales_output else before[1]
         )
         if not linear:
-            _check_groups(node, module.groups, taken, out)
-        _check_size(node, taken // getattr(module, "groups", 1), out, module)
+            check_groups(node, module.groups, taken, out)
+        check_size(node, taken // getattr(module, "groups", 1), out, module)
         self._keep(node, (before[0], taken), (before[1], out), flow, False)
         return Flow(node.name, ((before[1], out),), _AXES[mase_op], layered=True)
 
@@ -175,7 +172,7 @@ class _Planner:
         axis = _AXES.get(mase_op) or (incoming.axis if rank is None else 1 - rank)
         flow = self._input(node, axis)
         before = module.num_features
-        after = _scaled_by(before, flow.ratio, node, "its input")
+        after = scaled_by(before, flow.ratio, node, "its input")
         if rule is not None:
             self._check_kept(node, rule, Flow(flow.maker, ((before, after),)))
         self._keep(node, (before, after), (before, after), flow, rule is None)
@@ -274,44 +271,3 @@ class _Planner:
 
 def _is_known(module: nn.Module | None) -> bool:
     return type(module) in _EXACT or (isinstance(module, QuantizedModule) and module.float_type in _EXACT)
-
-
-def _scaled(width: int, multiplier: float | None, node: fx.Node) -> int:
-    exact = width * (1 if multiplier is None else multiplier)
-    whole = round(exact)
-    if abs(exact - whole) > 1e-9 * max(1.0, exact) or not 1 <= whole <= WIDEST:
-        raise ConfigError(
-            f"redefine: {node.name}.channel_multiplier must make a whole number of 1..{WIDEST} channels of "
-            f"{width}, got {multiplier!r} (which makes {exact:g})"
-        )
-    return whole
-
-
-def _scaled_by(width: int, ratio: Fraction, node: fx.Node, what: str) -> int:
-    exact = width * ratio
-    if exact.denominator != 1 or not 1 <= exact <= WIDEST:
-        raise ConfigError(
-            f"redefine: node {node.name}: {what} has {width} channels, and {float(ratio):g} times as many are "
-            f"{float(exact):g}, which is no whole number of 1..{WIDEST}"
-        )
-    return int(exact)
-
-
-def _check_groups(node: fx.Node, groups: int, inputs: int, outputs: int) -> None:
-    for what, width in (("input", inputs), ("output", outputs)):
-        if width % groups:
-            raise ConfigError(
-                f"redefine: node {node.name} is a convolution in {groups} groups: its {what} cannot have "
-                f"{width} channels, which {groups} does not divide"
-            )
-
-
-def _check_size(node: fx.Node, inputs: int, outputs: int, module: Any) -> None:
-    window = 1
-    for size in getattr(module, "kernel_size", ()):
-        window *= size
-    if inputs * outputs * window > MOST_WEIGHTS:
-        raise ConfigError(
-            f"redefine: node {node.name} would have {inputs * outputs * window} weights; "
-            f"at most {MOST_WEIGHTS} are made"
-        )
