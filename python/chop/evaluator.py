@@ -15,9 +15,11 @@ from chop.ir.graph.lowering import lower, plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
+from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
+NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Evaluator:
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
         self.lowered = lower(self.graph, features=int(x.shape[1]))
+        self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._core = _core.Evaluator(
             self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()
@@ -116,6 +119,17 @@ class Evaluator:
         formats = [self._formats(config) for config in configs]
         return [_metrics(found) for found in self._core.evaluate(formats, loss)]
 
+    def _evaluate_formats(
+        self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
+    ) -> list[Metrics]:
+        """Evaluate, in one pass, what no config can say: single operands changed.
+
+        A variant lists the quantized nodes as (node, quantizer, {operand: format}); an operand that is left out
+        is float.
+        """
+        formats = [[_core_node(*node) for node in variant] for variant in variants]
+        return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the logits under ``config``, float32, shape [rows, classes]."""
         logits = torch.empty(self.rows, self._core.classes)
@@ -133,13 +147,19 @@ class Evaluator:
 
 def _core_format(rule: NodeRule) -> tuple[str, str, dict[str, tuple[int, int, bool]]]:
     assert rule.formats is not None and rule.quantizer is not None
-    if rule.quantizer not in _native_quantizers():
+    return _core_node(rule.node, rule.quantizer, rule.formats)
+
+
+def _core_node(
+    node: str, quantizer: str, formats: Mapping[str, IntegerFormat]
+) -> tuple[str, str, dict[str, tuple[int, int, bool]]]:
+    if quantizer not in _native_quantizers():
         raise ConfigError(
-            f"evaluator: node {rule.node} uses the quantizer {rule.quantizer!r}, which has no native twin; "
+            f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(_native_quantizers()))}"
         )
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
-    return rule.node, rule.quantizer, operands
+    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in formats.items()}
+    return node, quantizer, operands
 
 
 @cache
