@@ -134,9 +134,9 @@ class Watcher(fx.Interpreter):
         inputs = forward_inputs(self.mase_graph.fx_graph)
         free = [node for node in inputs if not fixed_value(self.mase_graph, node)]
         if not len(free) <= len(given) <= len(inputs):
-            names = ", ".join(str(node.target) for node in inputs)
+            names = ", ".join(str(node.target) for node in free)
             raise ConfigError(
-                f"{self.where} needs {len(free)} inputs ({names}), but x has {len(given)}; a tuple gives several"
+                f"{self.where}: the inputs {names} need values, but x has {len(given)}; a tuple gives several"
             )
         everywhere = len(given) > len(free)  # then the inputs with a default are given too, in order
         found = []
