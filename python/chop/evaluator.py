@@ -15,9 +15,11 @@ from chop.ir.graph.lowering import lower, plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
+from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
+NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Evaluator:
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
         self.lowered = lower(self.graph, input_shapes=tuple(x.shape[1:]))
+        self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
@@ -127,6 +130,17 @@ class Evaluator:
     def evaluate_many(self, configs: Sequence[Config | None], loss: bool = True) -> list[Metrics]:
         """Return :meth:`evaluate` of each config, in their order, computed in one pass over the data."""
         formats = [self._formats(config) for config in configs]
+        return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+
+    def _evaluate_formats(
+        self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
+    ) -> list[Metrics]:
+        """Evaluate, in one pass, what no config can say: single operands changed.
+
+        A variant lists the quantized nodes as (node, quantizer, {operand: format}); an operand that is left out
+        is float.
+        """
+        formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
         return [_metrics(found) for found in self._core.evaluate(formats, loss)]
 
     def forward(self, config: Config | None = None) -> Tensor:
@@ -161,13 +175,19 @@ _FLOAT = _core.Formats([])
 
 def _core_format(rule: NodeRule) -> _NodeFormats:
     assert rule.formats is not None and rule.quantizer is not None
-    if rule.quantizer not in _native_quantizers():
+    return _core_node(rule.node, rule.quantizer, rule.formats)
+
+
+def _core_node(
+    node: str, quantizer: str, formats: Mapping[str, IntegerFormat]
+) -> _NodeFormats:
+    if quantizer not in _native_quantizers():
         raise ConfigError(
-            f"evaluator: node {rule.node} uses the quantizer {rule.quantizer!r}, which has no native twin; "
+            f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(_native_quantizers()))}"
         )
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
-    return rule.node, rule.quantizer, operands
+    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in formats.items()}
+    return node, quantizer, operands
 
 
 @cache

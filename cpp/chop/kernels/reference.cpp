@@ -130,6 +130,17 @@ int64_t window(const T* x, int64_t n, T low, T high, WindowCounts* counts, T* in
   return found;
 }
 
+void squared_errors(const float* x, int64_t n, int64_t place, const GridF32* grids, int count, double* sums) {
+  for (int g = 0; g < count; ++g)
+    for (int64_t i = 0; i < n; ++i) {
+      if (!std::isfinite(x[i])) continue;
+      float q = 0.0f;
+      fake_quantize_f32(x + i, &q, 1, grids[g]);
+      const double distance = static_cast<double>(x[i]) - static_cast<double>(q);
+      sums[g * kErrorLanes + (place + i) % kErrorLanes] += distance * distance;
+    }
+}
+
 }  // namespace
 
 const KernelTable reference_kernels = {
@@ -147,6 +158,7 @@ const KernelTable reference_kernels = {
     {column_sums<float>, column_squares<float>},
     {column_sums<double>, column_squares<double>},
     window<float>,
-    window<double>};
+    window<double>,
+    squared_errors};
 
 }  // namespace chop

@@ -207,6 +207,23 @@ class Statistic:
         """Fields (name, float64 bytes, numbers per group, missing, integral), int64 bytes of the counts and of the
         NaN counts, and whether the count is shown."""
 
+@final
+class QuantizationErrors:
+    """Sums of squared errors of a stream of numbers under many fraction widths."""
+
+    def __init__(self, width: int, is_signed: bool, frac_widths: Sequence[int]) -> None: ...
+    def update(self, tensor: Tensor, threads: int = 1) -> None:
+        """The next numbers: a contiguous float32 tensor."""
+    @property
+    def errors(self) -> list[float]:
+        """Sum of squared errors for each fraction width; NaN and infinities count for nothing."""
+    @property
+    def power(self) -> float:
+        """Sum of squares of the numbers."""
+    @property
+    def count(self) -> int:
+        """How many numbers were given."""
+
 def active_isa() -> str:
     """Name of the instruction set that the kernels use."""
 
