@@ -131,14 +131,16 @@ class Evaluator:
         return [_core_format(rule) for rule in rules if rule.formats is not None]
 
 
-def _core_format(rule: NodeRule) -> tuple[str, str, dict[str, tuple[int, int, bool]]]:
+def _core_format(rule: NodeRule) -> tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]:
     assert rule.formats is not None and rule.quantizer is not None
     if rule.quantizer not in _native_quantizers():
         raise ConfigError(
             f"evaluator: node {rule.node} uses the quantizer {rule.quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(_native_quantizers()))}"
         )
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
+    operands = {
+        name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in rule.formats.items()
+    }
     return rule.node, rule.quantizer, operands
 
 

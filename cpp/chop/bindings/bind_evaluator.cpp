@@ -13,8 +13,8 @@ using evaluator::Config;
 using evaluator::Evaluator;
 using evaluator::Metrics;
 
-// (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-using PyFormat = std::tuple<int, int, bool>;
+// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
 using PyConfig = std::vector<std::tuple<std::string, std::string, std::map<std::string, PyFormat>>>;
 
 Config to_config(const PyConfig& config) {
@@ -22,7 +22,8 @@ Config to_config(const PyConfig& config) {
   for (const auto& [node, quantizer, operands] : config) {
     evaluator::NodeFormat format{node, quantizer, {}};
     for (const auto& [name, f] : operands)
-      format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f));
+      format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
+                                               rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
     result.push_back(std::move(format));
   }
   return result;

@@ -204,7 +204,9 @@ std::vector<int> key_of(const std::vector<const Node*>& chain,
     for (const std::string& name : node->op->operands) {
       const FixedPoint* f = nullptr;
       if (found != formats.end() && found->second->operands.count(name)) f = &operand(*found->second, name);
-      for (const int part : {f ? f->width : 0, f ? f->frac_width : 0, f ? int(f->is_signed) : 0}) key.push_back(part);
+      const int modes = f ? int(f->rounding) * 2 + int(f->overflow) : 0;
+      for (const int part : {f ? f->width : 0, f ? f->frac_width : 0, f ? int(f->is_signed) : 0, modes})
+        key.push_back(part);
     }
   }
   return key;
