@@ -26,7 +26,7 @@ class IntegerFormat:
         overflow: ``saturate``: to the nearest end of the range (MASE's; AP_SAT). ``wrap``: the highest bits are
             dropped, that is modulo ``2 ** width``, which is free in hardware (AP_WRAP).
 
-    The AP names are those of the HLS types ``ap_fixed`` and ``ac_fixed``.
+    The AP names are those of the HLS type ``ap_fixed``; ``ac_fixed`` has the same ones as AC_TRN, AC_RND, AC_SAT, …
 
     >>> f = IntegerFormat(8, 4, True)
     >>> f.qmin, f.qmax, f.scale
