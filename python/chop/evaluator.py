@@ -169,7 +169,7 @@ class Evaluator:
         return _core.Formats([node for nodes in found.values() for node in nodes])
 
 
-_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool]]]
+_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]
 _FLOAT = _core.Formats([])
 
 
@@ -186,7 +186,9 @@ def _core_node(
             f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(_native_quantizers()))}"
         )
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in formats.items()}
+    operands = {
+        name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in formats.items()
+    }
     return node, quantizer, operands
 
 

@@ -23,8 +23,8 @@ class _NodeRow(TypedDict):
     parameters: dict[str, list[int]]
     shape: list[int]
 
-# (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-_Node = tuple[str, str, Mapping[str, tuple[int, int, bool]]]
+# (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+_Node = tuple[str, str, Mapping[str, tuple[int, int, bool, str, str]]]
 
 @final
 class Graph:
@@ -101,7 +101,15 @@ class Costs:
     def __init__(
         self, graph: Graph, batch: int, models: Sequence[str], repeated: Set[tuple[str, str]]
     ) -> None: ...
-    def effective_weight_bits(self, node: int, width: int, frac_width: int, is_signed: bool) -> float:
+    def effective_weight_bits(
+        self,
+        node: int,
+        width: int,
+        frac_width: int,
+        is_signed: bool,
+        rounding: str = "half_even",
+        overflow: str = "saturate",
+    ) -> float:
         """Effective bits of the weights of a node, together."""
     def figures(self, config: Sequence[NodeWidths]) -> list[tuple[list[float], float]]:
         """(one number a node, total) for each model; NaN where a model says nothing of a node."""
@@ -156,7 +164,7 @@ class Formats:
     """A config as the evaluator takes it."""
 
     def __init__(self, nodes: Sequence[_Node], calls: Sequence[TorchCall] = ...) -> None:
-        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float."""
+        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand without a format is float."""
 
 @final
 class FormatMemo:
@@ -242,5 +250,14 @@ def cost_models() -> list[tuple[str, str, str, bool]]:
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""
 
-def fake_quantize(x: Tensor, y: Tensor, width: int, frac_width: int, is_signed: bool, isa: str) -> None:
+def fake_quantize(
+    x: Tensor,
+    y: Tensor,
+    width: int,
+    frac_width: int,
+    is_signed: bool,
+    isa: str,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> None:
     """Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'."""
