@@ -258,32 +258,6 @@ def test_cast_of_values_keeps_the_callers_arguments():
         metadata_value_type_cast_transform_pass(graph, {})
 
 
-def test_modes_other_than_the_usual_ones_are_entries_of_their_own():
-    graph = analysed(Functional().eval(), torch.randn(2, 16))
-    usual = {**EIGHT, "weight_rounding": "half_even", "weight_overflow": "saturate"}
-    for config in (EIGHT, usual):
-        quantize_transform_pass(graph, {"by": "type", "default": {"config": config}})
-        for name in ("data_in_0", "weight", "bias"):
-            assert not {"rounding", "overflow"} & common(graph, "fc1")["args"][name].keys()
-    modes = {"data_in_rounding": "floor", "weight_overflow": "wrap", "bias_rounding": "half_up"}
-    quantize_transform_pass(graph, {"by": "type", "default": {"config": {**EIGHT, **modes}}})
-    found = {
-        name: (entry["precision"], entry.get("rounding"), entry.get("overflow"))
-        for name, entry in common(graph, "fc1")["args"].items()
-    }
-    assert found == {
-        "data_in_0": ([8, 4], "floor", None),
-        "weight": ([8, 4], None, "wrap"),
-        "bias": ([8, 4], "half_up", "wrap"),
-    }
-    assert graph.meta["mase"]["common"]["args"]["data_in_0"]["rounding"] == "floor"
-    fresh = analysed(graph.model, torch.randn(2, 16))
-    assert common(fresh, "fc1")["args"]["weight"]["overflow"] == "wrap"
-    quantize_transform_pass(graph, {"by": "type", "default": {"config": FLOAT}})
-    assert not {"rounding", "overflow"} & common(graph, "fc1")["args"]["weight"].keys()
-    assert "rounding" not in graph.meta["mase"]["common"]["args"]["data_in_0"]
-
-
 def test_metadata_file_and_back(tmp_path):
     graph = analysed(Functional().eval(), torch.randn(2, 16), add_value=False)
     modes = {"data_in_rounding": "floor", "weight_overflow": "wrap"}
