@@ -112,6 +112,7 @@ def times_table(cases: Sequence[CaseResult]) -> str:
 
 RATIO_ROWS = (
     ("loop / chop; / chop, many a pass", ("loop", "loop_many")),
+    ("best quantized peer that takes any configuration / chop", ("best_any_config",)),
     ("best quantized peer with torch's loss / chop", ("best_torch_loss",)),
     ("best quantized peer of all / chop; / chop, many a pass", ("best", "best_many")),
     ("reading the float input / chop; / chop, many a pass", ("bound", "bound_many")),
@@ -158,8 +159,8 @@ def ours_table(cases: Iterable[CaseResult]) -> str:
         exact = "yes" if ours["exact_in_fp32"] else "no"
         times = [number(ours[key]) for key in ("construction_ms", "first_call_ms")]
         equal = [f"{ours['equal_logits']:.4%}", f"{ours['loss_difference']:.1e}"]
-        rows.append([case.title, *times, one, many, exact, *equal])
-    head = ["case", "construction, ms", "first call, ms", "M rows/s", "M rows/s, many a pass"]
+        rows.append([case.title, *times, one, f"{many} ({case.configs})", exact, *equal])
+    head = ["case", "construction, ms", "first call, ms", "M rows/s", "M rows/s, many a pass (how many)"]
     return table(
         [*head, "bound below 2^24", "logits equal to torch's", "relative difference of the loss"], rows
     )
@@ -187,6 +188,6 @@ def missing_lines(cases: Iterable[CaseResult]) -> str:
     reasons: dict[str, list[str]] = {}
     for case in cases:
         for one in case.variants.values():
-            if one.reason is not None:
+            if one.reason is not None and one.name != MANY:  # it has the reason of the other one of ours
                 reasons.setdefault(f"{one.label}: {one.reason}", []).append(case.title)
     return "\n".join(f"- {reason} ({'; '.join(titles)})" for reason, titles in reasons.items())

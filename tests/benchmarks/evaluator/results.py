@@ -70,8 +70,13 @@ class CaseResult:
             return None
         return found.timing.median / (self.configs if name == MANY else 1)
 
-    def best_peer(self, loss_by_torch: bool = False) -> str | None:
-        """Return the fastest quantized peer but the loop; only those with torch's own loss if asked."""
+    def best_peer(self, loss_by_torch: bool = False, any_config: bool = False) -> str | None:
+        """Return the fastest quantized peer but the loop.
+
+        Args:
+            loss_by_torch: only those whose loss and accuracy are torch's own calls.
+            any_config: only those that take another configuration without being built again.
+        """
         peers = [
             one.name
             for one in self.variants.values()
@@ -79,6 +84,8 @@ class CaseResult:
         ]
         if loss_by_torch:
             peers = [name for name in peers if self.variants[name].loss_by_torch]
+        if any_config:
+            peers = [name for name in peers if not self.variants[name].rebuilds]
         return min(peers, key=lambda name: self.variants[name].timing.median, default=None)
 
     def ratio(self, over: str | None, under: str = ONE) -> float | None:
@@ -92,6 +99,7 @@ class CaseResult:
             "loop": self.ratio(LOOP),
             "best": self.ratio(self.best_peer()),
             "best_torch_loss": self.ratio(self.best_peer(loss_by_torch=True)),
+            "best_any_config": self.ratio(self.best_peer(any_config=True)),
             "pt2e": self.ratio("pt2e"),
             "pt2e_all": self.ratio("pt2e_all"),
             "bound": self.ratio(READ),

@@ -24,6 +24,7 @@ def case() -> CaseResult:
     ways = [
         variant(LOOP, 800.0, first_answer_s=0.5),
         variant("torch_fp32", 10.0, quantized=False),
+        variant("eager", 50.0),
         variant("pt2e", 30.0, rebuilds=True, first_answer_s=4.0),
         variant("pt2e_all", 6.0, rebuilds=True, loss_by_torch=False),
         variant("brevitas", None, reason="not measured: brevitas is not installed"),
@@ -48,7 +49,7 @@ def test_ratios(case: CaseResult) -> None:
     assert case.ms(MANY) == 0.5
     assert (case.best_peer(), case.best_peer(loss_by_torch=True)) == ("pt2e_all", "pt2e")
     assert (found["loop"], found["best"], found["best_torch_loss"]) == (400, 3, 15)
-    assert (found["pt2e"], found["pt2e_all"]) == (15, 3)
+    assert (found["pt2e"], found["pt2e_all"], found["best_any_config"]) == (15, 3, 25)
     assert (found["bound"], found["bound_many"]) == (0.75, 3)
     assert (found["loop_many"], found["best_many"]) == (1600, 12)
 
@@ -99,7 +100,7 @@ def test_markdown(case: CaseResult, about: dict[str, Any]) -> None:
         "| **loop / chop; / chop, many a pass** | 400 / 1,600 |",
         "| **best quantized peer with torch's loss / chop** | 15.0 |",
         "| tiny, 830,000 rows | the time to read the float input | 0.85 x | 0.750 x | not met |",
-        "| tiny, 830,000 rows | 3.00 | 4.00 | 415 | 1,660 | yes | 100.0000% | 2.0e-09 |",
+        "| tiny, 830,000 rows | 3.00 | 4.00 | 415 | 1,660 (64) | yes | 100.0000% | 2.0e-09 |",
         "| way pt2e (again for each configuration) | 4.00 | 4.00 |",
         "- way brevitas: not measured: brevitas is not installed (tiny, 830,000 rows)",
     ):
