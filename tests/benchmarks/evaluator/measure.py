@@ -52,9 +52,11 @@ def measure(case: Case, peers: Sequence[Peer], settings: Settings) -> CaseResult
             ready[peer.name] = configured
     if case.rows >= PROBED_ROWS:
         variants[READ], ready[READ] = _prepare_probe(case.rows)
+    wall, cpu = time.perf_counter(), time.process_time()
     for name, timing in _rounds(ready, settings).items():
         variants[name] = replace(variants[name], timing=timing)
-    result = CaseResult(case.name, WHAT[case.name], case.rows, configs, variants)
+    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    result = CaseResult(case.name, WHAT[case.name], case.rows, configs, variants, cpu_share=share)
     if ours is not None:
         result.ours = {"construction_ms": ours.construction_ms, "first_call_ms": ours.first_call_ms}
         result.ours |= ours.compare()

@@ -11,6 +11,7 @@ from .goals import AGAINST, Verdict
 from .results import MANY, ONE, READ, CaseResult, Variant
 
 Rows = list[list[str]]
+BUSY = 0.95  # a run with a smaller share of its core is not to be quoted
 
 INTRODUCTION = """\
 # The evaluator against its peers
@@ -70,7 +71,7 @@ def as_json(
 
 def as_markdown(cases: Sequence[CaseResult], verdicts: Sequence[Verdict], run: dict[str, Any]) -> str:
     """Return the page: machine, one table for each number of rows, goals, costs beside the runs, what is missing."""
-    parts = [INTRODUCTION.format(rounds=run["rounds"]), machine_line(run)]
+    parts = [INTRODUCTION.format(rounds=run["rounds"]), machine_line(run), *busy_line(cases)]
     for rows in dict.fromkeys(case.rows for case in cases):
         group = [case for case in cases if case.rows == rows]
         parts += [f"## {rows:,} rows", networks_line(group), times_table(group)]
@@ -91,6 +92,12 @@ def machine_line(run: dict[str, Any]) -> str:
         f"Python {about['python']}, {versions}; load average {run['load'][0]:.2f} at the start, "
         f"{run['load'][1]:.2f} at the end."
     )
+
+
+def busy_line(cases: Iterable[CaseResult]) -> list[str]:
+    """Return a warning where other programs took the core: that lengthens long calls and spares short ones."""
+    busy = [f"{case.title}: {case.cpu_share:.0%}" for case in cases if case.cpu_share < BUSY]
+    return [f"**Discard this run.** Its share of the core was {'; '.join(busy)}."] if busy else []
 
 
 def networks_line(cases: Iterable[CaseResult]) -> str:

@@ -58,6 +58,9 @@ class CaseResult:
     variants: dict[str, Variant]
     ours: dict[str, Any] = field(default_factory=dict)
     load: tuple[float, float] = (0.0, 0.0)  # average of one minute, before and after
+    cpu_share: float = (
+        1.0  # processor time over wall time in the rounds: below 1, other programs had the core
+    )
 
     @property
     def title(self) -> str:

@@ -107,6 +107,12 @@ def test_markdown(case: CaseResult, about: dict[str, Any]) -> None:
         assert line in page.splitlines(), line
 
 
+def test_a_busy_machine_is_said(case: CaseResult, about: dict[str, Any]) -> None:
+    assert "Discard" not in report.as_markdown([case], [], about)
+    case.cpu_share = 0.4
+    assert "share of the core was tiny, 830,000 rows: 40%." in report.as_markdown([case], [], about)
+
+
 def test_tables_are_rectangular(case: CaseResult, about: dict[str, Any]) -> None:
     blocks = report.as_markdown([case, case], judge([case], amx=False), about).split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
