@@ -63,6 +63,7 @@ struct WindowKernels {
   extern const OrderedProducts ordered_products;   \
   extern const ProductKernel exact_product;        \
   extern const ClassifyKernel classify;            \
+  extern const OutputKernels outputs;              \
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \
