@@ -39,6 +39,7 @@ _SUBMODULES = (
     "dataset",
     "evaluator",
     "ir",
+    "metrics",
     "models",
     "nn",
     "passes",

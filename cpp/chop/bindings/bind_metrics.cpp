@@ -12,13 +12,22 @@ using evaluator::MetricOption;
 using evaluator::MetricSpec;
 using evaluator::Value;
 
+// Every metric can be made for one row of one class.
+evaluator::Needs needs_of(const evaluator::MetricMember& member) {
+  evaluator::MetricOptions options;
+  for (const MetricOption& option : member.options) options[option.name] = option.standard.value_or(option.least);
+  return member.make(options, {1, 1, {1}})->needs();
+}
+
 pybind11::list members() {
   pybind11::list result;
   for (const auto& [name, member] : evaluator::metrics().members()) {
     pybind11::list options;
     for (const MetricOption& o : member.options)
       options.append(pybind11::make_tuple(o.name, o.standard, o.least, o.at_most_classes, o.meaning));
-    result.append(pybind11::make_tuple(name, member.unit, member.direction, member.definition, options));
+    const evaluator::Needs needs = needs_of(member);
+    result.append(pybind11::make_tuple(name, member.unit, member.direction, member.definition,
+                                       pybind11::make_tuple(needs.labels, needs.reference), options));
   }
   return result;
 }
@@ -67,7 +76,8 @@ std::vector<MetricValue> to_metric_values(const std::vector<Value>& values) {
 void bind_metrics(pybind11::module_& m) {
   using pybind11::arg;
   m.def("metrics", members,
-        "(name, unit, direction, definition, options) of every native metric; an option is (name, standard value or "
+        "(name, unit, direction, definition, (needs labels, needs a reference), options) of every native metric; an "
+        "option is (name, standard value or "
         "None, least value, whether the number of classes bounds it, meaning).");
   m.def("score", &score, arg("logits"), arg("labels"), arg("reference"), arg("specs"), arg("threads"),
         "(float64 bytes, shape, whether they are counts) of each metric: logits float32 (rows, classes), labels int64 "

@@ -32,8 +32,10 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     available_isas,
     cost_models,
     fake_quantize,
+    metrics,
     op_table,
     quantizers,
+    score,
     statistics,
 )
 
@@ -55,7 +57,9 @@ __all__ = [
     "available_isas",
     "cost_models",
     "fake_quantize",
+    "metrics",
     "op_table",
     "quantizers",
+    "score",
     "statistics",
 ]

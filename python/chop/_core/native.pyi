@@ -219,6 +219,22 @@ def quantizers() -> list[str]:
 def statistics() -> dict[str, dict[str, bool | int | float | str]]:
     """The native statistics: name to {argument: standard value}."""
 
+def metrics() -> list[
+    tuple[str, str, str, str, tuple[bool, bool], list[tuple[str, int | None, int, bool, str]]]
+]:
+    """(name, unit, direction, definition, (needs labels, needs a reference), options) of every native metric; an option
+    is (name, standard value or None, least value, whether the number of classes bounds it, meaning)."""
+
+def score(
+    logits: Tensor,
+    labels: Tensor | None,
+    reference: Tensor | None,
+    specs: Sequence[tuple[str, Mapping[str, int]]],
+    threads: int,
+) -> list[tuple[bytearray, list[int], bool]]:
+    """(float64 bytes, shape, whether they are counts) of each metric: logits float32 (rows, classes), labels int64
+    (rows) or None, reference float32 like the logits or None, specs ((name, {option: number}), …)."""
+
 def cost_models() -> list[tuple[str, str, str, bool]]:
     """(name, unit, definition, reads_values) of every native cost model."""
 
