@@ -16,8 +16,8 @@ struct Found {
 
 Found run(const KernelTable& k, const std::vector<float>& logits, const std::vector<float>& reference, int classes,
           int valid) {
-  std::vector<int32_t> labels(kBlock);
-  for (int s = 0; s < kBlock; ++s) labels[static_cast<size_t>(s)] = s * 7 % classes;
+  std::vector<uint16_t> labels(kBlock);
+  for (int s = 0; s < kBlock; ++s) labels[static_cast<size_t>(s)] = static_cast<uint16_t>(s * 7 % classes);
   Found found{std::vector<double>(static_cast<size_t>(valid), 77.0)};
   k.outputs.row_losses(logits.data(), classes, labels.data(), valid, found.numbers.data());
   const SquareSums sums = k.outputs.squares(logits.data(), reference.data(), classes, valid);

@@ -15,7 +15,7 @@ std::vector<MetricSpec> every_metric() {
   return specs;
 }
 
-bool same(const std::vector<Value>& a, const std::vector<Value>& b) {
+bool same(const std::vector<MetricValue>& a, const std::vector<MetricValue>& b) {
   for (size_t i = 0; i < a.size(); ++i)
     if (first_difference(a[i].numbers, b[i].numbers) >= 0 || a[i].shape != b[i].shape) return false;
   return a.size() == b.size();
@@ -25,7 +25,7 @@ TEST(threads_and_company_change_no_metric) {
   for (const int64_t rows : {1, 65, 4096, 4097, 30011}) {
     const Case c = make_case(rows, 5, false, 3);
     const std::vector<MetricSpec> specs = every_metric();
-    const std::vector<Value> expected = score(c.outputs(), specs, 1);
+    const std::vector<MetricValue> expected = score(c.outputs(), specs, 1);
     for (const int threads : {2, 4}) CHECK(same(score(c.outputs(), specs, threads), expected), rows, " ", threads);
     for (size_t i = 0; i < specs.size(); ++i)
       CHECK(same(score(c.outputs(), {specs[i]}, 1), {expected[i]}), specs[i].name, " alone, rows ", rows);
@@ -78,7 +78,7 @@ TEST(labels_are_optional) {
   Case c = make_case(100, 4, false, 1);
   Outputs outputs = c.outputs();
   const std::vector<MetricSpec> specs{{"output_mse", {}}, {"output_kl", {}}, {"agreement", {}}};
-  const std::vector<Value> expected = score(outputs, specs, 1);
+  const std::vector<MetricValue> expected = score(outputs, specs, 1);
   outputs.labels = nullptr;
   CHECK(same(score(outputs, specs, 1), expected));
   CHECK_REFUSED("metric 'accuracy' needs labels, and there are none", score(outputs, {{"accuracy", {}}}, 1));

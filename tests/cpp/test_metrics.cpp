@@ -65,15 +65,15 @@ std::vector<ClassCounts> class_counts(const Case& c) {
 
 TEST(counts_of_a_classification) {
   for_each_case([](const Case& c) {
-    const std::vector<Value> found = score(c.outputs(),
-                                           {{"confusion_matrix", {}},
-                                            {"per_class_recall", {}},
-                                            {"per_class_precision", {}},
-                                            {"per_class_f1", {}},
-                                            {"accuracy", {}},
-                                            {"accuracy_micro", {}},
-                                            {"macro_f1", {}}},
-                                           1);
+    const std::vector<MetricValue> found = score(c.outputs(),
+                                                 {{"confusion_matrix", {}},
+                                                  {"per_class_recall", {}},
+                                                  {"per_class_precision", {}},
+                                                  {"per_class_f1", {}},
+                                                  {"accuracy", {}},
+                                                  {"accuracy_micro", {}},
+                                                  {"macro_f1", {}}},
+                                                 1);
     CHECK(found[0].numbers == confusion(c) && found[0].integral, "rows ", c.rows, " classes ", c.classes);
     CHECK((found[0].shape == std::vector<int64_t>{c.classes, c.classes}));
     CHECK((found[1].shape == std::vector<int64_t>{c.classes}) && found[4].shape.empty() && !found[4].integral);

@@ -10,7 +10,7 @@ namespace {
 
 using evaluator::MetricOption;
 using evaluator::MetricSpec;
-using evaluator::Value;
+using evaluator::MetricValue;
 
 // Every metric can be made for one row of one class.
 evaluator::Needs needs_of(const evaluator::MetricMember& member) {
@@ -32,8 +32,8 @@ pybind11::list members() {
   return result;
 }
 
-std::vector<MetricValue> score(pybind11::handle logits, const pybind11::object& labels,
-                               const pybind11::object& reference, const std::vector<PyMetricSpec>& specs, int threads) {
+pybind11::list score(pybind11::handle logits, const pybind11::object& labels, const pybind11::object& reference,
+                     const std::vector<PyMetricSpec>& specs, int threads) {
   const TensorView z = view(logits, "logits", "torch.float32");
   check(z.shape.size() == 2, "logits must have two dimensions (rows, classes)");
   evaluator::Outputs outputs{z.data<const float>(), nullptr, nullptr, z.shape[0], z.shape[1]};
@@ -48,7 +48,7 @@ std::vector<MetricValue> score(pybind11::handle logits, const pybind11::object& 
     outputs.reference = r.data<const float>();
   }
   const std::vector<MetricSpec> converted = to_metric_specs(specs);
-  std::vector<Value> found;
+  std::vector<MetricValue> found;
   {
     const pybind11::gil_scoped_release release;
     found = evaluator::score(outputs, converted, threads);
@@ -64,12 +64,17 @@ std::vector<MetricSpec> to_metric_specs(const std::vector<PyMetricSpec>& specs) 
   return result;
 }
 
-std::vector<MetricValue> to_metric_values(const std::vector<Value>& values) {
-  std::vector<MetricValue> result;
-  for (const Value& value : values)
-    result.emplace_back(
-        pybind11::bytearray(reinterpret_cast<const char*>(value.numbers.data()), value.numbers.size() * sizeof(double)),
-        value.shape, value.integral);
+pybind11::list to_metric_values(const std::vector<MetricValue>& values) {
+  pybind11::list result;
+  for (const MetricValue& value : values) {
+    if (value.shape.empty()) {
+      result.append(value.numbers.front());
+      continue;
+    }
+    const auto* bytes = reinterpret_cast<const char*>(value.numbers.data());
+    result.append(pybind11::make_tuple(pybind11::bytearray(bytes, value.numbers.size() * sizeof(double)), value.shape,
+                                       value.integral));
+  }
   return result;
 }
 
@@ -80,7 +85,8 @@ void bind_metrics(pybind11::module_& m) {
         "option is (name, standard value or "
         "None, least value, whether the number of classes bounds it, meaning).");
   m.def("score", &score, arg("logits"), arg("labels"), arg("reference"), arg("specs"), arg("threads"),
-        "(float64 bytes, shape, whether they are counts) of each metric: logits float32 (rows, classes), labels int64 "
+        "Of each metric a number, or (float64 bytes, shape, whether they are counts): logits float32 (rows, classes), "
+        "labels int64 "
         "(rows) or None, reference float32 like the logits or None, specs ((name, {option: number}), ...).");
 }
 

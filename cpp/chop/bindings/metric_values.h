@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,10 +14,9 @@
 namespace chop::bindings {
 
 using PyMetricSpec = std::pair<std::string, std::map<std::string, int64_t>>;
-// float64 bytes, shape, whether they are counts.
-using MetricValue = std::tuple<pybind11::bytearray, std::vector<int64_t>, bool>;
 
 std::vector<evaluator::MetricSpec> to_metric_specs(const std::vector<PyMetricSpec>& specs);
-std::vector<MetricValue> to_metric_values(const std::vector<evaluator::Value>& values);
+// Of each metric a number, or (float64 bytes, shape, whether they are counts).
+pybind11::list to_metric_values(const std::vector<evaluator::MetricValue>& values);
 
 }  // namespace chop::bindings

@@ -24,7 +24,7 @@ struct SquareSums {
 };
 struct OutputKernels {
   // Cross-entropy of each valid row.
-  void (*row_losses)(const float* logits, int classes, const int32_t* labels, int valid, double* losses);
+  void (*row_losses)(const float* logits, int classes, const uint16_t* labels, int valid, double* losses);
   SquareSums (*squares)(const float* logits, const float* reference, int classes, int valid);
   // KL(softmax(reference) || softmax(logits)) in nats, added up over the rows.
   double (*divergence)(const float* logits, const float* reference, int classes, int valid);
@@ -87,7 +87,7 @@ struct KernelTable {
   ProductKernels product;
 
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
-  void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
+  void (*classify)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
                    BlockScore* score);
 
   OutputKernels outputs;

@@ -47,7 +47,7 @@ void largest(const float* logits, int classes, float* best) {
   }
 }
 
-void row_losses(const float* logits, int classes, const int32_t* labels, int valid, double* losses) {
+void row_losses(const float* logits, int classes, const uint16_t* labels, int valid, double* losses) {
   float best[kBlock];
   double sums[kBlock];
   largest(logits, classes, best);

@@ -78,7 +78,7 @@ int argmax(const float* logits, int classes, int s) {
   return best;
 }
 
-void classify(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss, BlockScore* score) {
+void classify(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss, BlockScore* score) {
   score->loss = 0.0;
   for (int s = 0; s < kBlock; ++s) {
     const int best = argmax(logits, classes, s);
@@ -99,7 +99,7 @@ double log_probability(const float* logits, int classes, int c, int s) {
   return static_cast<double>(logits[c * kBlock + s]) - top - std::log(sum);
 }
 
-void row_losses(const float* logits, int classes, const int32_t* labels, int valid, double* losses) {
+void row_losses(const float* logits, int classes, const uint16_t* labels, int valid, double* losses) {
   for (int s = 0; s < valid; ++s) losses[s] = -log_probability(logits, classes, static_cast<int>(labels[s]), s);
 }
 

@@ -44,7 +44,7 @@ struct FinishKernels {
   FinishKernel (*of_sums)(const Finish&, float scale);
   FinishKernel (*of_floats)(const Finish&);
 };
-using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+using ClassifyKernel = void (*)(const float*, int, const uint16_t*, int, bool, BlockScore*);
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);

@@ -11,7 +11,7 @@ from torch import Tensor
 from chop import _core
 from chop.metrics.metric import METRICS, Metric
 
-NativeValue = tuple[bytearray, list[int], bool]
+NativeValue = float | tuple[bytearray, list[int], bool]
 
 
 class Option(NamedTuple):
@@ -66,10 +66,10 @@ class NativeMetric(Metric):
 
 def plain_value(found: NativeValue) -> float | Tensor:
     """Return a value of the core as a float, or as a tensor: int64 for counts, float64 for other numbers."""
+    if isinstance(found, float):
+        return found
     data, shape, integral = found
     numbers = torch.frombuffer(data, dtype=torch.float64)
-    if not shape:
-        return float(numbers[0])
     return numbers.reshape(shape).to(torch.int64 if integral else torch.float64)
 
 

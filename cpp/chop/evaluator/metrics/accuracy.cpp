@@ -4,7 +4,7 @@
 namespace chop::evaluator {
 namespace {
 
-Value accuracy(const Counts& counts) {
+MetricValue accuracy(const Counts& counts) {
   double recalls = 0.0;
   int64_t classes = 0;
   for (size_t c = 0; c < counts.support.size(); ++c) {

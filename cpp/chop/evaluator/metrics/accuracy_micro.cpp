@@ -6,7 +6,7 @@
 namespace chop::evaluator {
 namespace {
 
-Value accuracy_micro(const Counts& counts) {
+MetricValue accuracy_micro(const Counts& counts) {
   const int64_t right = std::accumulate(counts.correct.begin(), counts.correct.end(), int64_t{0});
   return number(static_cast<double>(right) / static_cast<double>(counts.rows));
 }

@@ -28,7 +28,7 @@ class Agreement final : public MetricWith<EqualRows> {
 
  protected:
   EqualRows begin(int64_t) const override { return {}; }
-  Value value_of(const Counts& counts, const EqualRows& seen) const override {
+  MetricValue value_of(const Counts& counts, const EqualRows& seen) const override {
     return number(static_cast<double>(seen.equal) / static_cast<double>(counts.rows));
   }
 };

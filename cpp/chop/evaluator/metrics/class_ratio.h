@@ -18,7 +18,7 @@ inline double f1(const Counts& counts, size_t c) {
 }
 
 template <class Ratio>
-Value for_each_class(const Counts& counts, Ratio ratio_of) {
+MetricValue for_each_class(const Counts& counts, Ratio ratio_of) {
   std::vector<double> values;
   for (size_t c = 0; c < counts.support.size(); ++c) values.push_back(ratio_of(c));
   return list(std::move(values));

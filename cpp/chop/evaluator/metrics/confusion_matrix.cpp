@@ -30,7 +30,7 @@ class ConfusionMatrix final : public MetricWith<Confusion> {
   Confusion begin(int64_t) const override {
     return {std::vector<int64_t>(static_cast<size_t>(classes_) * static_cast<size_t>(classes_), 0)};
   }
-  Value value_of(const Counts&, const Confusion& seen) const override {
+  MetricValue value_of(const Counts&, const Confusion& seen) const override {
     return {{seen.counts.begin(), seen.counts.end()}, {classes_, classes_}, true};
   }
 

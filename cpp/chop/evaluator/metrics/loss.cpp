@@ -30,7 +30,7 @@ class Loss final : public MetricWith<LossSums> {
 
  protected:
   LossSums begin(int64_t first_row) const override { return {RowSums(first_row, batch_), of_rows_}; }
-  Value value_of(const Counts& counts, const LossSums& seen) const override {
+  MetricValue value_of(const Counts& counts, const LossSums& seen) const override {
     if (batch_ > 0) return number(seen.sums.mean_of_batches(counts.rows));
     return number(seen.sums.sum() / static_cast<double>(counts.rows));
   }

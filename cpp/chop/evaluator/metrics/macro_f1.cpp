@@ -6,7 +6,7 @@
 namespace chop::evaluator {
 namespace {
 
-Value macro_f1(const Counts& counts) {
+MetricValue macro_f1(const Counts& counts) {
   double sum = 0.0;
   int64_t classes = 0;
   for (size_t c = 0; c < counts.support.size(); ++c) {

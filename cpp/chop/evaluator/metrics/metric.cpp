@@ -5,12 +5,12 @@ namespace {
 
 class CountMetric final : public Metric {
  public:
-  explicit CountMetric(Value (*value)(const Counts&)) : value_(value) {}
+  explicit CountMetric(MetricValue (*value)(const Counts&)) : value_(value) {}
   Needs needs() const override { return {}; }
-  Value value(const Counts& counts, const Accumulator*) const override { return value_(counts); }
+  MetricValue value(const Counts& counts, const Accumulator*) const override { return value_(counts); }
 
  private:
-  Value (*value_)(const Counts&);
+  MetricValue (*value_)(const Counts&);
 };
 
 }  // namespace
@@ -21,7 +21,7 @@ Registry<MetricMember>& metrics() {
 }
 
 bool add_count_metric(const std::string& name, const std::string& unit, const std::string& direction,
-                      const std::string& definition, Value (*value)(const Counts&)) {
+                      const std::string& definition, MetricValue (*value)(const Counts&)) {
   return metrics().add(name, {unit, direction, definition, {}, [value](const MetricOptions&, const Population&) {
                                 return std::make_unique<CountMetric>(value);
                               }});

@@ -19,7 +19,7 @@
 
 namespace chop::evaluator {
 
-using Label = int32_t;  // as the kernels read them
+using Label = uint16_t;  // as the kernels read them
 
 // One block as metrics see it. What a metric's Needs do not name may be null.
 struct BlockView {
@@ -47,13 +47,13 @@ struct Counts {
   std::vector<int64_t> correct;    // rows put into the class that they are of
 };
 
-struct Value {
+struct MetricValue {
   std::vector<double> numbers;
   std::vector<int64_t> shape{};  // none: one number
   bool integral = false;         // the numbers are counts
 };
-inline Value number(double value) { return {{value}}; }
-inline Value list(std::vector<double> values) {
+inline MetricValue number(double value) { return {{value}}; }
+inline MetricValue list(std::vector<double> values) {
   const auto size = static_cast<int64_t>(values.size());
   return {std::move(values), {size}};
 }
@@ -72,7 +72,7 @@ class Metric {
   virtual Needs needs() const = 0;
   // Null: counts are enough.
   virtual std::unique_ptr<Accumulator> start(int64_t /*first_row*/) const { return nullptr; }
-  virtual Value value(const Counts& counts, const Accumulator* seen) const = 0;
+  virtual MetricValue value(const Counts& counts, const Accumulator* seen) const = 0;
 };
 
 // A metric whose accumulator is a State, which has add(BlockView) and merge(State).
@@ -80,13 +80,13 @@ template <class State>
 class MetricWith : public Metric {
  public:
   std::unique_ptr<Accumulator> start(int64_t first_row) const final { return std::make_unique<Held>(begin(first_row)); }
-  Value value(const Counts& counts, const Accumulator* seen) const final {
+  MetricValue value(const Counts& counts, const Accumulator* seen) const final {
     return value_of(counts, static_cast<const Held*>(seen)->state);
   }
 
  protected:
   virtual State begin(int64_t first_row) const = 0;
-  virtual Value value_of(const Counts& counts, const State& seen) const = 0;
+  virtual MetricValue value_of(const Counts& counts, const State& seen) const = 0;
 
  private:
   struct Held final : Accumulator {
@@ -127,7 +127,7 @@ Registry<MetricMember>& metrics();
 
 // Registers a metric that is a function of the counts. Returns true.
 bool add_count_metric(const std::string& name, const std::string& unit, const std::string& direction,
-                      const std::string& definition, Value (*value)(const Counts&));
+                      const std::string& definition, MetricValue (*value)(const Counts&));
 
 // Registers a metric without options.
 template <class M>

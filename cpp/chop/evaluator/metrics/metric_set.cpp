@@ -60,9 +60,9 @@ Counts MetricSet::counts(const Scores& all) const {
   return {population_.rows, population_.support, all.predicted_, all.correct_};
 }
 
-std::vector<Value> MetricSet::values(const Scores& all) const {
+std::vector<MetricValue> MetricSet::values(const Scores& all) const {
   const Counts found = counts(all);
-  std::vector<Value> result;
+  std::vector<MetricValue> result;
   for (size_t i = 0; i < metrics_.size(); ++i) result.push_back(metrics_[i]->value(found, all.seen_[i].get()));
   return result;
 }

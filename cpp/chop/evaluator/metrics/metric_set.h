@@ -53,7 +53,7 @@ class MetricSet {
 
   Counts counts(const Scores& all) const;
   // One value a spec, of all rows.
-  std::vector<Value> values(const Scores& all) const;
+  std::vector<MetricValue> values(const Scores& all) const;
   const Population& population() const { return population_; }
 
  private:

@@ -20,7 +20,7 @@ class OutputKl final : public MetricWith<Divergence> {
 
  protected:
   Divergence begin(int64_t first_row) const override { return {RowSums(first_row)}; }
-  Value value_of(const Counts& counts, const Divergence& seen) const override {
+  MetricValue value_of(const Counts& counts, const Divergence& seen) const override {
     return number(seen.sums.sum() / static_cast<double>(counts.rows));
   }
 };

@@ -11,7 +11,7 @@ class OutputMse final : public MetricWith<OutputSquares> {
 
  protected:
   OutputSquares begin(int64_t first_row) const override { return OutputSquares(first_row); }
-  Value value_of(const Counts& counts, const OutputSquares& seen) const override {
+  MetricValue value_of(const Counts& counts, const OutputSquares& seen) const override {
     return number(seen.error.sum() / (static_cast<double>(counts.rows) * static_cast<double>(classes_)));
   }
 

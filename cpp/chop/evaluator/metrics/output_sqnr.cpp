@@ -14,7 +14,7 @@ class OutputSqnr final : public MetricWith<OutputSquares> {
 
  protected:
   OutputSquares begin(int64_t first_row) const override { return OutputSquares(first_row); }
-  Value value_of(const Counts&, const OutputSquares& seen) const override {
+  MetricValue value_of(const Counts&, const OutputSquares& seen) const override {
     const double error = seen.error.sum();
     if (error == 0.0) return number(std::numeric_limits<double>::infinity());
     return number(10.0 * std::log10(seen.signal.sum() / error));

@@ -4,7 +4,7 @@
 namespace chop::evaluator {
 namespace {
 
-Value per_class_f1(const Counts& counts) {
+MetricValue per_class_f1(const Counts& counts) {
   return for_each_class(counts, [&](size_t c) { return f1(counts, c); });
 }
 

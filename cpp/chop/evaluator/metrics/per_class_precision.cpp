@@ -4,7 +4,7 @@
 namespace chop::evaluator {
 namespace {
 
-Value per_class_precision(const Counts& counts) {
+MetricValue per_class_precision(const Counts& counts) {
   return for_each_class(counts, [&](size_t c) { return ratio(counts.correct[c], counts.predicted[c]); });
 }
 

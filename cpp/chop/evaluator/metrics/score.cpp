@@ -51,7 +51,7 @@ std::unique_ptr<Scores> score_chunk(const MetricSet& set, const Outputs& outputs
 
 }  // namespace
 
-std::vector<Value> score(const Outputs& outputs, const std::vector<MetricSpec>& specs, int threads) {
+std::vector<MetricValue> score(const Outputs& outputs, const std::vector<MetricSpec>& specs, int threads) {
   const MetricSet set(specs, population_of(outputs));
   check(!set.needs_reference() || outputs.reference,
         "score: one of the metrics compares with the float model: give its logits as the reference");

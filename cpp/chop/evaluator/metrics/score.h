@@ -18,6 +18,6 @@ struct Outputs {
 
 // One value a spec, the same for any number of threads. Throws std::invalid_argument on what MetricSet refuses, on
 // labels out of range, on no rows and on a reference that a metric needs and that is null.
-std::vector<Value> score(const Outputs& outputs, const std::vector<MetricSpec>& specs, int threads);
+std::vector<MetricValue> score(const Outputs& outputs, const std::vector<MetricSpec>& specs, int threads);
 
 }  // namespace chop::evaluator

@@ -42,7 +42,7 @@ class TopK final : public MetricWith<RightRows> {
 
  protected:
   RightRows begin(int64_t) const override { return {k_}; }
-  Value value_of(const Counts& counts, const RightRows& seen) const override {
+  MetricValue value_of(const Counts& counts, const RightRows& seen) const override {
     return number(static_cast<double>(seen.right) / static_cast<double>(counts.rows));
   }
 
