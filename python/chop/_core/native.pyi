@@ -1,6 +1,6 @@
 """The compiled core. Generated with pybind11-stubgen, then given the types that the bindings do not state."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ClassVar, TypedDict, final
 
 from torch import Tensor
