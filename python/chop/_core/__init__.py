@@ -21,7 +21,6 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     Formats,
     Graph,
     GraphBuilder,
-    Metrics,
     NamedTotals,
     NodeWidths,
     QuantizationErrors,
@@ -33,8 +32,10 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     available_isas,
     cost_models,
     fake_quantize,
+    metrics,
     op_table,
     quantizers,
+    score,
     statistics,
 )
 
@@ -45,7 +46,6 @@ __all__ = [
     "Formats",
     "Graph",
     "GraphBuilder",
-    "Metrics",
     "NamedTotals",
     "NodeWidths",
     "QuantizationErrors",
@@ -57,7 +57,9 @@ __all__ = [
     "available_isas",
     "cost_models",
     "fake_quantize",
+    "metrics",
     "op_table",
     "quantizers",
+    "score",
     "statistics",
 ]
