@@ -41,11 +41,14 @@ inline void store(T* p, typename VectorOf<T>::type v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Loops over the tile are unrolled by order: only then do its sums stay in registers to the end.
+// CHOP_NO_ALIAS: what the loop writes, it does not read. Loops over the tile are unrolled by order: only then do its
+// sums stay in registers to the end.
 #if defined(__clang__)
 #define CHOP_UNROLL _Pragma("clang loop unroll(full)")
+#define CHOP_NO_ALIAS _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define CHOP_UNROLL _Pragma("GCC unroll 16")
+#define CHOP_NO_ALIAS _Pragma("GCC ivdep")
 #endif
 
 // y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: each x vector
