@@ -26,12 +26,13 @@ Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int featur
       packed_(static_cast<size_t>((rows + kBlock - 1) / kBlock) * kBlock * static_cast<size_t>(features)),
       labels_(static_cast<size_t>((rows + kBlock - 1) / kBlock) * kBlock, 0),
       support_(static_cast<size_t>(classes), 0) {
+  check(classes <= 65536, "the model has ", classes, " classes; the evaluator takes up to 65536");
   for (int64_t row = 0; row < rows; ++row) {
     float* block = packed_.data() + row / kBlock * features * kBlock + row % kBlock;
     for (int f = 0; f < features; ++f) block[f * kBlock] = x[row * features + f];
     const int64_t label = labels[row];
     check(label >= 0 && label < classes, "y[", row, "] is ", label, "; the model has ", classes, " classes");
-    labels_[static_cast<size_t>(row)] = static_cast<int32_t>(label);
+    labels_[static_cast<size_t>(row)] = static_cast<uint16_t>(label);
     ++support_[static_cast<size_t>(label)];
   }
 }

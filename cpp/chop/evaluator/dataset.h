@@ -32,7 +32,7 @@ class Dataset {
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
   const float* block(int64_t b) const { return packed_.data() + b * features_ * kBlock; }
-  const int32_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
+  const uint16_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
   int valid_rows(int64_t b) const;                                  // kBlock, or less in the last block
   const std::vector<int64_t>& support() const { return support_; }  // rows of each class
 
@@ -40,7 +40,7 @@ class Dataset {
   int64_t rows_;
   int features_;
   AlignedFloats packed_;
-  std::vector<int32_t> labels_;
+  std::vector<uint16_t> labels_;
   std::vector<int64_t> support_;
 };
 

@@ -86,16 +86,9 @@ Range part_of(int64_t count, int64_t parts, int64_t index) {
 }
 
 void score_block(const float* logits, const Dataset& data, int64_t b, bool want_loss, Metrics* found) {
-  BlockScore score;
-  const int32_t* labels = data.labels(b);
-  const int valid = data.valid_rows(b);
-  kernels().classify(logits, static_cast<int>(found->correct.size()), labels, valid, want_loss, &score);
-  found->loss_sum += score.loss;
-  for (int s = 0; s < valid; ++s) {
-    const auto predicted = static_cast<size_t>(score.predicted[s]);
-    ++found->predicted[predicted];
-    found->correct[predicted] += score.predicted[s] == labels[s];
-  }
+  found->loss_sum +=
+      kernels().classify_counts(logits, static_cast<int>(found->correct.size()), data.labels(b), data.valid_rows(b),
+                                want_loss, found->predicted.data(), found->correct.data());
 }
 
 // The plans of one range on the blocks of one chunk: found[i] belongs to the plan order[plans.first + i].

@@ -75,8 +75,12 @@ struct KernelTable {
   ProductKernels product;
 
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
-  void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
+  void (*classify)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
                    BlockScore* score);
+  // The same, but adds to each class how often it was predicted, and rightly so, and returns the loss (0 unless
+  // wanted).
+  double (*classify_counts)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
+                            int64_t* predicted, int64_t* correct);
 
   MomentKernels<float> moments_f32;
   MomentKernels<double> moments_f64;

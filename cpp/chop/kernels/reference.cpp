@@ -78,7 +78,7 @@ int argmax(const float* logits, int classes, int s) {
   return best;
 }
 
-void classify(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss, BlockScore* score) {
+void classify(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss, BlockScore* score) {
   score->loss = 0.0;
   for (int s = 0; s < kBlock; ++s) {
     const int best = argmax(logits, classes, s);
@@ -89,6 +89,17 @@ void classify(const float* logits, int classes, const int32_t* labels, int valid
     for (int c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(logits[c * kBlock + s]) - top);
     score->loss += std::log(sum) + top - static_cast<double>(logits[labels[s] * kBlock + s]);
   }
+}
+
+double classify_counts(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
+                       int64_t* predicted, int64_t* correct) {
+  BlockScore score;
+  classify(logits, classes, labels, valid, want_loss, &score);
+  for (int s = 0; s < valid; ++s) {
+    ++predicted[score.predicted[s]];
+    if (score.predicted[s] == labels[s]) ++correct[score.predicted[s]];
+  }
+  return score.loss;
 }
 
 template <class T>
@@ -144,6 +155,7 @@ const KernelTable reference_kernels = {
     reference::encode,
     {reference::u8x4, reference::s16x2, reference::whole, reference::exact, reference::ordered, reference::wide},
     classify,
+    classify_counts,
     {column_sums<float>, column_squares<float>},
     {column_sums<double>, column_squares<double>},
     window<float>,

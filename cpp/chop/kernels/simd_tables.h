@@ -44,7 +44,10 @@ struct FinishKernels {
   CodesKernel (*codes_of_sums)(const Finish&, float scale, CodesGroup*);
   CodesKernel (*codes_of_floats)(const Finish&, CodesGroup*);
 };
-using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+struct ClassifyKernels {
+  void (*rows)(const float*, int, const uint16_t*, int, bool, BlockScore*);
+  double (*counts)(const float*, int, const uint16_t*, int, bool, int64_t*, int64_t*);
+};
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
@@ -62,7 +65,7 @@ struct WindowKernels {
   extern const IntegerProducts integer_products;   \
   extern const OrderedProducts ordered_products;   \
   extern const ProductKernel exact_product;        \
-  extern const ClassifyKernel classify;            \
+  extern const ClassifyKernels classify;           \
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \

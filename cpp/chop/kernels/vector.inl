@@ -1,6 +1,10 @@
 // A float vector as wide as the instruction set's registers, by the compiler's vector extension.
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "chop/kernels/kernels.h"
 
 namespace chop::CHOP_ISA {
@@ -39,6 +43,19 @@ inline typename VectorOf<T>::type load(const T* p) {
 template <class T>
 inline void store(T* p, typename VectorOf<T>::type v) {
   __builtin_memcpy(p, &v, sizeof v);
+}
+
+// a > b ? a : b, and so b where either is NaN, in the one instruction that does this.
+inline VectorOf<float>::type larger_of(VectorOf<float>::type a, VectorOf<float>::type b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(0xffff, a, b);  // the plain one warns of what it never reads
+#elif defined(__AVX__)
+  return _mm256_max_ps(a, b);
+#elif defined(__SSE2__)
+  return _mm_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
 }
 
 // CHOP_NO_ALIAS: what the loop writes, it does not read. Loops over the tile are unrolled by order: only then do its
