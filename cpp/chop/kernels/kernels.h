@@ -92,6 +92,10 @@ struct KernelTable {
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
   void (*classify)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
                    BlockScore* score);
+  // The same, but adds to each class how often it was predicted, and rightly so, and returns the loss (0 unless
+  // wanted).
+  double (*classify_counts)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
+                            int64_t* predicted, int64_t* correct);
 
   OutputKernels outputs;
 

@@ -157,6 +157,17 @@ double divergence(const float* logits, const float* reference, int classes, int 
   return sum;
 }
 
+double classify_counts(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
+                       int64_t* predicted, int64_t* correct) {
+  BlockScore score;
+  classify(logits, classes, labels, valid, want_loss, &score);
+  for (int s = 0; s < valid; ++s) {
+    ++predicted[score.predicted[s]];
+    if (score.predicted[s] == labels[s]) ++correct[score.predicted[s]];
+  }
+  return score.loss;
+}
+
 template <class T>
 void column_sums(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, double* sum, T* low, T* high) {
   for (int64_t c = 0; c < width; ++c) {
@@ -221,6 +232,7 @@ const KernelTable reference_kernels = {
     reference::encode,
     {reference::u8x4, reference::s16x2, reference::whole, reference::exact, reference::ordered, reference::wide},
     classify,
+    classify_counts,
     {row_losses, squares, divergence},
     {column_sums<float>, column_squares<float>},
     {column_sums<double>, column_squares<double>},

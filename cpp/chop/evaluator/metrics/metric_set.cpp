@@ -82,12 +82,14 @@ void Scores::add(int64_t first_row, int valid, const float* logits, const Label*
   BlockView view{first_row, valid, set_->population_.classes, logits, labels, reference, nullptr, 0.0, nullptr};
   BlockScore score;
   double row_losses[kBlock];
-  if (labels || needs.predictions) {
+  if (labels && !needs.predictions) {
+    view.loss = k.classify_counts(logits, view.classes, labels, valid, needs.loss, predicted_.data(), correct_.data());
+  } else if (labels || needs.predictions) {
     k.classify(logits, view.classes, labels ? labels : kNoLabels, valid, needs.loss, &score);
     view.predicted = score.predicted;
     view.loss = score.loss;
   }
-  if (labels)
+  if (labels && needs.predictions)
     for (int s = 0; s < valid; ++s) {
       const auto predicted = static_cast<size_t>(score.predicted[s]);
       ++predicted_[predicted];
