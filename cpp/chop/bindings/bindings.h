@@ -10,5 +10,6 @@ void bind_ir(pybind11::module_& m);
 void bind_cost(pybind11::module_& m);
 void bind_statistics(pybind11::module_& m);
 void bind_evaluator(pybind11::module_& m);
+void bind_float_ops(pybind11::module_& m);
 
 }  // namespace chop::bindings

@@ -8,4 +8,5 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_cost(m);
   chop::bindings::bind_statistics(m);
   chop::bindings::bind_evaluator(m);
+  chop::bindings::bind_float_ops(m);
 }

@@ -7,7 +7,9 @@
 #include <cstdint>
 
 #include "chop/core/cpu_isa.h"
+#include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
+#include "chop/kernels/rows.h"
 
 namespace chop {
 
@@ -80,6 +82,9 @@ struct KernelTable {
   // 1 numbers, and returns how many those are. NaN is nowhere.
   int64_t (*window_f32)(const float* x, int64_t n, float low, float high, WindowCounts* counts, float* inside);
   int64_t (*window_f64)(const double* x, int64_t n, double low, double high, WindowCounts* counts, double* inside);
+
+  ActivationKernel activation = nullptr;
+  RowKernels rows{};
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

@@ -36,6 +36,8 @@ struct WindowKernels {
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \
+  extern const ActivationKernel activation;        \
+  extern const RowKernels row_kernels;             \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

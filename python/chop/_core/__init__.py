@@ -31,6 +31,7 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     fake_quantize,
     op_table,
     quantizers,
+    run_float_op,
     statistics,
 )
 
@@ -51,5 +52,6 @@ __all__ = [
     "fake_quantize",
     "op_table",
     "quantizers",
+    "run_float_op",
     "statistics",
 ]
