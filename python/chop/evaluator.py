@@ -86,14 +86,18 @@ class Evaluator:
 
     def __init__(self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor, threads: int = 1) -> None:
         self.graph = mg if isinstance(mg, MaseGraph) else MaseGraph(mg)
-        if x.dim() != 2:
-            raise ValueError(f"Evaluator: x must have the shape [rows, features], got {list(x.shape)}")
+        if x.dim() < 2:
+            raise ValueError(f"Evaluator: x must have the shape [rows, ...], got {list(x.shape)}")
         if y.is_floating_point() or y.dim() != 1:
             raise ValueError(
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
-        self.lowered = lower(self.graph, features=int(x.shape[1]))
+        self.lowered = lower(self.graph, input_shapes=tuple(x.shape[1:]))
         self._targets = QuantizeTargets(self.graph)
+        self._memo = _core.FormatMemo()
+        # Nodes that share a module must get the same rule, which only the whole config can tell.
+        modules = self._targets.modules.values()
+        self._rules_are_independent = len(modules) == len(set(modules))
         self._core = _core.Evaluator(
             self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()
         )
@@ -117,8 +121,8 @@ class Evaluator:
         return [_metrics(found) for found in self._core.evaluate(formats, loss)]
 
     def forward(self, config: Config | None = None) -> Tensor:
-        """Return the logits under ``config``, float32, shape [rows, classes]."""
-        logits = torch.empty(self.rows, self._core.classes)
+        """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
+        logits = torch.empty(self.rows, *self._core.output_shape)
         self._core.forward(self._formats(config), logits)
         return logits
 
@@ -126,12 +130,27 @@ class Evaluator:
         """Return how each linear layer is computed under ``config``, and its worst-case bound."""
         return [LayerRoad(*row) for row in self._core.layers(self._formats(config))]
 
-    def _formats(self, config: Config | None) -> list[Any]:
-        rules = resolve_quantize_config(self._targets, config) if config is not None else []
-        return [_core_format(rule) for rule in rules if rule.formats is not None]
+    def _formats(self, config: Config | None) -> _core.Formats:
+        if config is None:
+            return _FLOAT
+        return self._memo.find(config) or self._resolved(config)
+
+    def _resolved(self, config: Config) -> _core.Formats:
+        """Formats of a config with a rule that was not seen before."""
+        found: dict[str, list[_NodeFormats]] = {}
+        for rule in resolve_quantize_config(self._targets, config):
+            if rule.formats is not None:
+                found.setdefault(rule.rule, []).append(_core_format(rule))
+        if self._rules_are_independent:
+            self._memo.remember(config, [found.get(key, []) for key in config if key != "by"])
+        return _core.Formats([node for nodes in found.values() for node in nodes])
 
 
-def _core_format(rule: NodeRule) -> tuple[str, str, dict[str, tuple[int, int, bool]]]:
+_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool]]]
+_FLOAT = _core.Formats([])
+
+
+def _core_format(rule: NodeRule) -> _NodeFormats:
     assert rule.formats is not None and rule.quantizer is not None
     if rule.quantizer not in _native_quantizers():
         raise ConfigError(

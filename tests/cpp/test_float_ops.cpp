@@ -99,7 +99,7 @@ TEST(what_moves_the_batch_is_refused) {
   CHECK_REFUSED("the batch must be the first dimension",
                 make(single("mean", {{3}}, {{"dims", ir::List{}}, {"keepdim", 0.0}})));
   CHECK_REFUSED("the batch must be the first dimension and no other, got ?x?x3", make(single("add", {{3}, {1, 3}})));
-  CHECK_REFUSED("float operation 'linear' is not known",
+  CHECK_REFUSED("operation of the evaluator 'linear' is not known",
                 make(single("linear", {{1}}, {}, {ir::Parameter::of("weight", {1, 1}, {1})})));
   CHECK_REFUSED("input 0 must hold 1 times 3 numbers, got 2", run_one(single("neg", {{3}}), {1, 2}));
   CHECK_REFUSED("the graph has no node 'knot'", run_node(single("neg", {{3}}), "knot", {}, 1));

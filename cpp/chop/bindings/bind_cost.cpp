@@ -12,6 +12,7 @@ using cost::Config;
 using cost::Costs;
 using cost::NodeWidths;
 using cost::Operation;
+using WidthMemo = RuleMemo<NodeWidths>;
 
 NodeWidths make_widths(int node, bool quantized, double data_in, double weight, double bias,
                        std::optional<double> effective, std::optional<double> configured) {
@@ -57,7 +58,7 @@ class NamedTotals {
     for (const std::string& name : names) names_.push_back(pybind11::str(name));
   }
 
-  pybind11::object of_config(const RuleMemo& memo, pybind11::handle config) const {
+  pybind11::object of_config(const WidthMemo& memo, pybind11::handle config) const {
     Config found;
     return memo.find(config, found) ? pybind11::object(of(found)) : pybind11::none();
   }
@@ -87,10 +88,10 @@ void bind_cost(pybind11::module_& m) {
       .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in; })
       .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight; })
       .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias; });
-  pybind11::class_<RuleMemo>(m, "RuleMemo",
-                             "Widths that were decided for the rules of configs, found by their contents.")
+  pybind11::class_<WidthMemo>(m, "WidthMemo",
+                              "Widths that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())
-      .def("remember", &RuleMemo::remember, arg("config"), arg("widths"), "widths: one list a rule, in their order.");
+      .def("remember", &WidthMemo::remember, arg("config"), arg("widths"), "widths: one list a rule, in their order.");
   pybind11::class_<NamedTotals>(m, "NamedTotals", "Totals of cost models by name.")
       .def(pybind11::init<std::shared_ptr<const Costs>, const std::vector<std::string>&>(), arg("costs"), arg("names"))
       .def("of", &NamedTotals::of, arg("widths"))

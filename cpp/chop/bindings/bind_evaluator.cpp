@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/rule_memo.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/evaluator.h"
 
@@ -12,51 +13,161 @@ namespace {
 using evaluator::Config;
 using evaluator::Evaluator;
 using evaluator::Metrics;
+using evaluator::NodeFormat;
+using evaluator::TorchCallPtr;
 
 // (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
 using PyFormat = std::tuple<int, int, bool>;
-using PyConfig = std::vector<std::tuple<std::string, std::string, std::map<std::string, PyFormat>>>;
+using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
 
-Config to_config(const PyConfig& config) {
-  Config result;
-  for (const auto& [node, quantizer, operands] : config) {
-    evaluator::NodeFormat format{node, quantizer, {}};
-    for (const auto& [name, f] : operands)
-      format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f));
-    result.push_back(std::move(format));
-  }
-  return result;
+NodeFormat to_format(const PyNode& entry) {
+  const auto& [node, quantizer, operands] = entry;
+  NodeFormat format{node, quantizer, {}, nullptr};
+  for (const auto& [name, f] : operands)
+    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f));
+  return format;
 }
 
+std::vector<NodeFormat> to_formats(const std::vector<PyNode>& entries) {
+  std::vector<NodeFormat> formats;
+  for (const PyNode& entry : entries) formats.push_back(to_format(entry));
+  return formats;
+}
+
+// A resolved config, so that Python hands over one object.
+struct Formats {
+  Config config;
+};
+
+// calls: nodes that torch computes under this config.
+Formats make_formats(const std::vector<PyNode>& nodes, const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
+  Formats formats{to_formats(nodes)};
+  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call});
+  return formats;
+}
+
+using FormatMemo = RuleMemo<NodeFormat>;
+
+std::optional<Formats> find_formats(const FormatMemo& memo, pybind11::handle config) {
+  std::vector<const NodeFormat*> found;
+  if (!memo.find(config, found)) return std::nullopt;
+  Formats formats;
+  for (const NodeFormat* format : found) formats.config.push_back(*format);
+  return formats;
+}
+
+void remember_formats(FormatMemo& memo, pybind11::handle config, const std::vector<std::vector<PyNode>>& rules) {
+  std::vector<std::vector<NodeFormat>> parts;
+  for (const auto& rule : rules) parts.push_back(to_formats(rule));
+  memo.remember(config, parts);
+}
+
+pybind11::memoryview floats(const float* memory, int64_t count) {
+  return pybind11::memoryview::from_memory(const_cast<float*>(memory), count * static_cast<int64_t>(sizeof(float)));
+}
+
+// A Python function of (memoryviews of the inputs, memoryview of the output, rows), called with the GIL.
+class PythonCall {
+ public:
+  PythonCall(pybind11::function function, std::vector<int64_t> input_sizes, int64_t output_size)
+      : function_(std::make_shared<Held>(std::move(function))),
+        input_sizes_(std::move(input_sizes)),
+        output_size_(output_size) {}
+
+  void operator()(const std::vector<const float*>& inputs, float* output, int rows) const {
+    const pybind11::gil_scoped_acquire acquire;
+    pybind11::list views;
+    for (size_t i = 0; i < inputs.size(); ++i) views.append(floats(inputs[i], rows * input_sizes_[i]));
+    function_->function(views, floats(output, rows * output_size_), rows);
+  }
+
+ private:
+  // The last owner may not hold the GIL.
+  struct Held {
+    explicit Held(pybind11::function f) : function(std::move(f)) {}
+    ~Held() {
+      const pybind11::gil_scoped_acquire acquire;
+      function.release().dec_ref();
+    }
+    pybind11::function function;
+  };
+  std::shared_ptr<Held> function_;
+  std::vector<int64_t> input_sizes_;
+  int64_t output_size_;
+};
+
+TorchCallPtr make_call(const std::string& node, pybind11::function function, std::vector<int64_t> input_sizes,
+                       int64_t output_size) {
+  const auto call = std::make_shared<evaluator::TorchCall>();
+  call->node = node;
+  call->run = PythonCall(std::move(function), std::move(input_sizes), output_size);
+  return call;
+}
+
+// The sizes of a row of data are the graph's business.
 std::unique_ptr<Evaluator> make(const ir::Graph& graph, pybind11::handle x, pybind11::handle y, int threads,
-                                bool fused_affine) {
+                                bool fused_affine, const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
   const TensorView data = view(x, "x", "torch.float32"), labels = view(y, "y", "torch.int64");
-  check(data.shape.size() == 2, "x must have two dimensions (rows, features)");
+  check(data.shape.size() >= 2, "x must have two or more dimensions, rows first");
   check(labels.shape == std::vector<int64_t>{data.shape[0]}, "y must hold one class index for each row of x");
+  int64_t features = 1;
+  for (size_t i = 1; i < data.shape.size(); ++i) features *= data.shape[i];
+  std::map<std::string, TorchCallPtr> by_node;
+  for (const auto& call : calls) by_node[call->node] = call;
   const pybind11::gil_scoped_release release;
   return std::make_unique<Evaluator>(graph, data.data<const float>(), labels.data<const int64_t>(), data.shape[0],
-                                     data.shape[1], threads, fused_affine);
+                                     features, threads, fused_affine, std::move(by_node));
 }
 
-std::vector<Metrics> evaluate(const Evaluator& self, const std::vector<PyConfig>& configs, bool loss) {
-  std::vector<Config> converted;
-  for (const PyConfig& config : configs) converted.push_back(to_config(config));
+std::vector<Metrics> evaluate(const Evaluator& self, const std::vector<const Formats*>& configs, bool loss) {
+  std::vector<Config> all;
+  for (const Formats* formats : configs) all.push_back(formats->config);
   const pybind11::gil_scoped_release release;
-  return self.evaluate(converted, loss);
+  return self.evaluate(all, loss);
 }
 
-void forward(const Evaluator& self, const PyConfig& config, pybind11::handle logits) {
+void forward(const Evaluator& self, const Formats& formats, pybind11::handle logits) {
   const TensorView out = view(logits, "logits", "torch.float32");
-  check(out.shape == std::vector<int64_t>{self.rows(), self.classes()}, "logits must have the shape (rows, classes)");
-  const Config converted = to_config(config);
+  check(!out.shape.empty() && out.shape[0] == self.rows() && out.elements() == self.rows() * self.outputs(),
+        "logits must have the shape (rows, ...) of the graph's output");
   const pybind11::gil_scoped_release release;
-  self.forward(converted, out.data<float>());
+  self.forward(formats.config, out.data<float>());
 }
 
-std::vector<std::tuple<std::string, std::string, double>> layers(const Evaluator& self, const PyConfig& config) {
+std::vector<std::tuple<std::string, std::string, double>> layers(const Evaluator& self, const Formats& formats) {
   std::vector<std::tuple<std::string, std::string, double>> rows;
-  for (const auto& layer : self.layers(to_config(config)))
+  for (const auto& layer : self.layers(formats.config))
     rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
+  return rows;
+}
+
+pybind11::tuple to_tuple(const evaluator::Saturation& s) { return pybind11::make_tuple(s.beyond, s.count); }
+
+pybind11::list certificate(const Evaluator& self, const Formats& formats) {
+  std::vector<evaluator::LayerCertificate> found;
+  {
+    const pybind11::gil_scoped_release release;
+    found = self.certificate(formats.config);
+  }
+  pybind11::list rows;
+  for (const evaluator::LayerCertificate& layer : found) {
+    pybind11::dict row;
+    row["node"] = layer.node;
+    row["road"] = evaluator::road_name(layer.road);
+    row["unit"] = layer.unit;
+    row["bound"] = layer.bound;
+    row["countable"] = layer.countable();
+    row["finite"] = layer.data_is_finite;
+    row["used"] = layer.used;
+    row["reach"] = layer.reach;
+    row["inputs"] = to_tuple(layer.inputs);
+    row["weights"] = to_tuple(layer.weights);
+    row["biases"] = to_tuple(layer.biases);
+    row["counterexample"] = pybind11::none();
+    if (const auto& e = layer.counterexample)
+      row["counterexample"] = pybind11::make_tuple(e->row, e->output, e->exact, e->in_float);
+    rows.append(row);
+  }
   return rows;
 }
 
@@ -74,13 +185,32 @@ void bind_evaluator(pybind11::module_& m) {
       .def_property_readonly("loss", [](const Metrics& metrics) {
         return metrics.has_loss ? std::optional<double>(metrics.loss()) : std::nullopt;
       });
+  pybind11::class_<evaluator::TorchCall, std::shared_ptr<evaluator::TorchCall>>(m, "TorchCall",
+                                                                                "A node that torch computes.")
+      .def(pybind11::init(&make_call), arg("node"), arg("function"), arg("input_sizes"), arg("output_size"),
+           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row.")
+      .def_readonly("node", &evaluator::TorchCall::node)
+      .def_property_readonly(
+          "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
+          "Spent so far, by all threads together.");
+  pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
+      .def(pybind11::init(&make_formats), arg("nodes"), arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float.");
+  pybind11::class_<FormatMemo>(m, "FormatMemo",
+                               "Formats that were decided for the rules of configs, found by their contents.")
+      .def(pybind11::init<>())
+      .def("find", &find_formats, arg("config"), "None if a rule is new to the memo.")
+      .def("remember", &remember_formats, arg("config"), arg("rules"), "rules: the nodes of each rule, in their order.");
   pybind11::class_<Evaluator>(m, "Evaluator", "Evaluates configs on resident data and weights.")
-      .def(pybind11::init(&make), arg("graph"), arg("x"), arg("y"), arg("threads"), arg("fused_affine"))
+      .def(pybind11::init(&make), arg("graph"), arg("x"), arg("y"), arg("threads"), arg("fused_affine"),
+           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{})
       .def("evaluate", &evaluate, arg("configs"), arg("loss"))
       .def("forward", &forward, arg("config"), arg("logits"))
       .def("layers", &layers, arg("config"), "(node, road, bound) for every linear layer.")
+      .def("certificate", &certificate, arg("config"), "One dict for each layer whose operands are all on grids.")
       .def_property_readonly("rows", &Evaluator::rows)
-      .def_property_readonly("classes", &Evaluator::classes)
+      .def_property_readonly("output_shape", [](const Evaluator& self) { return self.output_shape(); },
+                             "Of one row of the result.")
       .def_property_readonly("threads", &Evaluator::threads);
 }
 

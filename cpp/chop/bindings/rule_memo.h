@@ -7,52 +7,93 @@
 #include <unordered_map>
 #include <vector>
 
-#include "chop/cost/costs.h"
-
 namespace chop::bindings {
 
-class RuleMemo {
+// The contents of a config, or of one of its rules. Borrowed while looking, owned in a table.
+struct RuleKey {
+  std::vector<PyObject*> parts;
+  size_t hash = 0;
+
+  bool add(PyObject* part);  // false for a value that only Python can judge
+  void clear();
+  bool operator==(const RuleKey& other) const;
+};
+
+// 'by' and the names of all rules: they decide which rule a node gets.
+bool shape_key(PyObject* config, RuleKey& key);
+// The name and the table of one rule.
+bool rule_key(PyObject* name, PyObject* entry, RuleKey& key);
+bool is_by(PyObject* key);
+
+template <class Value>
+class RuleTable {
  public:
-  using Widths = std::vector<cost::NodeWidths>;
+  const Value* find(const RuleKey& key) const {
+    const auto [begin, end] = entries_.equal_range(key.hash);
+    for (auto it = begin; it != end; ++it)
+      if (it->second.key == key) return &it->second.value;
+    return nullptr;
+  }
 
-  // The widths of all rules in their order; false if one of them is new, or of a form that only Python can judge.
-  bool find(pybind11::handle config, cost::Config& found) const;
+  Value& at(const RuleKey& key) {  // made if it is new
+    if (const Value* known = find(key)) return const_cast<Value&>(*known);
+    Entry entry{key, {}, {}};
+    for (PyObject* part : key.parts) entry.owners.push_back(pybind11::reinterpret_borrow<pybind11::object>(part));
+    return entries_.emplace(key.hash, std::move(entry))->second.value;
+  }
 
-  // widths[i] belongs to the i-th rule ('by' is none). Forms that `find` does not take are not kept.
-  void remember(pybind11::handle config, const std::vector<Widths>& widths);
+  void clear() { entries_.clear(); }
 
  private:
-  // Borrowed while looking, owned in a table.
-  struct Key {
-    std::vector<PyObject*> parts;
-    size_t hash = 0;
-
-    bool add(PyObject* part);
-    void clear();
-    bool operator==(const Key& other) const;
+  struct Entry {
+    RuleKey key;
+    std::vector<pybind11::object> owners;
+    Value value;
   };
+  std::unordered_multimap<size_t, Entry> entries_;
+};
 
-  template <class Value>
-  class Table {
-   public:
-    const Value* find(const Key& key) const;
-    Value& at(const Key& key);  // made if it is new
-    size_t size() const { return entries_.size(); }
-    void clear() { entries_.clear(); }
+// Part: what is decided for one node.
+template <class Part>
+class RuleMemo {
+ public:
+  // The parts of all rules in their order; false if one of them is new, or of a form that only Python can judge.
+  bool find(pybind11::handle config, std::vector<const Part*>& found) const {
+    RuleKey key;
+    key.parts.reserve(32);
+    if (!shape_key(config.ptr(), key)) return false;
+    const Rules* rules = shapes_.find(key);
+    if (!rules) return false;
+    PyObject *name = nullptr, *entry = nullptr;
+    for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
+      if (is_by(name)) continue;
+      const std::vector<Part>* known = rule_key(name, entry, key) ? rules->find(key) : nullptr;
+      if (!known) return false;
+      for (const Part& part : *known) found.push_back(&part);
+    }
+    return true;
+  }
 
-   private:
-    struct Entry {
-      Key key;
-      std::vector<pybind11::object> owners;
-      Value value;
-    };
-    std::unordered_multimap<size_t, Entry> entries_;
-  };
+  // parts[i] belongs to the i-th rule ('by' is none). Forms that `find` does not take are not kept.
+  void remember(pybind11::handle config, const std::vector<std::vector<Part>>& parts) {
+    if (rules_ > kMostRules) shapes_.clear(), rules_ = 0;
+    RuleKey key;
+    if (!shape_key(config.ptr(), key)) return;
+    Rules& rules = shapes_.at(key);
+    PyObject *name = nullptr, *entry = nullptr;
+    size_t rule = 0;
+    for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
+      if (is_by(name)) continue;
+      if (rule < parts.size() && rule_key(name, entry, key)) rules.at(key) = parts[rule], ++rules_;
+      ++rule;
+    }
+  }
 
-  static bool shape_key(PyObject* config, Key& key);
-  static bool rule_key(PyObject* name, PyObject* entry, Key& key);
+ private:
+  using Rules = RuleTable<std::vector<Part>>;
+  static constexpr size_t kMostRules = 20000;
 
-  Table<Table<Widths>> shapes_;
+  RuleTable<Rules> shapes_;
   size_t rules_ = 0;
 };
 

@@ -1,41 +1,54 @@
 #include "chop/evaluator/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <new>
+#include <limits>
 
 #include "chop/core/check.h"
 
 namespace chop::evaluator {
 namespace {
 
-constexpr std::align_val_t kCacheLine{64};
+constexpr int kMostClasses = 65536;
 
 }  // namespace
-
-AlignedFloats::AlignedFloats(size_t count)
-    : data_(static_cast<float*>(::operator new(count * sizeof(float), kCacheLine))) {
-  std::memset(data_.get(), 0, count * sizeof(float));
-}
-
-void AlignedFloats::Release::operator()(float* p) const { ::operator delete(p, kCacheLine); }
 
 Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes)
     : rows_(rows),
       features_(features),
-      packed_(static_cast<size_t>((rows + kBlock - 1) / kBlock) * kBlock * static_cast<size_t>(features)),
+      packed_((rows + kBlock - 1) / kBlock, features),
       labels_(static_cast<size_t>((rows + kBlock - 1) / kBlock) * kBlock, 0),
       support_(static_cast<size_t>(classes), 0) {
+  check(classes <= kMostClasses, "evaluator: the model has ", classes, " classes; at most ", kMostClasses,
+        " are supported");
+  for (int64_t b = 0; b < blocks(); ++b) {
+    auto* block = reinterpret_cast<float*>(packed_.at(b));
+    const int valid = valid_rows(b);
+    if (valid < kBlock) std::memset(block, 0, static_cast<size_t>(features) * kGroupBytes);
+    const float* from = x + b * kBlock * features;
+    for (int f = 0; f < features; ++f)
+      for (int s = 0; s < valid; ++s) block[f * kBlock + s] = from[static_cast<int64_t>(s) * features + f];
+  }
   for (int64_t row = 0; row < rows; ++row) {
-    float* block = packed_.data() + row / kBlock * features * kBlock + row % kBlock;
-    for (int f = 0; f < features; ++f) block[f * kBlock] = x[row * features + f];
     const int64_t label = labels[row];
     check(label >= 0 && label < classes, "y[", row, "] is ", label, "; the model has ", classes, " classes");
-    labels_[static_cast<size_t>(row)] = static_cast<int32_t>(label);
+    labels_[static_cast<size_t>(row)] = static_cast<uint16_t>(label);
     ++support_[static_cast<size_t>(label)];
   }
 }
 
 int Dataset::valid_rows(int64_t b) const { return static_cast<int>(std::min<int64_t>(kBlock, rows_ - b * kBlock)); }
+
+double largest_magnitude(const float* x, int64_t count) {
+  float largest = 0.0f;
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) {
+    const float v = std::fabs(x[i]);
+    largest = v > largest ? v : largest;
+    finite = finite && v <= std::numeric_limits<float>::max();
+  }
+  return finite ? static_cast<double>(largest) : std::numeric_limits<double>::infinity();
+}
 
 }  // namespace chop::evaluator

@@ -2,46 +2,34 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "chop/kernels/kernels.h"
+#include "chop/evaluator/blocks.h"
 
 namespace chop::evaluator {
 
-// Floats on a cache-line boundary.
-class AlignedFloats {
- public:
-  explicit AlignedFloats(size_t count);
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
-
- private:
-  struct Release {
-    void operator()(float* p) const;
-  };
-  std::unique_ptr<float[], Release> data_;
-};
-
 class Dataset {
  public:
-  // x: [rows][features], row-major; labels: rows class indices in [0, classes).
+  // x: [rows][features], row-major; labels: rows class indices in [0, classes). Throws std::invalid_argument.
   Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes);
 
   int64_t rows() const { return rows_; }
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
-  const float* block(int64_t b) const { return packed_.data() + b * features_ * kBlock; }
-  const int32_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
+  const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
+  const uint16_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
   int valid_rows(int64_t b) const;                                  // kBlock, or less in the last block
   const std::vector<int64_t>& support() const { return support_; }  // rows of each class
 
  private:
   int64_t rows_;
   int features_;
-  AlignedFloats packed_;
-  std::vector<int32_t> labels_;
+  Blocks packed_;
+  std::vector<uint16_t> labels_;
   std::vector<int64_t> support_;
 };
+
+// The largest |number|, infinite if there is a NaN or an infinity.
+double largest_magnitude(const float* x, int64_t count);
 
 }  // namespace chop::evaluator

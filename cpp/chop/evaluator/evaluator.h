@@ -1,12 +1,14 @@
-// Data and weights stay resident; a quantization config is a value handed in. Every call is free of memory.
+// Data and weights stay resident; a quantization config is a value handed in. Results are free of memory.
 #pragma once
 
 #include <vector>
 
 #include "chop/core/parallel.h"
+#include "chop/evaluator/certificate.h"
 #include "chop/evaluator/dataset.h"
+#include "chop/evaluator/input_cache.h"
 #include "chop/evaluator/metrics.h"
-#include "chop/evaluator/plan.h"
+#include "chop/evaluator/planner.h"
 
 namespace chop::evaluator {
 
@@ -14,24 +16,31 @@ class Evaluator {
  public:
   // x: [rows][features]; labels: rows. Both are copied. Throws std::invalid_argument on what does not fit the graph.
   Evaluator(ir::Graph graph, const float* x, const int64_t* labels, int64_t rows, int64_t features, int threads,
-            bool fused_affine);
+            bool fused_affine, std::map<std::string, TorchCallPtr> calls = {});
 
   // The same result for any number of threads and any company of other configs, bit for bit.
   std::vector<Metrics> evaluate(const std::vector<Config>& configs, bool want_loss) const;
 
-  // logits: [rows][classes].
+  // logits: [rows][outputs].
   void forward(const Config& config, float* logits) const;
+
+  // One entry for each layer whose operands are all on grids. A pass over the data in plain code.
+  std::vector<LayerCertificate> certificate(const Config& config) const;
 
   std::vector<LayerReport> layers(const Config& config) const { return planner_.plan(config).layers; }
   const Planner& planner() const { return planner_; }
   int64_t rows() const { return data_.rows(); }
-  int classes() const { return planner_.classes(); }
+  int outputs() const { return planner_.outputs(); }  // numbers in a row of the result
+  ir::Shape output_shape() const;                       // of a row
   int threads() const { return pool_.threads(); }
 
  private:
+  std::vector<Plan> plans(const std::vector<Config>& configs) const;
+
   Planner planner_;
   Dataset data_;
   ThreadPool pool_;
+  InputCache inputs_;
 };
 
 }  // namespace chop::evaluator

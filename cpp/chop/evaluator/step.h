@@ -20,6 +20,9 @@ class Step {
   // in[i]: the blocks that the step reads, none of which is `out`.
   virtual void run(const void* const* in, void* out) const = 0;
 
+  // Whether what it makes of the data is worth keeping: much smaller than the data itself.
+  virtual bool compact() const { return false; }
+
   int groups() const { return groups_; }  // of the block that it writes, kGroupBytes each
 
  private:

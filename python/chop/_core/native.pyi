@@ -24,7 +24,7 @@ class _NodeRow(TypedDict):
     shape: list[int]
 
 # (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-_Config = Sequence[tuple[str, str, Mapping[str, tuple[int, int, bool]]]]
+_Node = tuple[str, str, Mapping[str, tuple[int, int, bool]]]
 
 @final
 class Graph:
@@ -87,7 +87,7 @@ class NodeWidths:
     def weight(self) -> float: ...
 
 @final
-class RuleMemo:
+class WidthMemo:
     """Widths that were decided for the rules of configs, found by their contents."""
 
     def __init__(self) -> None: ...
@@ -115,7 +115,7 @@ class NamedTotals:
 
     def __init__(self, costs: Costs, names: Sequence[str]) -> None: ...
     def of(self, widths: Sequence[NodeWidths]) -> dict[str, float]: ...
-    def of_config(self, memo: RuleMemo, config: Any) -> dict[str, float] | None:
+    def of_config(self, memo: WidthMemo, config: Any) -> dict[str, float] | None:
         """None if a rule is new to the memo."""
 
 @final
@@ -138,18 +138,60 @@ class Metrics:
     def loss(self) -> float | None: ...
 
 @final
+class TorchCall:
+    """A node that torch computes."""
+
+    def __init__(
+        self, node: str, function: Callable[..., None], input_sizes: Sequence[int], output_size: int
+    ) -> None:
+        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row."""
+    @property
+    def node(self) -> str: ...
+    @property
+    def seconds(self) -> float:
+        """Spent so far, by all threads together."""
+
+@final
+class Formats:
+    """A config as the evaluator takes it."""
+
+    def __init__(self, nodes: Sequence[_Node], calls: Sequence[TorchCall] = ...) -> None:
+        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float."""
+
+@final
+class FormatMemo:
+    """Formats that were decided for the rules of configs, found by their contents."""
+
+    def __init__(self) -> None: ...
+    def find(self, config: Any) -> Formats | None:
+        """None if a rule is new to the memo."""
+    def remember(self, config: Any, rules: Sequence[Sequence[_Node]]) -> None:
+        """rules: the nodes of each rule, in their order."""
+
+@final
 class Evaluator:
     """Evaluates configs on resident data and weights."""
 
-    def __init__(self, graph: Graph, x: Tensor, y: Tensor, threads: int, fused_affine: bool) -> None: ...
-    def evaluate(self, configs: Sequence[_Config], loss: bool) -> list[Metrics]: ...
-    def forward(self, config: _Config, logits: Tensor) -> None: ...
-    def layers(self, config: _Config) -> list[tuple[str, str, float]]:
+    def __init__(
+        self,
+        graph: Graph,
+        x: Tensor,
+        y: Tensor,
+        threads: int,
+        fused_affine: bool,
+        calls: Sequence[TorchCall] = ...,
+    ) -> None: ...
+    def certificate(self, config: Formats) -> list[dict[str, Any]]:
+        """One dict for each layer whose operands are all on grids."""
+    def evaluate(self, configs: Sequence[Formats], loss: bool) -> list[Metrics]: ...
+    def forward(self, config: Formats, logits: Tensor) -> None: ...
+    def layers(self, config: Formats) -> list[tuple[str, str, float]]:
         """(node, road, bound) for every linear layer."""
     @property
     def rows(self) -> int: ...
     @property
-    def classes(self) -> int: ...
+    def output_shape(self) -> list[int]:
+        """Of one row of the result."""
     @property
     def threads(self) -> int: ...
 

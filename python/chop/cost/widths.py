@@ -38,7 +38,7 @@ class WidthTable:
         self._with_values = {
             row["name"] for row in operations if reads_values and "weight" in row["parameters"]
         }
-        self.memo = _core.RuleMemo()
+        self.memo = _core.WidthMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self.targets.modules.values()
         self._rules_are_independent = len(modules) == len(set(modules))

@@ -3,8 +3,8 @@
 namespace chop::evaluator {
 
 Registry<FloatOp>& float_ops() {
-  static Registry<FloatOp> registry("float operation");
-  return registry;
+  static Registry<FloatOp> instance("operation of the evaluator");
+  return instance;
 }
 
 }  // namespace chop::evaluator

@@ -1,0 +1,234 @@
+#include "chop/evaluator/layer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "chop/core/check.h"
+#include "chop/quantizers/quantizer.h"
+
+namespace chop::evaluator {
+namespace {
+
+constexpr double kExactFloat = 16777216.0;   // 2^24: below it, every sum of grid units is exact in float
+constexpr double kInt32 = 2147483647.0;      // 2^31 - 1
+constexpr int kDeepestGrid = 100;            // grids between 2^-100 and 2^100 keep sums far from float's limits
+constexpr int kMostShift = 24;
+
+// The operand's codes, or its values where it has no format.
+std::vector<double> numbers(const ir::Node& node, const char* name, const NodeFormat* format) {
+  if (!node.parameter(name)) return {};
+  const std::vector<float>& values = node.values(name);
+  const FixedPoint* f = format ? format->operand(name) : nullptr;
+  if (!f) return {values.begin(), values.end()};
+  std::vector<float> codes(values.size());
+  quantizers::registry().get(format->quantizer).codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), *f);
+  return {codes.begin(), codes.end()};
+}
+
+double total(const std::vector<double>& weight, size_t inputs, size_t o) {
+  double sum = 0.0;
+  for (size_t i = 0; i < inputs; ++i) sum += std::fabs(weight[o * inputs + i]);
+  return sum;
+}
+
+// The largest |sum| of any output when no |input| is larger than x_max.
+double worst_case(const std::vector<double>& weight, const std::vector<double>& bias, size_t inputs, double x_max,
+                  double product_unit, double bias_unit) {
+  double bound = 0.0;
+  for (size_t o = 0; o * inputs < weight.size(); ++o) {
+    const double sum =
+        total(weight, inputs, o) * x_max * product_unit + (bias.empty() ? 0.0 : std::fabs(bias[o]) * bias_unit);
+    bound = larger(bound, sum);
+  }
+  return bound;
+}
+
+// Whether all codes of the format, or those that can occur, lie in [low, high].
+bool fits(const FixedPoint& f, bool nonnegative, double low, double high) {
+  return (nonnegative ? 0.0 : f.qmin()) >= low && f.qmax() <= high;
+}
+
+class Packer {
+ public:
+  Packer(const Window& window, int channels) : w_(window), lanes_(channels) {}
+
+  // weight: [out][channels / groups][taps], as torch keeps it.
+  template <class T>
+  void pack(const std::vector<double>& weight, std::vector<std::byte>* to, size_t* group_bytes) const {
+    const int out = w_.out / w_.groups, channels = w_.channels / w_.groups;
+    const int tiles = (out + kTile - 1) / kTile, blocks = (channels + lanes_ - 1) / lanes_;
+    const size_t tap = static_cast<size_t>(blocks) * kTile * static_cast<size_t>(lanes_);
+    const size_t tile = static_cast<size_t>(w_.taps) * tap, group = static_cast<size_t>(tiles) * tile;
+    std::vector<T> packed(group * static_cast<size_t>(w_.groups));
+    size_t from = 0;
+    for (int g = 0; g < w_.groups; ++g)
+      for (int o = 0; o < out; ++o)
+        for (int c = 0; c < channels; ++c)
+          for (int t = 0; t < w_.taps; ++t) {
+            const auto lane = static_cast<size_t>((c / lanes_ * kTile + o % kTile) * lanes_ + c % lanes_);
+            packed[static_cast<size_t>(g) * group + static_cast<size_t>(o / kTile) * tile +
+                   static_cast<size_t>(t) * tap + lane] = static_cast<T>(weight[from++]);
+          }
+    store(packed, to);
+    *group_bytes = group * sizeof(T);
+  }
+
+  template <class T>
+  void pack_bias(const std::vector<double>& bias, std::vector<std::byte>* to, size_t* group_bytes) const {
+    store(std::vector<T>(bias.begin(), bias.end()), to);
+    *group_bytes = bias.size() / static_cast<size_t>(w_.groups) * sizeof(T);
+  }
+
+ private:
+  template <class T>
+  static void store(const std::vector<T>& numbers, std::vector<std::byte>* to) {
+    to->resize(numbers.size() * sizeof(T));
+    if (!numbers.empty()) std::memcpy(to->data(), numbers.data(), to->size());
+  }
+
+  const Window& w_;
+  int lanes_;
+};
+
+void pack(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias, Layer* layer) {
+  const Packer packer(window, channels_of(layer->encoding));
+  switch (layer->road) {
+    case Road::int8: packer.pack<int8_t>(weight, &layer->weight, &layer->weight_bytes); break;
+    case Road::int16: packer.pack<int16_t>(weight, &layer->weight, &layer->weight_bytes); break;
+    case Road::int32: packer.pack<int32_t>(weight, &layer->weight, &layer->weight_bytes); break;
+    case Road::float64:
+      packer.pack<double>(weight, &layer->weight, &layer->weight_bytes);
+      return packer.pack_bias<double>(bias, &layer->bias, &layer->bias_bytes);
+    case Road::exact_float32:
+    case Road::float32:
+      packer.pack<float>(weight, &layer->weight, &layer->weight_bytes);
+      return packer.pack_bias<float>(bias, &layer->bias, &layer->bias_bytes);
+  }
+  packer.pack_bias<int32_t>(bias, &layer->bias, &layer->bias_bytes);
+}
+
+std::vector<double> scaled(std::vector<double> numbers, double unit) {
+  for (double& v : numbers) v *= unit;
+  return numbers;
+}
+
+size_t inputs_of(const Window& window) {
+  return static_cast<size_t>(window.channels / window.groups) * static_cast<size_t>(window.taps);
+}
+
+// Sums of codes: the road is chosen by what the formats and the bound allow.
+struct CodeSums {
+  const FixedPoint &x, &weight;
+  bool nonnegative, finite;
+  double bound;
+  int shift, finest;
+
+  Road road() const {
+    const bool deep = std::abs(finest) > kDeepestGrid || std::abs(x.frac_width + weight.frac_width) > kDeepestGrid;
+    if (deep || !(bound <= kInt32)) return Road::float64;
+    const bool integers = finite && shift <= kMostShift;
+    const bool bytes = fits(weight, false, -128, 127) && (fits(x, nonnegative, 0, 255) || fits(x, false, -128, 127));
+    if (integers && bytes) return Road::int8;
+    if (bound < kExactFloat) return Road::exact_float32;
+    if (!integers) return Road::float64;
+    const bool shorts = fits(weight, false, -32768, 32767) && fits(x, nonnegative, -32768, 32767);
+    if (shorts) return Road::int16;
+    return fits(x, nonnegative, -kInt32, kInt32) && fits(weight, false, -kInt32, kInt32) ? Road::int32 : Road::float64;
+  }
+};
+
+// Inputs of the int8 road carry `zero` on top; what that adds to each sum is taken off its bias, modulo 2^32 as the
+// kernel counts.
+void take_off_zero(const LayerCodes& codes, size_t inputs, const Layer& layer, std::vector<double>* bias) {
+  constexpr double kModulus = 4294967296.0;
+  for (size_t o = 0; o < bias->size(); ++o) {
+    double sum = 0.0;
+    for (size_t i = 0; i < inputs; ++i) sum += codes.weight[o * inputs + i];
+    const double off = std::remainder((*bias)[o] - std::ldexp(sum * layer.zero, layer.shift), kModulus);
+    (*bias)[o] = off == kModulus / 2 ? -off : off;
+  }
+}
+
+Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& format, bool finite, bool nonnegative) {
+  const FixedPoint &x = *format.operand("data_in"), &weight = *format.operand("weight");
+  const LayerCodes codes = layer_codes(node, format);
+  Layer layer;
+  layer.codes_in = true;
+  layer.unit = std::ldexp(1.0, -codes.finest);
+  layer.shift = codes.shift;
+  layer.bound = worst_case(codes.weight, codes.bias, inputs_of(window), x.largest_code(), std::ldexp(1.0, codes.shift),
+                           std::ldexp(1.0, codes.bias_shift));
+  layer.offset = layer.bound * layer.unit;
+  layer.road = CodeSums{x, weight, nonnegative, finite, layer.bound, codes.shift, codes.finest}.road();
+  if (layer.road == Road::float64 || layer.road == Road::exact_float32) {
+    pack(window, scaled(codes.weight, std::ldexp(1.0, codes.shift - codes.finest)),
+         scaled(codes.bias, std::ldexp(1.0, codes.bias_shift - codes.finest)), &layer);
+    return layer;
+  }
+  layer.scale = static_cast<float>(layer.unit);
+  std::vector<double> bias = scaled(codes.bias, std::ldexp(1.0, codes.bias_shift));
+  bias.resize(static_cast<size_t>(window.out));
+  if (layer.road == Road::int16) layer.encoding = Encoding::s16x2;
+  if (layer.road == Road::int8) {
+    layer.encoding = Encoding::u8x4;
+    layer.zero = fits(x, nonnegative, 0, 255) ? 0 : 128;
+    if (layer.zero) take_off_zero(codes, inputs_of(window), layer, &bias);
+  }
+  pack(window, codes.weight, bias, &layer);
+  return layer;
+}
+
+double unit_of(const NodeFormat* format, const char* name) {
+  const FixedPoint* f = format ? format->operand(name) : nullptr;
+  return f ? f->scale() : 1.0;
+}
+
+// A float layer, or one whose operands are not all on grids: sums of floats in a fixed order.
+Layer float_layer(const ir::Node& node, const Window& window, const NodeFormat* format) {
+  const std::vector<double> weight = scaled(numbers(node, "weight", format), unit_of(format, "weight"));
+  const std::vector<double> bias = scaled(numbers(node, "bias", format), unit_of(format, "bias"));
+  Layer layer;
+  layer.gain = worst_case(weight, {}, inputs_of(window), 1.0, 1.0, 1.0);
+  for (const double b : bias) layer.offset = larger(layer.offset, std::fabs(b));
+  pack(window, weight, bias, &layer);
+  return layer;
+}
+
+}  // namespace
+
+const char* road_name(Road road) {
+  switch (road) {
+    case Road::exact_float32: return "fp32";
+    case Road::int8: return "int8";
+    case Road::int16: return "int16";
+    case Road::int32: return "int32";
+    case Road::float64: return "fp64";
+    case Road::float32: break;
+  }
+  return "float";
+}
+
+bool takes_codes(const ir::Node& node, const NodeFormat* format) {
+  return format && format->operand("data_in") && format->operand("weight") &&
+         (!node.parameter("bias") || format->operand("bias"));
+}
+
+LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format) {
+  LayerCodes codes;
+  codes.weight = numbers(node, "weight", &format);
+  codes.bias = numbers(node, "bias", &format);
+  const int product_frac = format.operand("data_in")->frac_width + format.operand("weight")->frac_width;
+  const int bias_frac = codes.bias.empty() ? product_frac : format.operand("bias")->frac_width;
+  codes.finest = std::max(product_frac, bias_frac);
+  codes.shift = codes.finest - product_frac;
+  codes.bias_shift = codes.finest - bias_frac;
+  return codes;
+}
+
+Layer make_layer(const ir::Node& node, const Window& window, const NodeFormat* format, bool finite, bool nonnegative) {
+  return takes_codes(node, format) ? code_layer(node, window, *format, finite, nonnegative)
+                                   : float_layer(node, window, format);
+}
+
+}  // namespace chop::evaluator

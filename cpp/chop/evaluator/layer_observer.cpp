@@ -1,0 +1,119 @@
+#include "chop/evaluator/layer_observer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "chop/quantizers/quantizer.h"
+
+namespace chop::evaluator {
+namespace {
+
+// Codes have up to 32 bits and a sign: sums of 2^16 products fit with shifts to here.
+__extension__ typedef __int128 Wide;
+constexpr int kMostShift = 40;
+
+Saturation saturation(const float* values, const float* codes, int64_t count, const FixedPoint& f) {
+  Saturation found{0, count};
+  for (int64_t i = 0; i < count; ++i) {
+    // Rounding moves a code by less than one; a number beyond the range by one or more was changed by its end. NaN is
+    // not.
+    const double at = static_cast<double>(values[i]) * f.inverse_scale();
+    found.beyond += std::fabs(at - static_cast<double>(codes[i])) > 0.5 &&
+                    (std::nearbyint(at) < f.qmin() || std::nearbyint(at) > f.qmax());
+  }
+  return found;
+}
+
+Saturation saturation(const ObservedLayer& o, const char* name) {
+  if (!o.node->parameter(name)) return {};
+  const std::vector<float>& values = o.node->values(name);
+  std::vector<float> codes(values.size());
+  const auto count = static_cast<int64_t>(values.size());
+  quantizers::registry().get(o.format.quantizer).codes(values.data(), codes.data(), count, *o.format.operand(name));
+  return saturation(values.data(), codes.data(), count, *o.format.operand(name));
+}
+
+bool first(const std::optional<Counterexample>& a, const Counterexample& b) {
+  return !a || b.row < a->row || (b.row == a->row && b.output < a->output);
+}
+
+}  // namespace
+
+LayerObserver::LayerObserver(const ObservedLayer& observed)
+    : observed_(observed), codes_(layer_codes(*observed.node, observed.format)) {
+  found_.node = observed.node->name;
+  found_.road = observed.layer->road;
+  found_.bound = observed.layer->bound;
+  found_.unit = observed.layer->unit;
+  found_.grids_are_close = codes_.shift <= kMostShift && codes_.bias_shift <= kMostShift;
+  found_.weights = saturation(observed, "weight");
+  found_.biases = saturation(observed, "bias");
+}
+
+void LayerObserver::add(const float* x, int64_t first_row, int valid) {
+  const Window& w = *observed_.window;
+  const FixedPoint& format = *observed_.format.operand("data_in");
+  const int rows = w.channels * w.places_in;
+  x_codes_.resize(static_cast<size_t>(rows) * kBlock);
+  const auto count = static_cast<int64_t>(x_codes_.size());
+  quantizers::registry().get(observed_.format.quantizer).codes(x, x_codes_.data(), count, format);
+  for (int r = 0; r < rows; ++r) {
+    const Saturation s = saturation(x + r * kBlock, x_codes_.data() + r * kBlock, valid, format);
+    found_.inputs.beyond += s.beyond;
+    found_.inputs.count += s.count;
+    for (int i = 0; i < valid; ++i) found_.data_is_finite = found_.data_is_finite && std::isfinite(x[r * kBlock + i]);
+  }
+  if (!found_.countable()) return;
+  for (int place = 0; place < w.places_out; ++place)
+    for (int o = 0; o < w.out; ++o) output(place, o, first_row, valid);
+}
+
+void LayerObserver::output(int place, int o, int64_t first_row, int valid) {
+  const Window& w = *observed_.window;
+  const int channels = w.channels / w.groups, first_channel = o / (w.out / w.groups) * channels;
+  const double weight_unit = std::ldexp(found_.unit, codes_.shift);
+  Wide sum[kBlock], reach[kBlock];
+  float in_float[kBlock];
+  const double bias = codes_.bias.empty() ? 0.0 : codes_.bias[static_cast<size_t>(o)];
+  for (int s = 0; s < kBlock; ++s) {
+    sum[s] = static_cast<Wide>(bias) * (Wide{1} << codes_.bias_shift);
+    reach[s] = sum[s] < 0 ? -sum[s] : sum[s];
+    in_float[s] = static_cast<float>(static_cast<double>(sum[s]) * found_.unit);
+  }
+  size_t at = static_cast<size_t>(o) * static_cast<size_t>(channels * w.taps);
+  for (int c = 0; c < channels; ++c)
+    for (int t = 0; t < w.taps; ++t) {
+      const double weight = codes_.weight[at++];
+      const int32_t from = w.from[static_cast<size_t>(place * w.taps + t)];
+      if (from < 0 || weight == 0.0) continue;
+      const float* x = x_codes_.data() + static_cast<size_t>(w.row(first_channel + c, from)) * kBlock;
+      const auto value = static_cast<float>(weight * weight_unit);
+      for (int s = 0; s < valid; ++s) {
+        const Wide term = static_cast<Wide>(weight) * static_cast<Wide>(x[s]) * (Wide{1} << codes_.shift);
+        sum[s] += term;
+        reach[s] += term < 0 ? -term : term;
+        in_float[s] += value * x[s];
+      }
+    }
+  const int output = w.channels_last ? place * w.out + o : o * w.places_out + place;
+  for (int s = 0; s < valid; ++s) {
+    found_.used = std::max(found_.used, std::fabs(static_cast<double>(sum[s])));
+    found_.reach = std::max(found_.reach, static_cast<double>(reach[s]));
+    const double exact = static_cast<double>(sum[s]) * found_.unit;
+    if (static_cast<double>(in_float[s]) == static_cast<double>(static_cast<float>(exact))) continue;
+    const Counterexample example{first_row + s, output, exact, static_cast<double>(in_float[s])};
+    if (first(found_.counterexample, example)) found_.counterexample = example;
+  }
+}
+
+void LayerObserver::merge(const LayerObserver& later) {
+  const LayerCertificate& other = later.found_;
+  found_.used = std::max(found_.used, other.used);
+  found_.reach = std::max(found_.reach, other.reach);
+  found_.data_is_finite = found_.data_is_finite && other.data_is_finite;
+  found_.inputs.beyond += other.inputs.beyond;
+  found_.inputs.count += other.inputs.count;
+  if (!found_.counterexample) found_.counterexample = other.counterexample;
+}
+
+}  // namespace chop::evaluator

@@ -1,0 +1,41 @@
+// Recomputes one layer's sums exactly, in plain code that shares nothing with the kernels, and keeps what was seen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "chop/evaluator/certificate.h"
+#include "chop/evaluator/layer.h"
+
+namespace chop::evaluator {
+
+// A layer under a config, and where its input is.
+struct ObservedLayer {
+  const ir::Node* node = nullptr;
+  std::shared_ptr<const Window> window;
+  std::shared_ptr<const Layer> layer;
+  NodeFormat format;
+  int block = 0;  // of the input's floats, before they are quantized
+};
+
+class LayerObserver {
+ public:
+  explicit LayerObserver(const ObservedLayer& observed);
+
+  // x: the input's floats, [rows][kBlock], of the data's rows from first_row on.
+  void add(const float* x, int64_t first_row, int valid);
+  // later: of rows after these.
+  void merge(const LayerObserver& later);
+  LayerCertificate certificate() const { return found_; }
+
+ private:
+  void output(int place, int o, int64_t first_row, int valid);
+
+  const ObservedLayer& observed_;
+  LayerCodes codes_;
+  LayerCertificate found_;
+  std::vector<float> x_codes_;  // of the block at hand
+};
+
+}  // namespace chop::evaluator

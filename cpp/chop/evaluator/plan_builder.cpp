@@ -1,0 +1,293 @@
+#include "chop/evaluator/plan_builder.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "chop/core/check.h"
+#include "chop/evaluator/torch_step.h"
+#include "chop/quantizers/quantizer.h"
+
+namespace chop::evaluator {
+namespace {
+
+using ir::Node;
+
+enum Tag : int64_t { kLayer, kEncoded, kProduct, kTurned, kFloatOp, kAffine, kRelu, kRounded, kTorch };
+
+bool among(const Node& node, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), node.op->name) != names.end();
+}
+
+void append(Key* key, const FixedPoint* f) {
+  if (!f) return key->push_back(-1);
+  key->push_back(f->width + 64 * (f->is_signed ? 1 : 0));
+  key->push_back(f->frac_width);
+}
+
+void append(Key* key, const NodeFormat* format) {
+  if (!format) return key->push_back(-2);
+  key->push_back(reinterpret_cast<intptr_t>(&quantizers::registry().get(format->quantizer)));
+  for (const char* name : {"data_in", "weight", "bias"}) append(key, format->operand(name));
+}
+
+std::vector<int32_t> all_rows(int count) {
+  std::vector<int32_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+bool batch_first(const ir::Shape& shape) { return !shape.empty() && shape.front() == ir::kBatch; }
+
+size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()); }
+
+}  // namespace
+
+int PlanBuilder::push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make) {
+  PlannedStep planned{planner_.steps_.get(key, make, step_bytes), std::move(inputs)};
+  const auto found = std::find(plan_.steps.begin(), plan_.steps.end(), planned);
+  if (found != plan_.steps.end()) return static_cast<int>(found - plan_.steps.begin()) + 1;
+  plan_.steps.push_back(std::move(planned));
+  return static_cast<int>(plan_.steps.size());
+}
+
+Value PlanBuilder::shaped(const Node& node, int block) const {
+  Value value;
+  value.block = block;
+  value.channels = node.shape.size() > 1 ? static_cast<int>(node.shape[1]) : 1;
+  value.places = elements(node) / value.channels;
+  return value;
+}
+
+// Affine parts per destination channel: as they are behind a layer, else by the row's channel.
+Ending PlanBuilder::ending(const Value& value, const std::vector<int32_t>* rows) const {
+  Ending ending;
+  ending.finish.op = value.pending;
+  ending.finish.op.fused_affine = planner_.fused_affine_;
+  if (value.alpha.empty()) return ending;
+  if (!rows) {
+    ending.alpha = value.alpha;
+    ending.beta = value.beta;
+    return ending;
+  }
+  for (const int32_t row : *rows) {
+    const auto channel = static_cast<size_t>(row < 0 ? 0 : row / value.places);
+    ending.alpha.push_back(value.alpha[channel]);
+    ending.beta.push_back(value.beta[channel]);
+  }
+  return ending;
+}
+
+int PlanBuilder::settle(Value* value) {
+  if (value->layer) {
+    Key key{kProduct, static_cast<int64_t>(Encoding::f32), 0};
+    key.insert(key.end(), value->key.begin(), value->key.end());
+    value->block = push(key, {value->source}, [&] {
+      return std::make_shared<ProductStep>(value->window, value->layer, ending(*value, nullptr));
+    });
+  } else if (value->open) {
+    Key key{kEncoded, static_cast<int64_t>(Encoding::f32), value->channels, value->places};
+    key.insert(key.end(), value->key.begin(), value->key.end());
+    value->block = push(key, {value->block}, [&] {
+      const std::vector<int32_t> rows = all_rows(value->channels * value->places);
+      return std::make_shared<EncodeStep>(rows, ending(*value, &rows));
+    });
+  }
+  value->layer = nullptr;
+  value->open = false;
+  value->alpha.clear();
+  value->beta.clear();
+  value->pending = Elementwise{};
+  value->key.clear();
+  return value->block;
+}
+
+Value PlanBuilder::taken(Value& from) {
+  if (from.readers > 1) settle(&from);
+  return from;
+}
+
+void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding) {
+  const quantizers::Quantizer& quantizer = quantizers::registry().get(format.quantizer);
+  if (value->pending.rounding != Rounding::none) settle(value);
+  value->open = true;
+  value->pending.rounding = rounding;
+  value->pending.grid = quantizer.grid(grid);
+  value->key.insert(value->key.end(), {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
+  append(&value->key, &grid);
+  value->range = rounded(value->range, grid);
+}
+
+// The block of the value's codes, as the layer wants them. The codes are pending already.
+int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) {
+  const Encoding to = layer.encoding;
+  const bool packed = to != Encoding::f32;
+  if (!packed) return settle(value);
+  const bool in_line = value->layer && value->window->groups == 1 && reader.groups == 1 &&
+                       reader.places_in == value->window->places_out && reader.channels == value->window->out;
+  Key key{in_line ? kProduct : kEncoded, static_cast<int64_t>(to), layer.zero};
+  key.insert(key.end(), value->key.begin(), value->key.end());
+  if (in_line)
+    return push(key, {value->source}, [&] {
+      Ending end = ending(*value, nullptr);
+      end.finish.to = to;
+      end.finish.zero = layer.zero;
+      return std::make_shared<ProductStep>(value->window, value->layer, std::move(end));
+    });
+  check(!value->layer, "evaluator: a layer's output cannot be packed for its reader");
+  key.insert(key.end(), {value->channels, reader.channels, reader.groups, reader.places_in, reader.channels_last});
+  return push(key, {value->block}, [&] {
+    const std::vector<int32_t> rows = input_rows(reader, to);
+    Ending end = ending(*value, &rows);
+    end.finish.to = to;
+    end.finish.zero = layer.zero;
+    return std::make_shared<EncodeStep>(rows, std::move(end));
+  });
+}
+
+void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
+  Value in = taken(input(node, 0));
+  const std::shared_ptr<const Window>& window = planner_.windows_[index];
+  Key key{kLayer, static_cast<int64_t>(index), in.range.finite(), in.range.nonnegative};
+  append(&key, format);
+  const auto layer = planner_.layers_.get(
+      key,
+      [&] { return std::make_shared<Layer>(make_layer(node, *window, format, in.range.finite(), in.range.nonnegative)); },
+      [](const Layer& made) { return made.bytes(); });
+  plan_.layers.push_back({node.name, layer->road, layer->bound});
+  if (observed_ && layer->codes_in) observed_->push_back({&node, window, layer, *format, settle(&in)});
+  const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  // Codes for another layer's packing cannot end a layer that is packed otherwise.
+  const bool in_line = in.layer && in.window->groups == 1 && window->groups == 1 &&
+                       window->places_in == in.window->places_out && window->channels == in.window->out;
+  if (layer->encoding != Encoding::f32 && !in_line && in.layer) settle(&in);
+  if (grid) round(&in, *format, *grid, layer->codes_in ? Rounding::codes : Rounding::values);
+  Value out = shaped(node, -1);
+  out.range = {layer->gain * in.range.limit + layer->offset, false};
+  out.source = encode(&in, *window, *layer);
+  out.window = window;
+  out.layer = layer;
+  out.key = key;
+  if (window->channels_last && window->places_out > 1) {
+    settle(&out);
+    out.block = push({kTurned, window->out, window->places_out}, {out.block}, [&] {
+      std::vector<int32_t> rows;
+      for (int place = 0; place < window->places_out; ++place)
+        for (int o = 0; o < window->out; ++o) rows.push_back(o * window->places_out + place);
+      return std::make_shared<EncodeStep>(std::move(rows), Ending{});
+    });
+  }
+  values_.push_back(std::move(out));
+}
+
+void PlanBuilder::affine(const Node& node, size_t index) {
+  Value value = taken(input(node, 0));
+  if (value.open) settle(&value);
+  value.open = true;
+  value.alpha = planner_.alphas_[index];
+  value.beta = planner_.betas_[index];
+  value.key.insert(value.key.end(), {kAffine, static_cast<int64_t>(index)});
+  double gain = 0.0, offset = 0.0;
+  for (const float a : value.alpha) gain = larger(gain, std::abs(static_cast<double>(a)));
+  for (const float b : value.beta) offset = larger(offset, std::abs(static_cast<double>(b)));
+  value.range = {value.range.limit * gain + offset, false};
+  // The channels of a value that was reshaped on the way.
+  const Value shape = shaped(node, -1);
+  value.channels = shape.channels;
+  value.places = shape.places;
+  values_.push_back(std::move(value));
+}
+
+void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
+  Value value = taken(input(node, 0));
+  const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  if (grid) round(&value, *format, *grid, Rounding::values);
+  if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
+    if (value.pending.rounding != Rounding::none) settle(&value);
+    value.open = true;
+    value.pending.relu = true;
+    value.key.push_back(kRelu);
+  }
+  value.range.nonnegative = true;
+  values_.push_back(std::move(value));
+}
+
+void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* format) {
+  std::vector<int> blocks;
+  std::vector<Range> ranges;
+  std::vector<const Node*> nodes;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    Value value = taken(input(node, i));
+    const std::vector<std::string>& operands = node.op->operands;
+    if (format && !operands.empty()) {
+      const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
+      if (grid) round(&value, *format, *grid, Rounding::values);
+    }
+    blocks.push_back(settle(&value));
+    ranges.push_back(value.range);
+    nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);
+  }
+  Value out = shaped(node, push({kFloatOp, static_cast<int64_t>(index)}, std::move(blocks),
+                                [&] { return float_ops().get(node.op->name).make(node, nodes); }));
+  out.range = range_after(node, ranges);
+  values_.push_back(std::move(out));
+}
+
+void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr& call) {
+  std::vector<int> blocks, sizes;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    Value value = taken(input(node, i));
+    sizes.push_back(value.channels * value.places);
+    blocks.push_back(settle(&value));
+  }
+  const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
+  Value out = shaped(node, push(key, std::move(blocks),
+                                [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
+  out.range = {std::numeric_limits<double>::infinity(), false};
+  values_.push_back(std::move(out));
+}
+
+// The same rows under another shape.
+void PlanBuilder::reshape(const Node& node) {
+  Value value = taken(input(node, 0));
+  const Value shape = shaped(node, -1);
+  // What is pending goes by the old channels.
+  if (shape.channels != value.channels || shape.places != value.places) settle(&value);
+  value.channels = shape.channels;
+  value.places = shape.places;
+  values_.push_back(std::move(value));
+}
+
+void PlanBuilder::add(size_t index, const NodeFormat* format) {
+  const Node& node = planner_.graph_.nodes()[index];
+  check(!format || !node.op->operands.empty(), "evaluator: node ", node.name, " (", node.op->name,
+        ") takes no formats");
+  const auto known = planner_.calls_.find(node.name);
+  if (format && format->call) {
+    torch_call(node, index, format->call);
+  } else if (known != planner_.calls_.end()) {
+    torch_call(node, index, known->second);
+  } else if (among(node, {"input"})) {
+    values_.push_back(shaped(node, 0));
+    values_.back().range = {planner_.largest_input_, false};
+  } else if (among(node, {"linear", "conv1d", "conv2d"})) {
+    product(node, index, format);
+  } else if (among(node, {"batch_norm1d", "batch_norm2d"})) {
+    affine(node, index);
+  } else if (among(node, {"relu"})) {
+    relu(node, format);
+  } else if (among(node, {"identity"}) ||
+             (among(node, {"flatten", "view", "squeeze", "unsqueeze"}) && batch_first(node.shape))) {
+    reshape(node);
+  } else {
+    float_op(node, index, format);
+  }
+  values_.back().readers = planner_.readers_[index];
+}
+
+Plan PlanBuilder::finish() {
+  plan_.output = settle(&values_[static_cast<size_t>(planner_.graph_.output())]);
+  return std::move(plan_);
+}
+
+}  // namespace chop::evaluator

@@ -1,0 +1,67 @@
+// One plan in the making. A value is not computed before its readers are known: what is done to single numbers on the
+// way becomes the ending of the step before or the beginning of the one after.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chop/evaluator/layer_observer.h"
+#include "chop/evaluator/plan.h"
+#include "chop/evaluator/planner.h"
+#include "chop/evaluator/product_steps.h"
+
+namespace chop::evaluator {
+
+// What a node's output stands for while the plan is made.
+struct Value {
+  int block = -1;  // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
+  int source = -1;  // the block that `layer` reads
+  std::shared_ptr<const Window> window;
+  std::shared_ptr<const Layer> layer;
+  Key key;  // names the layer and what is pending
+
+  bool open = false;  // whether anything is pending
+  std::vector<float> alpha, beta;  // one per channel
+  Elementwise pending;
+
+  int channels = 0, places = 1;  // row = channel * places + place
+  int readers = 1;
+  Range range{};
+};
+
+class PlanBuilder {
+ public:
+  // observed: where to note the inputs of layers on grids, which then stay in floats; null: nothing is noted.
+  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed)
+      : planner_(planner), observed_(observed) {}
+
+  // Nodes in the graph's order. format: null for a node that stays float.
+  void add(size_t index, const NodeFormat* format);
+  Plan finish();
+
+ private:
+  void product(const ir::Node& node, size_t index, const NodeFormat* format);
+  void affine(const ir::Node& node, size_t index);
+  void relu(const ir::Node& node, const NodeFormat* format);
+  void float_op(const ir::Node& node, size_t index, const NodeFormat* format);
+  void reshape(const ir::Node& node);
+  void torch_call(const ir::Node& node, size_t index, const TorchCallPtr& call);
+
+  Value& input(const ir::Node& node, size_t i) { return values_[static_cast<size_t>(node.inputs[i])]; }
+  Value shaped(const ir::Node& node, int block) const;
+  Value taken(Value& from);  // the value for one reader, who may go on with what is pending
+  void round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding);
+  int settle(Value* value);  // the block of its floats, nothing pending
+  int encode(Value* value, const Window& reader, const Layer& layer);
+  int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make);
+  Ending ending(const Value& value, const std::vector<int32_t>* rows) const;
+
+  const Planner& planner_;
+  std::vector<ObservedLayer>* observed_;
+  std::vector<Value> values_;
+  Plan plan_;
+};
+
+}  // namespace chop::evaluator

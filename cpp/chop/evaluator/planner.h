@@ -1,0 +1,50 @@
+// Makes plans for one graph. Steps and packed weights are kept from plan to plan, so that equal parts of two plans are
+// the same objects.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "chop/evaluator/layer.h"
+#include "chop/evaluator/layer_observer.h"
+#include "chop/evaluator/plan.h"
+#include "chop/evaluator/step_cache.h"
+#include "chop/ir/graph.h"
+
+namespace chop::evaluator {
+
+class Planner {
+ public:
+  // largest_input: no |number| of the data is larger; infinite if there are infinities or NaN.
+  // fused_affine: BatchNorm with one rounding, as torch computes it on processors with FMA.
+  // calls: for the nodes that torch computes, by name; of operations that the core does not run, all are needed.
+  Planner(ir::Graph graph, double largest_input, bool fused_affine, std::map<std::string, TorchCallPtr> calls = {});
+
+  // Throws std::invalid_argument that names the node. May be called from several threads.
+  // observed: filled, if it is not null, with the layers on grids, whose inputs the plan then keeps in floats.
+  Plan plan(const Config& config, std::vector<ObservedLayer>* observed = nullptr) const;
+
+  const ir::Graph& graph() const { return graph_; }
+  int inputs() const { return inputs_; }    // numbers in a row of data
+  int outputs() const { return outputs_; }  // and in a row of the result
+
+ private:
+  friend class PlanBuilder;
+
+  ir::Graph graph_;
+  double largest_input_;
+  bool fused_affine_;
+  std::map<std::string, TorchCallPtr> calls_;
+  int inputs_ = 0, outputs_ = 0;
+  std::vector<int> readers_;                             // of each node; the graph's output has one more
+  std::vector<std::shared_ptr<const Window>> windows_;   // of each linear layer and convolution
+  std::vector<std::vector<float>> alphas_, betas_;       // of each BatchNorm
+  mutable std::mutex mutex_;
+  mutable StepCache<Step> steps_;
+  mutable StepCache<Layer> layers_;
+};
+
+}  // namespace chop::evaluator

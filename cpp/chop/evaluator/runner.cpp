@@ -1,0 +1,74 @@
+#include "chop/evaluator/runner.h"
+
+#include <algorithm>
+
+namespace chop::evaluator {
+namespace {
+
+// The last step that reads each step's block; the plan's output is read after all of them.
+std::vector<size_t> last_readers(const Plan& plan) {
+  std::vector<size_t> last(plan.steps.size(), 0);
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    for (const int from : plan.steps[i].inputs)
+      if (from > 0) last[static_cast<size_t>(from) - 1] = i;
+  if (plan.output > 0) last[static_cast<size_t>(plan.output) - 1] = plan.steps.size();
+  return last;
+}
+
+size_t most_inputs(const Plan& plan) {
+  size_t most = 1;
+  for (const PlannedStep& planned : plan.steps) most = std::max(most, planned.inputs.size());
+  return most;
+}
+
+}  // namespace
+
+Runner::Runner(const Plan& plan, const Dataset& data) : data_(data) {
+  const std::vector<size_t> last = last_readers(plan);
+  std::vector<int> sizes;
+  std::vector<size_t> free_after;  // the step that reads a slot last
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    size_t slot = 0;
+    while (slot < sizes.size() && free_after[slot] >= i) ++slot;
+    if (slot == sizes.size()) sizes.push_back(0), free_after.push_back(0);
+    sizes[slot] = std::max(sizes[slot], plan.steps[i].step->groups());
+    free_after[slot] = std::max(last[i], i);
+    places_.push_back(slot);
+  }
+  for (const int groups : sizes) slots_.emplace_back(1, groups);
+  written_.resize(plan.steps.size() + 1);
+  arguments_.resize(most_inputs(plan));
+}
+
+Runner::Runner(const std::vector<const Plan*>& plans, const Dataset& data)
+    : data_(data) {
+  std::vector<int> sizes;
+  size_t arguments = 1;
+  for (const Plan* plan : plans) {
+    sizes.resize(std::max(sizes.size(), plan->steps.size()), 1);
+    arguments = std::max(arguments, most_inputs(*plan));
+    for (size_t i = 0; i < plan->steps.size(); ++i) sizes[i] = std::max(sizes[i], plan->steps[i].step->groups());
+  }
+  for (const int groups : sizes) slots_.emplace_back(1, groups);
+  written_.resize(sizes.size() + 1);
+  arguments_.resize(arguments);
+}
+
+const float* Runner::run(const Plan& plan, int64_t b, size_t done) {
+  written_[0] = data_.block(b);
+  for (size_t i = done; i < plan.steps.size(); ++i) {
+    const PlannedStep& planned = plan.steps[i];
+    if (!plan.known.empty() && plan.known[i]) {
+      written_[i + 1] = plan.known[i]->at(b);
+      continue;
+    }
+    for (size_t k = 0; k < planned.inputs.size(); ++k)
+      arguments_[k] = written_[static_cast<size_t>(planned.inputs[k])];
+    void* to = memory_of(i);
+    planned.step->run(arguments_.data(), to);
+    written_[i + 1] = to;
+  }
+  return static_cast<const float*>(written_[static_cast<size_t>(plan.output)]);
+}
+
+}  // namespace chop::evaluator

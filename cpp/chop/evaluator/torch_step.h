@@ -1,0 +1,23 @@
+// The step of a node that torch computes, on one block at a time.
+#pragma once
+
+#include <vector>
+
+#include "chop/evaluator/step.h"
+#include "chop/evaluator/torch_call.h"
+
+namespace chop::evaluator {
+
+class TorchStep : public Step {
+ public:
+  // sizes: numbers in a row of each input, and of the output.
+  TorchStep(TorchCallPtr call, std::vector<int> input_sizes, int output_size)
+      : Step(output_size), call_(std::move(call)), input_sizes_(std::move(input_sizes)) {}
+  void run(const void* const* in, void* out) const override;
+
+ private:
+  TorchCallPtr call_;
+  std::vector<int> input_sizes_;
+};
+
+}  // namespace chop::evaluator
