@@ -42,10 +42,11 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class LayerRoad:
-    """How one linear layer is computed under a config.
+    """How one linear layer or convolution is computed under a config.
 
     Attributes:
-        road: ``fp32`` (quantized, every sum exact in float32), ``fp64`` (quantized, summed in float64) or ``float``.
+        road: what the sums of codes are made in: ``fp32``, ``int8``, ``int16``, ``int32`` (the width of inputs and
+            weights; sums have 32 bits) or ``fp64``; ``float`` for a layer that is not quantized as a whole.
         bound: largest absolute sum that any input can give, in units of the finest grid; 0 for a float layer.
     """
 
@@ -53,14 +54,22 @@ class LayerRoad:
     road: str
     bound: float
 
+    @property
+    def exact(self) -> bool:
+        """Whether float32 holds every partial sum, in any order: then torch's result equals the integers'."""
+        return self.road != "float" and self.bound < _EXACT_IN_FLOAT32
+
+
+_EXACT_IN_FLOAT32 = 2.0**24
+
 
 class Evaluator:
     """Evaluates quantization configs of one model on one set of data, without touching the model.
 
     Lowers the model once and copies weights and data, so later changes of either are not seen. Every call is free of
     memory: a result depends on its config only, not on earlier calls, threads or the other configs of the call. The
-    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`roads` says
-    ``fp32`` for every layer.
+    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`roads` finds
+    every layer exact.
 
     Args:
         mg: a :class:`MaseGraph` or a module; a chain of Linear, BatchNorm1d (eval) and ReLU layers.

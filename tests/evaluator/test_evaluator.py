@@ -49,8 +49,8 @@ def test_logits_equal_the_quantized_graph(name: str) -> None:
     ev = Evaluator(MaseGraph(model), x, y)
     expected = quantized_by_torch(model, CONFIGS[name], x)
     found = ev.forward(CONFIGS[name])
-    roads = {layer.road for layer in ev.roads(CONFIGS[name])}
-    if roads == {"fp32"}:
+    roads = ev.roads(CONFIGS[name])
+    if all(layer.exact for layer in roads):
         assert torch.equal(found, expected)
     else:
         assert torch.allclose(found, expected, rtol=1e-5, atol=1e-4)
@@ -79,7 +79,7 @@ def check_against_torch(sizes, seed, rows, widths, relu, first_norm) -> None:
         rules["relu"] = integer(*relu)
     ev = Evaluator(model, x, y)
     found, expected = ev.forward(by_type(**rules)), quantized_by_torch(model, by_type(**rules), x)
-    if all(layer.road == "fp32" for layer in ev.roads(by_type(**rules))):
+    if all(layer.exact for layer in ev.roads(by_type(**rules))):
         assert torch.equal(found, expected)
     else:
         assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)

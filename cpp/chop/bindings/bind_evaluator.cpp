@@ -96,7 +96,7 @@ class PythonCall {
   int64_t output_size_;
 };
 
-TorchCallPtr make_call(const std::string& node, pybind11::function function, std::vector<int64_t> input_sizes,
+std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function, std::vector<int64_t> input_sizes,
                        int64_t output_size) {
   const auto call = std::make_shared<evaluator::TorchCall>();
   call->node = node;

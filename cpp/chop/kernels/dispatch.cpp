@@ -4,21 +4,24 @@
 namespace chop {
 namespace {
 
-#define CHOP_TABLE(ns)    \
-  {#ns,                   \
-   ns::fake_quantize.f32, \
-   ns::fake_quantize.f64, \
-   ns::linear_exact,      \
-   ns::linear.ordered,    \
-   ns::linear.wide,       \
-   ns::matrix_product,    \
-   ns::elementwise,       \
-   ns::classify,          \
-   ns::moments_f32,       \
-   ns::moments_f64,       \
-   ns::windows.f32,       \
-   ns::windows.f64,       \
-   ns::activation,        \
+#define CHOP_TABLE(ns)                                                                                    \
+  {#ns,                                                                                                   \
+   ns::fake_quantize.f32,                                                                                 \
+   ns::fake_quantize.f64,                                                                                 \
+   ns::linear_exact,                                                                                      \
+   ns::linear.ordered,                                                                                    \
+   ns::linear.wide,                                                                                       \
+   ns::matrix_product,                                                                                    \
+   ns::elementwise,                                                                                       \
+   ns::encode,                                                                                            \
+   {ns::integer_products.u8x4, ns::integer_products.s16x2, ns::integer_products.whole, ns::exact_product, \
+    ns::ordered_products.ordered, ns::ordered_products.wide},                                             \
+   ns::classify,                                                                                          \
+   ns::moments_f32,                                                                                       \
+   ns::moments_f64,                                                                                       \
+   ns::windows.f32,                                                                                       \
+   ns::windows.f64,                                                                                       \
+   ns::activation,                                                                                        \
    ns::row_kernels}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);

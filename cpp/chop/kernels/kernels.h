@@ -9,6 +9,7 @@
 #include "chop/core/cpu_isa.h"
 #include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
+#include "chop/kernels/product.h"
 #include "chop/kernels/rows.h"
 
 namespace chop {
@@ -70,6 +71,10 @@ struct KernelTable {
 
   // y may be x.
   void (*elementwise)(const Elementwise& op, const float* x, float* y, int rows);
+
+  // Blocks of rows in the encodings of product.h, and the layers between them.
+  void (*encode)(const Encode& e);
+  ProductKernels product;
 
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
   void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,

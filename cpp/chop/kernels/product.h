@@ -47,17 +47,17 @@ struct Product {
   const int32_t* at = nullptr;    // [positions][taps]: first group of each tap, or kPadded
   const void* padding = nullptr;  // `groups` groups with the code 0, `stride` = 1; only where `at` has kPadded
   int positions = 1, taps = 1;
-  int groups = 0;                 // groups of a tap
-  int stride = 1;                 // from one of its groups to the next, in groups
+  int groups = 0;  // groups of a tap
+  int stride = 1;  // from one of its groups to the next, in groups
   // [ceil(out / kTile)][taps][groups][kTile][channels of a group]; missing outputs and channels are 0.
   // u8x4: int8_t, s16x2: int16_t, f32: float, whole: int32_t (x are codes in f32), wide: double (x in f32)
   const void* weight = nullptr;
   // One per output, or null. Integer kernels: int32_t, in the unit of sum * 2^shift; else float, wide: double.
   const void* bias = nullptr;
-  int shift = 0;                  // integer kernels only
-  float scale = 1.0f;             // integer kernels only, a power of two
+  int shift = 0;       // integer kernels only
+  float scale = 1.0f;  // integer kernels only, a power of two
   int out = 0;
-  Finish finish;                  // alpha and beta: one per output
+  Finish finish;  // alpha and beta: one per output
   // f32: row o * positions + p, so that flattening needs no work; else group p * ceil(out / channels) + o / channels.
   void* y = nullptr;
 };

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "chop/kernels/kernels.h"
+#include "chop/kernels/reference_product.h"
 
 namespace chop {
 namespace {
@@ -131,18 +132,21 @@ int64_t window(const T* x, int64_t n, T low, T high, WindowCounts* counts, T* in
 
 }  // namespace
 
-const KernelTable reference_kernels = {"reference",
-                                       fake_quantize_f32,
-                                       fake_quantize_f64,
-                                       linear_ordered,
-                                       linear_ordered,
-                                       linear_wide,
-                                       matrix_product,
-                                       elementwise,
-                                       classify,
-                                       {column_sums<float>, column_squares<float>},
-                                       {column_sums<double>, column_squares<double>},
-                                       window<float>,
-                                       window<double>};
+const KernelTable reference_kernels = {
+    "reference",
+    fake_quantize_f32,
+    fake_quantize_f64,
+    linear_ordered,
+    linear_ordered,
+    linear_wide,
+    matrix_product,
+    elementwise,
+    reference::encode,
+    {reference::u8x4, reference::s16x2, reference::whole, reference::exact, reference::ordered, reference::wide},
+    classify,
+    {column_sums<float>, column_squares<float>},
+    {column_sums<double>, column_squares<double>},
+    window<float>,
+    window<double>};
 
 }  // namespace chop

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "chop/kernels/kernels.h"
+#include "chop/kernels/product.h"
 
 namespace chop {
 
@@ -19,6 +20,30 @@ struct LinearKernels {
 using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
 using MatrixProductKernel = void (*)(const MatrixProduct&);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
+using EncodeKernel = void (*)(const Encode&);
+using ProductKernel = void (*)(const Product&);
+struct IntegerProducts {
+  ProductKernel u8x4, s16x2, whole;
+};
+struct OrderedProducts {
+  ProductKernel ordered, wide;
+};
+
+// Up to kTile rows [kBlock] of sums or floats on their way into a block, where they become rows or one group of u8x4 or
+// one or two groups of s16x2. A null row becomes the code 0; rows after the last one are null.
+struct FinishTile {
+  const Finish* finish = nullptr;
+  float scale = 1.0f;  // of sums
+  int channel = 0;     // of the first row: its place in alpha and beta
+  const void* rows[kTile] = {};
+  void* y = nullptr;
+  int64_t stride = kGroupBytes;  // bytes from one row or group of y to the next
+};
+using FinishKernel = void (*)(const FinishTile&);
+struct FinishKernels {
+  FinishKernel (*of_sums)(const Finish&, float scale);
+  FinishKernel (*of_floats)(const Finish&);
+};
 using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
@@ -32,6 +57,11 @@ struct WindowKernels {
   extern const LinearExactKernel linear_exact;     \
   extern const MatrixProductKernel matrix_product; \
   extern const ElementwiseKernel elementwise;      \
+  extern const EncodeKernel encode;                \
+  extern const FinishKernels finishes;             \
+  extern const IntegerProducts integer_products;   \
+  extern const OrderedProducts ordered_products;   \
+  extern const ProductKernel exact_product;        \
   extern const ClassifyKernel classify;            \
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \

@@ -19,11 +19,13 @@ struct VectorOf;
 template <>
 struct VectorOf<float> {
   typedef float type __attribute__((vector_size(kLanes * 4)));
+  typedef type floats;  // as many floats as lanes
   static constexpr int lanes = kLanes;
 };
 template <>
 struct VectorOf<double> {
   typedef double type __attribute__((vector_size(kLanes * 4)));
+  typedef float floats __attribute__((vector_size(kLanes * 2)));
   static constexpr int lanes = kLanes / 2;
 };
 

@@ -1,0 +1,120 @@
+// The truth about products and encodings: plain loops, one operation after the other.
+#include "chop/kernels/reference_product.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include "chop/kernels/kernels.h"
+
+namespace chop::reference {
+namespace {
+
+// One finished row as channel `channel` of the groups at y.
+void put(const Finish& f, const float* row, int channel, void* y) {
+  const int channels = channels_of(f.to);
+  for (int s = 0; s < kBlock; ++s) {
+    const int64_t place = (int64_t{channel} / channels * kBlock + s) * channels + channel % channels;
+    // Where codes have no NaN, any code may stand for it.
+    const auto code = static_cast<int>(f.to == Encoding::f32 || std::isnan(row[s]) ? 0.0f : row[s]) + f.zero;
+    switch (f.to) {
+      case Encoding::f32: static_cast<float*>(y)[place] = row[s]; break;
+      case Encoding::u8x4: static_cast<uint8_t*>(y)[place] = static_cast<uint8_t>(code); break;
+      case Encoding::s16x2: static_cast<int16_t*>(y)[place] = static_cast<int16_t>(code); break;
+    }
+  }
+}
+
+// x's row as channel `channel`, with the constants of `output`.
+void finish_row(const Finish& f, int output, const float* x, int channel, void* y) {
+  Elementwise op = f.op;
+  if (op.alpha) op.alpha += output, op.beta += output;
+  float row[kBlock];
+  reference_kernels.elementwise(op, x, row, 1);
+  put(f, row, channel, y);
+}
+
+// Output o at position p of a product, and the channels without an output that fill its group up.
+void finish_output(const Product& p, int position, int o, const float* row) {
+  if (p.finish.to == Encoding::f32) return finish_row(p.finish, o, row, o * p.positions + position, p.y);
+  const int channels = channels_of(p.finish.to), groups = (p.out + channels - 1) / channels;
+  const int first = position * groups * channels;
+  finish_row(p.finish, o, row, first + o, p.y);
+  const float nothing[kBlock] = {};
+  if (o == p.out - 1)
+    for (int c = p.out; c < groups * channels; ++c) put(p.finish, nothing, first + c, p.y);
+}
+
+// A group of tap t.
+template <class T>
+const T* group_of(const Product& p, int position, int t, int group) {
+  const int32_t at = p.at[position * p.taps + t];
+  const int64_t place = at == kPadded ? group : at + int64_t{group} * p.stride;
+  return static_cast<const T*>(at == kPadded ? p.padding : p.x) + place * (kGroupBytes / int64_t{sizeof(T)});
+}
+
+template <class W>
+W weight(const Product& p, int o, int t, int group, int channels, int c) {
+  const int64_t tile = int64_t{o} / kTile * p.taps * p.groups + int64_t{t} * p.groups + group;
+  return static_cast<const W*>(p.weight)[(tile * kTile + o % kTile) * channels + c];
+}
+
+// X: numbers of the encoding, W: of the weights; sums are exact in 64 bits and wrap at 32.
+template <class X, class W, int channels>
+void integers(const Product& p) {
+  for (int position = 0; position < p.positions; ++position)
+    for (int o = 0; o < p.out; ++o) {
+      float row[kBlock];
+      for (int s = 0; s < kBlock; ++s) {
+        uint64_t sum = 0;
+        for (int t = 0; t < p.taps; ++t)
+          for (int g = 0; g < p.groups; ++g)
+            for (int c = 0; c < channels; ++c) {
+              const auto x = static_cast<int64_t>(group_of<X>(p, position, t, g)[s * channels + c]);
+              sum += static_cast<uint64_t>(x * weight<W>(p, o, t, g, channels, c));
+            }
+        sum <<= p.shift;
+        if (p.bias) sum += static_cast<uint64_t>(static_cast<const int32_t*>(p.bias)[o]);
+        row[s] = static_cast<float>(static_cast<int32_t>(sum)) * p.scale;
+      }
+      finish_output(p, position, o, row);
+    }
+}
+
+template <class T>
+void floats(const Product& p) {
+  for (int position = 0; position < p.positions; ++position)
+    for (int o = 0; o < p.out; ++o) {
+      float row[kBlock];
+      for (int s = 0; s < kBlock; ++s) {
+        T sum = p.bias ? static_cast<const T*>(p.bias)[o] : T(0);
+        for (int t = 0; t < p.taps; ++t)
+          for (int g = 0; g < p.groups; ++g)
+            if (p.at[position * p.taps + t] != kPadded)
+              sum += static_cast<T>(group_of<float>(p, position, t, g)[s]) * weight<T>(p, o, t, g, 1, 0);
+        row[s] = static_cast<float>(sum);
+      }
+      finish_output(p, position, o, row);
+    }
+}
+
+}  // namespace
+
+void encode(const Encode& e) {
+  const float nothing[kBlock] = {};
+  for (int c = 0; c < e.groups * channels_of(e.finish.to); ++c) {
+    if (e.rows[c] < 0) {
+      put(e.finish, nothing, c, e.y);
+    } else {
+      finish_row(e.finish, c, e.x + int64_t{e.rows[c]} * kBlock, c, e.y);
+    }
+  }
+}
+
+void u8x4(const Product& p) { integers<uint8_t, int8_t, 4>(p); }
+void s16x2(const Product& p) { integers<int16_t, int16_t, 2>(p); }
+void whole(const Product& p) { integers<float, int32_t, 1>(p); }
+void exact(const Product& p) { floats<float>(p); }
+void ordered(const Product& p) { floats<float>(p); }
+void wide(const Product& p) { floats<double>(p); }
+
+}  // namespace chop::reference
