@@ -10,7 +10,20 @@ from torch import Tensor, nn
 
 from chop import MaseGraph, _core, lower
 
-SPECIAL = (0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1e-40, -1e-40, 3.4e38, -3.4e38, 1e-30, 6.0, -3.0)
+SPECIAL = (
+    0.0,
+    -0.0,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    1e-40,
+    -1e-40,
+    3.4e38,
+    -3.4e38,
+    1e-30,
+    6.0,
+    -3.0,
+)
 
 
 class Function(nn.Module):

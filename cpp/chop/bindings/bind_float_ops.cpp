@@ -11,16 +11,17 @@ namespace {
 
 void run_float_op(const ir::Graph& graph, const std::string& node, const std::vector<pybind11::object>& inputs,
                   pybind11::handle output) {
-  const TensorView to = view(output, "output", "torch.float32");
-  check(!to.shape.empty(), "output needs a batch");
   std::vector<std::vector<float>> values;
+  int64_t samples = 0;
   for (const pybind11::object& input : inputs) {
     const TensorView from = view(input, "input", "torch.float32");
-    check(!from.shape.empty() && from.shape[0] == to.shape[0], "inputs and output need the same batch");
+    check(!from.shape.empty(), "an input needs a batch");
+    samples = from.shape[0];
     values.emplace_back(from.data<const float>(), from.data<const float>() + from.elements());
   }
+  const TensorView to = view(output, "output", "torch.float32");
   const pybind11::gil_scoped_release release;
-  const std::vector<float> result = evaluator::run_node(graph, node, values, to.shape[0]);
+  const std::vector<float> result = evaluator::run_node(graph, node, values, samples);
   check(static_cast<int64_t>(result.size()) == to.elements(), "output must hold ", result.size(), " numbers, got ",
         to.elements());
   std::copy(result.begin(), result.end(), to.data<float>());

@@ -34,6 +34,9 @@ const std::map<std::string, Count>& counts() {
       {"transpose", none},
       {"unsqueeze", none},
       {"squeeze", none},
+      {"slice", none},
+      {"pad", none},
+      {"upsample_nearest", none},
       {"cat", none},
       {"stack", none},
       {"linear", products},
@@ -54,7 +57,23 @@ const std::map<std::string, Count>& counts() {
       {"sigmoid", per_output},
       {"tanh", per_output},
       {"gelu", per_output},
+      {"gelu_tanh", per_output},
       {"silu", per_output},
+      {"mish", per_output},
+      {"softsign", per_output},
+      {"logsigmoid", per_output},
+      {"softplus", per_output},
+      {"elu", per_output},
+      {"prelu", per_output},
+      {"clamp", per_output},
+      {"clamp_min", per_output},
+      {"clamp_max", per_output},
+      {"abs", per_output},
+      {"exp", per_output},
+      {"log", per_output},
+      {"sqrt", per_output},
+      {"rsqrt", per_output},
+      {"pow_scalar", per_output},
       {"neg", per_output},
       {"softmax", layered},
       {"log_softmax", layered},  // maximum, subtract, exponential, sum, divide
@@ -72,6 +91,8 @@ const std::map<std::string, Count>& counts() {
       {"sub", per_output},
       {"mul", per_output},
       {"div", per_output},
+      {"minimum", per_output},
+      {"maximum", per_output},
       {"add_scalar", per_output},
       {"sub_scalar", per_output},
       {"mul_scalar", per_output},
@@ -91,7 +112,7 @@ double window_of(const Operation& o) {
 
 bool is_view(const ir::Op& op) {
   static const std::set<std::string> names{"flatten",   "view",    "permute", "transpose",
-                                           "unsqueeze", "squeeze", "identity"};
+                                           "unsqueeze", "squeeze", "slice",   "identity"};
   return names.count(op.name) != 0;
 }
 

@@ -12,7 +12,7 @@ struct RowSets {
   int count = 0;
 };
 
-enum class Arithmetic : int { add, subtract, multiply, divide };
+enum class Arithmetic : int { add, subtract, multiply, divide, smaller, larger };  // NaN wins
 
 struct RowKernels {
   // y's row i = the largest of set i; NaN wins, an empty set gives -inf.

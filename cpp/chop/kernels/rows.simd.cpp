@@ -54,6 +54,10 @@ void combine(Arithmetic op, const float* a, const int32_t* a_rows, const float* 
     case Arithmetic::subtract: return pairs(a, a_rows, b, b_rows, y, rows, [](float l, float r) { return l - r; });
     case Arithmetic::multiply: return pairs(a, a_rows, b, b_rows, y, rows, [](float l, float r) { return l * r; });
     case Arithmetic::divide: return pairs(a, a_rows, b, b_rows, y, rows, [](float l, float r) { return l / r; });
+    case Arithmetic::smaller:
+      return pairs(a, a_rows, b, b_rows, y, rows, [](float l, float r) { return (l < r) | (l != l) ? l : r; });
+    case Arithmetic::larger:
+      return pairs(a, a_rows, b, b_rows, y, rows, [](float l, float r) { return (l > r) | (l != l) ? l : r; });
   }
 }
 

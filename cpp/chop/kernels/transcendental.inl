@@ -45,6 +45,22 @@ inline double twice_artanh(double f) {
   return 2.0 * f + 2.0 * f * z * p;
 }
 
+// exp(x) - 1: by the series where the difference would lose digits.
+inline double expm1_wide(double x) {
+  const double series = x + x * x * (0.5 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0))));
+  return __builtin_fabs(x) < 0.015625 ? series : exp_wide(x) - 1.0;
+}
+
+// log(1 + e) for e in [0, 1]; NaN stays.
+inline double log1p_wide(double e) {
+  const bool large = e > 0.41421356237309505;
+  const double f = large ? (e - 1.0) / (e + 3.0) : e / (e + 2.0);  // of (1 + e) / 2 or of 1 + e
+  return (large ? 0.693147180559945309417 : 0.0) + twice_artanh(f);
+}
+
+// log(1 + exp(x))
+inline double softplus_wide(double x) { return (x > 0.0 ? x : 0.0) + log1p_wide(exp_wide(-__builtin_fabs(x))); }
+
 // log(x) for a normal x > 0; NaN and inf stay. x = m 2^n with m between sqrt(1/2) and sqrt(2).
 inline double log_wide(double x) {
   constexpr unsigned long long mantissa = (1ull << 52) - 1;

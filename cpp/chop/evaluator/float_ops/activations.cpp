@@ -1,6 +1,9 @@
 // Functions of single numbers, and softmax.
 #include <array>
+#include <map>
+#include <utility>
 
+#include "chop/core/check.h"
 #include "chop/evaluator/float_ops/layout.h"
 #include "chop/evaluator/step.h"
 #include "chop/kernels/kernels.h"
@@ -59,6 +62,39 @@ StepPtr sub_scalar(const Node& node, const Inputs&) {
   return activation(node, Activation::add, {-other});
 }
 
+StepPtr clamp(const Node& node, const Inputs&) {
+  return activation(node, Activation::clamp, {number(node, "min"), number(node, "max")});
+}
+StepPtr clamp_min(const Node& node, const Inputs&) {
+  return activation(node, Activation::raise, {number(node, "min")});
+}
+StepPtr clamp_max(const Node& node, const Inputs&) {
+  return activation(node, Activation::lower, {number(node, "max")});
+}
+StepPtr softplus(const Node& node, const Inputs&) {
+  return activation(node, Activation::softplus, {number(node, "beta"), number(node, "threshold")});
+}
+StepPtr elu(const Node& node, const Inputs&) {
+  const float scale = number(node, "scale");
+  return activation(node, Activation::elu, {number(node, "alpha") * scale, scale, number(node, "input_scale")});
+}
+
+// The exponents that torch computes by arithmetic; its other powers come from a library.
+StepPtr pow_scalar(const Node& node, const Inputs&) {
+  static const std::map<double, std::pair<Activation, float>> known{{-2.0, {Activation::inverse_square, 0.0f}},
+                                                                    {-1.0, {Activation::divide_into, 1.0f}},
+                                                                    {-0.5, {Activation::inverse_root, 0.0f}},
+                                                                    {0.5, {Activation::square_root, 0.0f}},
+                                                                    {1.0, {Activation::multiply, 1.0f}},
+                                                                    {2.0, {Activation::square, 0.0f}},
+                                                                    {3.0, {Activation::cube, 0.0f}}};
+  const double exponent = node.attribute("exponent");
+  const auto found = known.find(exponent);
+  check(found != known.end(), "evaluator: node ", node.name, " (pow_scalar): the exponent must be -2, -1, -0.5, 0.5, ",
+        "1, 2 or 3, got ", exponent);
+  return activation(node, found->second.first, {found->second.second});
+}
+
 class SoftmaxStep : public Step {
  public:
   SoftmaxStep(const Node& node, bool logarithm) : Step(row_count(node, node.shape)), logarithm_(logarithm) {
@@ -98,9 +134,24 @@ StepPtr softmax(const Node& node, const Inputs&) {
     float_ops().add("sub_scalar", {sub_scalar, true}),
     float_ops().add("mul_scalar", {scalar<Activation::multiply, Activation::multiply>, true}),
     float_ops().add("div_scalar", {scalar<Activation::divide, Activation::divide_into>, true}),
+    float_ops().add("clamp", {clamp, true}),
+    float_ops().add("clamp_min", {clamp_min, true}),
+    float_ops().add("clamp_max", {clamp_max, true}),
+    float_ops().add("abs", {plain<Activation::absolute>, true}),
+    float_ops().add("sqrt", {plain<Activation::square_root>, true}),
+    float_ops().add("rsqrt", {plain<Activation::inverse_root>, true}),
+    float_ops().add("softsign", {plain<Activation::softsign>, true}),
+    float_ops().add("pow_scalar", {pow_scalar, true}),
     float_ops().add("sigmoid", {plain<Activation::sigmoid>, false}),
     float_ops().add("tanh", {plain<Activation::tanh>, false}),
     float_ops().add("gelu", {plain<Activation::gelu>, false}),
+    float_ops().add("gelu_tanh", {plain<Activation::gelu_tanh>, false}),
+    float_ops().add("mish", {plain<Activation::mish>, false}),
+    float_ops().add("logsigmoid", {plain<Activation::log_sigmoid>, false}),
+    float_ops().add("softplus", {softplus, false}),
+    float_ops().add("elu", {elu, false}),
+    float_ops().add("exp", {plain<Activation::exponential>, false}),
+    float_ops().add("log", {plain<Activation::logarithm>, false}),
     float_ops().add("silu", {plain<Activation::silu>, false}),
     float_ops().add("softmax", {softmax<false>, false}),
     float_ops().add("log_softmax", {softmax<true>, false}),

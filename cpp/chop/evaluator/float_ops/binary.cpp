@@ -54,6 +54,8 @@ StepPtr combine(const Node& node, const Inputs& inputs) {
     float_ops().add("sub", {combine<Arithmetic::subtract>, true}),
     float_ops().add("mul", {combine<Arithmetic::multiply>, true}),
     float_ops().add("div", {combine<Arithmetic::divide>, true}),
+    float_ops().add("minimum", {combine<Arithmetic::smaller>, true}),
+    float_ops().add("maximum", {combine<Arithmetic::larger>, true}),
 };
 
 }  // namespace

@@ -121,8 +121,12 @@ StepPtr max_pool(const Node& node, const Inputs& inputs) {
 // As torch: the sum in the window's order, then one division. A window that holds nothing gives 0.
 StepPtr avg_pool(const Node& node, const Inputs& inputs) {
   const Windows windows = sliding_windows(node, *inputs[0]);
-  const auto divisor = [](const Cover& h, const Cover& w) {
-    return h.length() * w.length() == 0 ? 1 : h.padded * w.padded;
+  const bool with_padding = node.attribute("count_include_pad") != 0.0;
+  const int64_t fixed = node.integer("divisor_override");
+  const auto divisor = [&](const Cover& h, const Cover& w) {
+    const int64_t inside = h.length() * w.length();
+    if (inside == 0) return int64_t{1};
+    return fixed != 0 ? fixed : with_padding ? h.padded * w.padded : inside;
   };
   return std::make_shared<PoolStep>(Kind::in_order, windows.sets(),
                                     std::vector<std::vector<float>>{windows.each(divisor)});

@@ -1,62 +1,14 @@
 // What only moves values: rows are copied by a table.
-#include <algorithm>
-#include <cstring>
+#include <utility>
 
-#include "chop/core/check.h"
-#include "chop/evaluator/float_ops/layout.h"
-#include "chop/evaluator/step.h"
+#include "chop/evaluator/float_ops/copy.h"
 #include "chop/ir/shape_rules.h"
-#include "chop/kernels/kernels.h"
 
 namespace chop::evaluator {
 namespace {
 
 using ir::Node;
 using Inputs = std::vector<const Node*>;
-
-// Neighbouring rows of one input that stay neighbours.
-struct Run {
-  int input;
-  int64_t first, count;
-};
-
-class CopyStep : public Step {
- public:
-  CopyStep(int rows, std::vector<Run> runs) : Step(rows), runs_(std::move(runs)) {}
-
-  void run(const void* const* in, void* out) const override {
-    auto* to = static_cast<float*>(out);
-    for (const Run& run : runs_) {
-      const int64_t count = run.count * kBlock;
-      std::memcpy(to, static_cast<const float*>(in[run.input]) + run.first * kBlock,
-                  static_cast<size_t>(count) * sizeof(float));
-      to += count;
-    }
-  }
-
- private:
-  std::vector<Run> runs_;
-};
-
-void append(std::vector<Run>& runs, int input, int64_t row, int64_t count) {
-  if (count == 0) return;
-  if (!runs.empty() && runs.back().input == input && runs.back().first + runs.back().count == row) {
-    runs.back().count += count;
-  } else {
-    runs.push_back({input, row, count});
-  }
-}
-
-StepPtr copy(const Node& node, const Layout& from) {
-  std::vector<Run> runs;
-  for (const int32_t row : from.rows()) append(runs, 0, row, 1);
-  return std::make_shared<CopyStep>(row_count(node, node.shape), std::move(runs));
-}
-
-Layout layout_of(const Node& node, const Node& input) {
-  row_count(node, input.shape);
-  return Layout::row_major(sample_shape(node, input.shape));
-}
 
 StepPtr same_order(const Node& node, const Inputs& inputs) {
   sample_shape(node, node.shape);
@@ -99,7 +51,7 @@ StepPtr joined(const Node& node, const Inputs& inputs, size_t dim) {
       const int64_t part = row_count(node, inputs[i]->shape) / outer;
       append(runs, static_cast<int>(i), o * part, part);
     }
-  return std::make_shared<CopyStep>(row_count(node, node.shape), std::move(runs));
+  return copy(node, std::move(runs));
 }
 
 StepPtr join(const Node& node, const Inputs& inputs) {
