@@ -24,7 +24,8 @@ Span part_of(int64_t count, int64_t parts, int64_t index) {
 
 void score_block(const float* logits, const Dataset& data, int64_t b, bool want_loss, Metrics* found) {
   BlockScore score;
-  const uint16_t* labels = data.labels(b);
+  int32_t labels[kBlock];
+  for (int s = 0; s < kBlock; ++s) labels[s] = data.labels(b)[s];
   const int valid = data.valid_rows(b);
   kernels().classify(logits, static_cast<int>(found->correct.size()), labels, valid, want_loss, &score);
   found->loss_sum += score.loss;

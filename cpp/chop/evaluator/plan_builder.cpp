@@ -37,8 +37,6 @@ std::vector<int32_t> all_rows(int count) {
   return rows;
 }
 
-bool batch_first(const ir::Shape& shape) { return !shape.empty() && shape.front() == ir::kBatch; }
-
 size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()); }
 
 }  // namespace
@@ -276,8 +274,7 @@ void PlanBuilder::add(size_t index, const NodeFormat* format) {
     affine(node, index);
   } else if (among(node, {"relu"})) {
     relu(node, format);
-  } else if (among(node, {"identity"}) ||
-             (among(node, {"flatten", "view", "squeeze", "unsqueeze"}) && batch_first(node.shape))) {
+  } else if (among(node, {"identity", "flatten", "view", "squeeze", "unsqueeze"})) {
     reshape(node);
   } else {
     float_op(node, index, format);

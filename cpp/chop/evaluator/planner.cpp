@@ -13,8 +13,11 @@ using ir::Node;
 
 constexpr size_t kMostStepBytes = size_t{64} << 20, kMostLayerBytes = size_t{256} << 20;
 
+// Operations that the builder knows itself; the others are in float_ops(). Reshaping needs no work while the batch stays
+// first, which `elements` has made sure of.
 bool in_core(const Node& node) {
-  for (const char* name : {"input", "linear", "conv1d", "conv2d", "batch_norm1d", "batch_norm2d", "relu", "identity"})
+  for (const char* name : {"input", "linear", "conv1d", "conv2d", "batch_norm1d", "batch_norm2d", "relu", "identity",
+                           "flatten", "view", "squeeze", "unsqueeze"})
     if (node.op->name == name) return true;
   return float_ops().members().count(node.op->name) > 0;
 }
@@ -52,9 +55,9 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
   size_t sources = 0;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = nodes[i];
+    elements(node);
     check(in_core(node) || calls_.count(node.name), "evaluator: node ", node.name, " (", node.op->name,
           ") is of a kind that the evaluator does not run");
-    elements(node);
     sources += node.op->name == "input";
     for (const int from : node.inputs) ++readers_[static_cast<size_t>(from)];
     if (node.op->name == "linear" || node.op->name == "conv1d" || node.op->name == "conv2d")
