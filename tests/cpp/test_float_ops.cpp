@@ -51,6 +51,46 @@ TEST(rearrangements_move_what_they_should) {
   CHECK((run_node(single("stack", {{2}, {2}}, {{"dim", 2.0}}), "node", {y, {9, 10}}, 1) == Values{7, 9, 8, 10}));
 }
 
+TEST(parts_and_constants) {
+  const Values x{1, 2, 3, 4, 5, 6};
+  const ir::Graph slice = single("slice", {{2, 3}},
+                                 {{"start", ir::List{0, 1, 0}},
+                                  {"step", ir::List{1, 1, 2}},
+                                  {"size", ir::List{-1, 1, 2}},
+                                  {"shape", ir::List{-1, 2}}});
+  CHECK((run_one(slice, x) == Values{4, 6}));
+  const ir::Graph pad =
+      single("pad", {{2, 2}}, {{"before", ir::List{0, 1, 0}}, {"after", ir::List{0, 0, 1}}, {"value", 9.0}});
+  CHECK((run_one(pad, {1, 2, 3, 4}) == Values{9, 9, 9, 1, 2, 9, 3, 4, 9}));
+  const ir::Graph nearest = single("upsample_nearest", {{1, 2}}, {{"output_size", ir::List{5}}});
+  CHECK((run_one(nearest, {1, 2}) == Values{1, 1, 1, 2, 2}));
+  const auto sliced = [](const ir::List& start, const ir::List& step, const ir::List& size, const ir::List& shape) {
+    single("slice", {{3}}, {{"start", start}, {"step", step}, {"size", size}, {"shape", shape}});
+  };
+  CHECK_REFUSED("slice takes 2 numbers from 2 in steps of 1 out of dimension 1 of ?x3",
+                sliced({0, 2}, {1, 1}, {-1, 2}, {-1, 2}));
+  CHECK_REFUSED("slice takes 1 numbers from 0 in steps of 1 out of dimension 0",
+                sliced({0, 0}, {1, 1}, {1, 3}, {1, 3}));
+  CHECK_REFUSED("slice gives ?x3, which is not ?x2", sliced({0, 0}, {1, 1}, {-1, 3}, {-1, 2}));
+  CHECK_REFUSED("slice gives ?x3, which is not 3", sliced({0, 0}, {1, 1}, {-1, 3}, {3}));
+}
+
+TEST(averages_count_what_they_should) {
+  const auto pool = [](double with_padding, double divisor) {
+    return run_one(single("avg_pool1d", {{1, 3}},
+                          {{"kernel_size", ir::List{2}},
+                           {"stride", ir::List{1}},
+                           {"padding", ir::List{1}},
+                           {"dilation", ir::List{1}},
+                           {"ceil_mode", 0.0},
+                           {"count_include_pad", with_padding},
+                           {"divisor_override", divisor}}),
+                   {2, 4, 6});
+  };
+  CHECK((pool(1, 0) == Values{1, 3, 5, 3}) && (pool(0, 0) == Values{2, 3, 5, 6}));
+  CHECK((pool(1, 4) == Values{0.5f, 1.5f, 2.5f, 1.5f}));
+}
+
 TEST(arithmetic_broadcasts) {
   const Values a{10, 20}, b{1, 2, 3};
   CHECK((run_node(single("add", {{2, 1}, {1, 3}}), "node", {a, b}, 1) == Values{11, 12, 13, 21, 22, 23}));
@@ -112,7 +152,7 @@ Values awkward_block(uint64_t seed) { return awkward_values<float>(kRows * kBloc
 TEST(activations_are_the_same_on_every_instruction_set) {
   const Values x = awkward_block(31);
   const float constants[3] = {-0.7f, 1.3f, 2.0f};
-  for (int kind = 0; kind <= static_cast<int>(Activation::silu); ++kind) {
+  for (int kind = 0; kind < kActivations; ++kind) {
     Values expected(x.size(), 77.0f);
     kernels(Isa::baseline).activation(static_cast<Activation>(kind), constants, x.data(), expected.data(), kRows);
     for (const Isa isa : available_isas()) {

@@ -59,6 +59,8 @@ def numbers(*shape: int, seed: int = 0, special: bool = False, scale: float = 4.
 
 def module(make: nn.Module | Callable[..., Tensor], inputs: int = 1) -> nn.Module:
     """A module as it is, a function as one."""
+    if isinstance(make, Function):
+        return make
     if isinstance(make, nn.Module):
         return nn.Sequential(make).eval()
     return (Function if inputs == 1 else Pair)(make)
@@ -89,6 +91,12 @@ def different_bits(a: Tensor, b: Tensor) -> Tensor:
     """Where two float32 tensors differ in a bit; any NaN equals any other."""
     same = (a.contiguous().view(torch.int32) == b.contiguous().view(torch.int32)) | (a.isnan() & b.isnan())
     return ~same
+
+
+def exact(model: nn.Module, *inputs: Tensor) -> Tensor:
+    """What the model gives in float64; it stays there."""
+    with torch.no_grad():
+        return model.double()(*[x.double() for x in inputs])
 
 
 def ulps(got: Tensor, exact: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from chop import _core
 
-from .single_ops import core_output, different_bits, module, numbers, ulps
+from .single_ops import core_output, different_bits, exact, module, numbers, ulps
 
 FEW = settings(max_examples=60, deadline=None)
 SAMPLES = st.sampled_from([1, 2, 63, 64, 65, 130])
@@ -26,11 +26,6 @@ def check_bits(model: nn.Module, *inputs: Tensor) -> None:
         got = core_output(model, *inputs)
     wrong = different_bits(got, expected)
     assert not wrong.any(), (wrong.sum(), got[wrong][:3], expected[wrong][:3])
-
-
-def exact(model: nn.Module, *inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        return model.double()(*[x.double() for x in inputs])
 
 
 SAME_BITS = {
@@ -59,6 +54,28 @@ SAME_BITS = {
     "cat": lambda x: torch.cat([x, x.transpose(1, 2).reshape(-1, 1, 6, 5), x], 1),
     "cat last": lambda x: torch.cat([x, x], -1),
     "stack": lambda x: torch.stack([x, -x], 2),
+    "prelu": nn.PReLU(),
+    "prelu channels": nn.Sequential(nn.Flatten(), nn.PReLU(30)),
+    "softsign": nn.Softsign(),
+    "clamp": lambda x: x.clamp(-1.5, 2),
+    "clamp of nothing": lambda x: torch.clamp(x, 2, -1.5),
+    "clamp_min": lambda x: x.clamp(min=0),
+    "clamp_max": lambda x: torch.clamp_max(x, 1.5),
+    "abs": torch.abs,
+    "rsqrt": torch.rsqrt,
+    "square": torch.square,
+    **{f"power {e}": lambda x, e=e: x**e for e in (-2, -1, -0.5, 1, 2, 3)},
+    "index": lambda x: x[:, 0, -1],
+    "slices": lambda x: x[:, :, 1::2, ..., 2:4, None],
+    "select": lambda x: x.select(2, 3).narrow(-1, 1, 3),
+    "split": lambda x: torch.cat([x.split(4, 2)[1], x.chunk(2, dim=2)[0]], 2),
+    "pad": lambda x: F.pad(x, (1, 2, 0, 3), value=-0.25),
+    "zero pad": nn.ZeroPad2d((1, 2, 0, 3)),
+    "interpolate": lambda x: F.interpolate(x, size=(13, 3)),
+    "upsample": nn.Upsample(scale_factor=(2, 3)),
+    "mT": lambda x: x.mT,
+    "maximum": lambda x: torch.maximum(x, x.mT.reshape(-1, 1, 6, 5)),
+    "minimum": lambda x: torch.minimum(x.mT.reshape(-1, 1, 6, 5), x),
 }
 
 
@@ -67,69 +84,6 @@ def test_the_same_bits(name: str) -> None:
     for samples in (1, 65, 300):
         check_bits(module(SAME_BITS[name]), numbers(samples, 1, 6, 5, special=True, seed=samples))
     check_bits(module(SAME_BITS[name]), numbers(3, 1, 6, 5, scale=1e-39))
-
-
-# What the function is in float64, where torch's own float64 loses digits.
-FUNCTIONS: dict[str, tuple[nn.Module, Any]] = {
-    "sigmoid": (nn.Sigmoid(), None),
-    "tanh": (nn.Tanh(), None),
-    "gelu": (nn.GELU(), lambda x: 0.5 * x * torch.special.erfc(-x / math.sqrt(2))),
-    "gelu_tanh": (
-        nn.GELU("tanh"),
-        lambda x: x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)),
-    ),
-    "silu": (nn.SiLU(), None),
-}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_are_within_one_ulp(name: str) -> None:
-    layer, wanted = FUNCTIONS[name]
-    grid = torch.cat(
-        [torch.linspace(-30, 30, 60001), torch.logspace(-40, 2, 5001), -torch.logspace(-40, 2, 5001)]
-    )
-    x = torch.cat([grid, numbers(20000)]).reshape(-1, 1)
-    got = core_output(module(layer), x)
-    truth = exact(module(layer), x) if wanted is None else wanted(x.double())
-    assert ulps(got, truth).max() <= 1
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_of_what_is_no_number(name: str) -> None:
-    model = module(FUNCTIONS[name][0])
-    x = torch.tensor([[0.0, -0.0, math.nan, math.inf, -math.inf]])
-    with torch.no_grad():
-        expected = model.float()(x)
-    got = core_output(model, x)
-    assert torch.equal(got.isnan(), expected.isnan())
-    assert torch.equal(got.nan_to_num(), expected.nan_to_num())
-    assert torch.equal(torch.signbit(got[:, :2]), torch.signbit(expected[:, :2]))
-
-
-@FEW
-@given(st.data(), SAMPLES, st.booleans())
-def test_softmax(data: Any, samples: int, logarithm: bool) -> None:
-    shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
-    layer = (nn.LogSoftmax if logarithm else nn.Softmax)(data.draw(st.integers(1, len(shape))))
-    x = numbers(
-        samples, *shape, seed=data.draw(st.integers(0, 99)), scale=data.draw(st.sampled_from([1.0, 40.0]))
-    )
-    got, truth = core_output(module(layer), x), exact(module(layer), x)
-    if logarithm:
-        assert ((got - truth).abs() <= 2**-23 * x.abs().amax() + 1e-12).all()
-    else:
-        assert ulps(got, truth).max() <= 1
-
-
-def test_softmax_of_what_is_no_number() -> None:
-    inf, nan = math.inf, math.nan
-    x = torch.tensor(
-        [[inf, 1, 2], [-inf, 1, 2], [-inf, -inf, -inf], [nan, 1, 2], [inf, -inf, 0], [1e38, -1e38, 0]]
-    )
-    for layer in (nn.Softmax(1), nn.LogSoftmax(1)):
-        got, expected = core_output(module(layer), x), module(layer)(x)
-        assert torch.equal(got.isnan(), expected.isnan())
-        assert torch.allclose(got.nan_to_num(), expected.nan_to_num())
 
 
 def per_dim(draw: Any, spatial: int, low: int, high: int) -> Any:
@@ -254,8 +208,6 @@ def test_a_wrong_output_is_refused() -> None:
     graph = _core.Graph.parse("chop.graph 1\nx = input() : ?x2\ny = neg(x) : ?x2\nreturn y\n")
     with pytest.raises(ValueError, match="output must hold 6 numbers, got 9"):
         _core.run_float_op(graph, "y", [torch.zeros(3, 2)], torch.zeros(3, 3))
-    with pytest.raises(ValueError, match="inputs and output need the same batch"):
-        _core.run_float_op(graph, "y", [torch.zeros(3, 2)], torch.zeros(2, 2))
     with pytest.raises(ValueError, match="node y reads 1 nodes, got 0"):
         _core.run_float_op(graph, "y", [], torch.zeros(2, 2))
 

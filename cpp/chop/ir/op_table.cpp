@@ -44,7 +44,7 @@ Op scalar(const char* name, Names operands = {"data_in"}) {
   return elementwise(name, {"other", "reversed"}, std::move(operands));
 }
 
-std::vector<Op> make_table() {
+std::vector<Op> layers() {
   return {
       {"input", 0, {}, {}, {}, {}, {}, input_shape},
       layer("linear", {"weight"}, {"bias"}, {}, {}, kWeighted, linear_shape),
@@ -55,6 +55,11 @@ std::vector<Op> make_table() {
       layer("layer_norm", {}, {"weight", "bias"}, {"eps"}, {"normalized_shape"}, {}, layer_norm_shape),
       layer("group_norm", {}, {"weight", "bias"}, {"eps", "num_groups"}, {}, {}, group_norm_shape),
       layer("embedding", {"weight"}, {}, {}, {}, {}, embedding_shape),
+  };
+}
+
+std::vector<Op> functions() {
+  return {
       elementwise("relu", {}, {"data_in"}),
       elementwise("relu6"),
       elementwise("leaky_relu", {"negative_slope"}),
@@ -85,6 +90,12 @@ std::vector<Op> make_table() {
       elementwise("identity"),
       layer("softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
       layer("log_softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
+  };
+}
+
+// Pools, views and reductions.
+std::vector<Op> arrangements() {
+  return {
       // divisor_override: 0 divides by the window.
       pool("avg_pool1d", pool1d_shape, {"ceil_mode", "count_include_pad", "divisor_override"}),
       pool("avg_pool2d", pool2d_shape, {"ceil_mode", "count_include_pad", "divisor_override"}),
@@ -105,6 +116,12 @@ std::vector<Op> make_table() {
       view("upsample_nearest", {}, {"output_size"}, upsample_shape),
       view("mean", {"keepdim"}, {"dims"}, reduce_shape),
       view("sum", {"keepdim"}, {"dims"}, reduce_shape),
+  };
+}
+
+// Of several nodes.
+std::vector<Op> arithmetic() {
+  return {
       binary("add", {"data_in"}),
       binary("sub", {"data_in"}),
       binary("mul", {"data_in"}),
@@ -120,6 +137,13 @@ std::vector<Op> make_table() {
       {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
       {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
   };
+}
+
+std::vector<Op> make_table() {
+  std::vector<Op> table;
+  for (auto part : {layers, functions, arrangements, arithmetic})
+    for (Op& op : part()) table.push_back(std::move(op));
+  return table;
 }
 
 }  // namespace

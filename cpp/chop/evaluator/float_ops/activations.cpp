@@ -84,14 +84,14 @@ StepPtr pow_scalar(const Node& node, const Inputs&) {
   static const std::map<double, std::pair<Activation, float>> known{{-2.0, {Activation::inverse_square, 0.0f}},
                                                                     {-1.0, {Activation::divide_into, 1.0f}},
                                                                     {-0.5, {Activation::inverse_root, 0.0f}},
-                                                                    {0.5, {Activation::square_root, 0.0f}},
+
                                                                     {1.0, {Activation::multiply, 1.0f}},
                                                                     {2.0, {Activation::square, 0.0f}},
                                                                     {3.0, {Activation::cube, 0.0f}}};
   const double exponent = node.attribute("exponent");
   const auto found = known.find(exponent);
-  check(found != known.end(), "evaluator: node ", node.name, " (pow_scalar): the exponent must be -2, -1, -0.5, 0.5, ",
-        "1, 2 or 3, got ", exponent);
+  check(found != known.end(), "evaluator: node ", node.name, " (pow_scalar): the exponent must be -2, -1, -0.5, 1, 2 ",
+        "or 3, got ", exponent);
   return activation(node, found->second.first, {found->second.second});
 }
 
@@ -138,7 +138,7 @@ StepPtr softmax(const Node& node, const Inputs&) {
     float_ops().add("clamp_min", {clamp_min, true}),
     float_ops().add("clamp_max", {clamp_max, true}),
     float_ops().add("abs", {plain<Activation::absolute>, true}),
-    float_ops().add("sqrt", {plain<Activation::square_root>, true}),
+    float_ops().add("sqrt", {plain<Activation::square_root>, false}),
     float_ops().add("rsqrt", {plain<Activation::inverse_root>, true}),
     float_ops().add("softsign", {plain<Activation::softsign>, true}),
     float_ops().add("pow_scalar", {pow_scalar, true}),
