@@ -1,6 +1,7 @@
 #include "chop/kernels/simd_tables.h"
 // clang-format off: after the tables
 #include "chop/kernels/transcendental.inl"
+#include "chop/kernels/vector.inl"
 // clang-format on
 
 namespace chop::CHOP_ISA {
@@ -9,32 +10,44 @@ namespace {
 inline const float* row(const float* x, int64_t i) { return x + i * kBlock; }
 inline float* row(float* x, int64_t i) { return x + i * kBlock; }
 
-// T result[kBlock], which starts from `start` and takes in the rows of a set one after the other.
-template <class T, class Step>
-inline void gather(const RowSets& sets, int i, const float* x, float* y, T start, Step step) {
-  T result[kBlock];
-  for (int s = 0; s < kBlock; ++s) result[s] = start;
-  for (int32_t j = sets.begin[i]; j < sets.begin[i + 1]; ++j) {
-    const float* from = row(x, sets.rows[j]);
-    for (int s = 0; s < kBlock; ++s) result[s] = step(result[s], from[s]);
+using Floats = VectorOf<float>::type;
+
+// What starts from `start` and takes in the rows of a set one after the other, a few vectors of samples at a time.
+template <class Take>
+inline void gather(const RowSets& sets, int i, const float* x, float* y, float start, Take take) {
+  constexpr int cols = 4;
+  for (int s = 0; s < kBlock; s += kLanes * cols) {
+    Floats result[cols];
+    CHOP_UNROLL for (int c = 0; c < cols; ++c) result[c] = Floats{} + start;
+    for (int32_t j = sets.begin[i]; j < sets.begin[i + 1]; ++j) {
+      const float* from = row(x, sets.rows[j]) + s;
+      CHOP_UNROLL for (int c = 0; c < cols; ++c) result[c] = take(result[c], load(from + c * kLanes));
+    }
+    CHOP_UNROLL for (int c = 0; c < cols; ++c) store(y + s + c * kLanes, result[c]);
   }
-  for (int s = 0; s < kBlock; ++s) y[s] = static_cast<float>(result[s]);
 }
 
 void largest(const RowSets& sets, const float* x, float* y) {
-  // !(v <= best) is also true for a NaN v; best == best keeps a NaN.
-  const auto larger = [](float best, float v) { return (!(v <= best)) & (best == best) ? v : best; };
+  // A NaN is larger than anything, and nothing is larger than a NaN.
+  const auto larger = [](Floats best, Floats v) { return (v > best) | (v != v) ? v : best; };
   for (int i = 0; i < sets.count; ++i) gather(sets, i, x, row(y, i), -__builtin_inff(), larger);
 }
 
 void sum(const RowSets& sets, const float* x, float* y) {
-  for (int i = 0; i < sets.count; ++i)
-    gather(sets, i, x, row(y, i), 0.0f, [](float so_far, float v) { return so_far + v; });
+  const auto add = [](Floats so_far, Floats v) { return so_far + v; };
+  for (int i = 0; i < sets.count; ++i) gather(sets, i, x, row(y, i), 0.0f, add);
 }
 
 void sum_wide(const RowSets& sets, const float* x, float* y) {
-  for (int i = 0; i < sets.count; ++i)
-    gather(sets, i, x, row(y, i), 0.0, [](double so_far, float v) { return so_far + static_cast<double>(v); });
+  for (int i = 0; i < sets.count; ++i) {
+    double sums[kBlock];
+    for (int s = 0; s < kBlock; ++s) sums[s] = 0.0;
+    for (int32_t j = sets.begin[i]; j < sets.begin[i + 1]; ++j) {
+      const float* from = row(x, sets.rows[j]);
+      for (int s = 0; s < kBlock; ++s) sums[s] += static_cast<double>(from[s]);
+    }
+    for (int s = 0; s < kBlock; ++s) row(y, i)[s] = static_cast<float>(sums[s]);
+  }
 }
 
 template <class Op>
