@@ -25,7 +25,7 @@ const std::set<std::string> kShrinks{"gelu_tanh", "mish",      "softsign",   "ta
 Range rounded(const Range& input, const FixedPoint& format) {
   Range range = input;
   if (range.finite()) range.limit = std::fmin(range.limit + format.scale(), format.largest_code() * format.scale());
-  range.nonnegative = range.nonnegative || !format.is_signed;
+  range.nonnegative = !format.is_signed || (range.nonnegative && format.overflow == OverflowMode::saturate);
   return range;
 }
 
