@@ -10,4 +10,5 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_quantization_errors(m);
   chop::bindings::bind_metrics(m);
   chop::bindings::bind_evaluator(m);
+  chop::bindings::bind_float_ops(m);
 }

@@ -100,4 +100,11 @@ Shape embedding_shape(const Node& node, const Shapes& inputs) {
   return shape;
 }
 
+Shape prelu_shape(const Node& node, const Shapes& inputs) {
+  const Shape &weight = node.parameter("weight")->shape, &shape = inputs[0];
+  check(weight == Shape{1} || weight.empty() || (shape.size() >= 2 && weight == Shape{shape[1]}), "node ", node.name,
+        ": prelu needs one weight or one for each channel of ", shape_text(shape), ", got ", shape_text(weight));
+  return shape;
+}
+
 }  // namespace chop::ir

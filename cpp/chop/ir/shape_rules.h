@@ -20,6 +20,7 @@ Shape batch_norm2d_shape(const Node& node, const Shapes& inputs);
 Shape layer_norm_shape(const Node& node, const Shapes& inputs);
 Shape group_norm_shape(const Node& node, const Shapes& inputs);
 Shape embedding_shape(const Node& node, const Shapes& inputs);
+Shape prelu_shape(const Node& node, const Shapes& inputs);
 
 // window_shapes.cpp
 Shape conv1d_shape(const Node& node, const Shapes& inputs);
@@ -36,6 +37,11 @@ Shape permute_shape(const Node& node, const Shapes& inputs);
 Shape transpose_shape(const Node& node, const Shapes& inputs);
 Shape unsqueeze_shape(const Node& node, const Shapes& inputs);
 Shape squeeze_shape(const Node& node, const Shapes& inputs);
+
+// slice_shapes.cpp
+Shape slice_shape(const Node& node, const Shapes& inputs);
+Shape pad_shape(const Node& node, const Shapes& inputs);
+Shape upsample_shape(const Node& node, const Shapes& inputs);
 
 // operand_shapes.cpp
 Shape broadcast_shape(const Node& node, const Shapes& inputs);

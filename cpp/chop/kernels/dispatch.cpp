@@ -23,7 +23,9 @@ namespace {
    ns::moments_f64,                                                                                       \
    ns::windows.f32,                                                                                       \
    ns::windows.f64,                                                                                       \
-   ns::squared_errors}
+   ns::squared_errors,                                                                                    \
+   ns::activation,                                                                                        \
+   ns::row_kernels}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

@@ -7,8 +7,10 @@
 #include <cstdint>
 
 #include "chop/core/cpu_isa.h"
+#include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
 #include "chop/kernels/product.h"
+#include "chop/kernels/rows.h"
 
 namespace chop {
 
@@ -110,6 +112,9 @@ struct KernelTable {
   // Adds the squared distances, in double, of x[n] from their fake_quantize_f32 to sums[count][kErrorLanes], one row a
   // grid. x[0] is number `place` of its stream. NaN and infinities count for nothing.
   void (*squared_errors)(const float* x, int64_t n, int64_t place, const GridF32* grids, int count, double* sums);
+
+  ActivationKernel activation = nullptr;
+  RowKernels rows{};
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

@@ -72,6 +72,8 @@ struct WindowKernels {
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \
   extern const SquaredErrorsKernel squared_errors; \
+  extern const ActivationKernel activation;        \
+  extern const RowKernels row_kernels;             \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

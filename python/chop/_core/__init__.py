@@ -35,6 +35,7 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     metrics,
     op_table,
     quantizers,
+    run_float_op,
     score,
     statistics,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "metrics",
     "op_table",
     "quantizers",
+    "run_float_op",
     "score",
     "statistics",
 ]

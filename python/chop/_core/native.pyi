@@ -252,6 +252,9 @@ def cost_models() -> list[tuple[str, str, str, bool]]:
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""
 
+def run_float_op(graph: Graph, node: str, inputs: Sequence[Tensor], output: Tensor) -> None:
+    """Run one node of a lowered graph on what it reads (one float32 tensor an input, batch first) into output."""
+
 def fake_quantize(
     x: Tensor,
     y: Tensor,
