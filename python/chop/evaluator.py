@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from chop import _core
-from chop.ir.graph.lowering import lower, plain_tensor
+from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
-from chop.tools.errors import ConfigError
+from chop.ir.graph.torch_calls import TorchCalls
 
 Config = Mapping[str, Any]
 
@@ -72,13 +72,14 @@ class Evaluator:
     every layer exact.
 
     Args:
-        mg: a :class:`MaseGraph` or a module; a chain of Linear, BatchNorm1d (eval) and ReLU layers.
+        mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
+            a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
         x: inputs, floating point, shape [rows, features].
         y: class indices, integers, shape [rows].
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
     Raises:
-        ValueError: the model is not such a chain, or ``x`` and ``y`` do not fit it.
+        ValueError: a node mixes the rows of a batch or depends on chance, or ``x`` and ``y`` do not fit the model.
 
     >>> import torch
     >>> from torch import nn
@@ -101,20 +102,35 @@ class Evaluator:
             raise ValueError(
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
-        self.lowered = lower(self.graph, input_shapes=tuple(x.shape[1:]))
+        self._torch = TorchCalls(self.graph, x, x.shape[1:])
+        self.lowered = self._torch.lowered
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
         self._rules_are_independent = len(modules) == len(set(modules))
         self._core = _core.Evaluator(
-            self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()
+            self.lowered,
+            plain_tensor(x),
+            plain_tensor(y, torch.int64),
+            threads,
+            _torch_fuses_batch_norm(),
+            self._torch.float_calls,
         )
 
     @property
     def rows(self) -> int:
         """Number of rows of data."""
         return self._core.rows
+
+    @property
+    def torch_nodes(self) -> Mapping[str, float]:
+        """Node -> seconds that torch has spent on it so far, by all threads together.
+
+        Those are the nodes that the core does not know, and the nodes of configs with a quantizer without a native
+        twin. torch computes nothing else.
+        """
+        return self._torch.seconds()
 
     def evaluate(self, config: Config | None = None, loss: bool = True) -> Metrics:
         """Return accuracy and loss under ``config``, the dict that ``quantize_transform_pass`` takes; None: float.
@@ -127,12 +143,15 @@ class Evaluator:
     def evaluate_many(self, configs: Sequence[Config | None], loss: bool = True) -> list[Metrics]:
         """Return :meth:`evaluate` of each config, in their order, computed in one pass over the data."""
         formats = [self._formats(config) for config in configs]
-        return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+        with self._torch.one_thread():
+            return [_metrics(found) for found in self._core.evaluate(formats, loss)]
 
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
         logits = torch.empty(self.rows, *self._core.output_shape)
-        self._core.forward(self._formats(config), logits)
+        formats = self._formats(config)
+        with self._torch.one_thread():
+            self._core.forward(formats, logits)
         return logits
 
     def roads(self, config: Config | None = None) -> list[LayerRoad]:
@@ -146,13 +165,14 @@ class Evaluator:
 
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
+        rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats is not None]
+        native, calls = self._torch.of(rules)
         found: dict[str, list[_NodeFormats]] = {}
-        for rule in resolve_quantize_config(self._targets, config):
-            if rule.formats is not None:
-                found.setdefault(rule.rule, []).append(_core_format(rule))
-        if self._rules_are_independent:
+        for rule in native:
+            found.setdefault(rule.rule, []).append(_core_format(rule))
+        if self._rules_are_independent and not calls:
             self._memo.remember(config, [found.get(key, []) for key in config if key != "by"])
-        return _core.Formats([node for nodes in found.values() for node in nodes])
+        return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
 _NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool]]]
@@ -161,18 +181,8 @@ _FLOAT = _core.Formats([])
 
 def _core_format(rule: NodeRule) -> _NodeFormats:
     assert rule.formats is not None and rule.quantizer is not None
-    if rule.quantizer not in _native_quantizers():
-        raise ConfigError(
-            f"evaluator: node {rule.node} uses the quantizer {rule.quantizer!r}, which has no native twin; "
-            f"native: {', '.join(sorted(_native_quantizers()))}"
-        )
     operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
     return rule.node, rule.quantizer, operands
-
-
-@cache
-def _native_quantizers() -> frozenset[str]:
-    return frozenset(_core.quantizers())
 
 
 @cache

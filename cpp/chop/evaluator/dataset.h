@@ -17,6 +17,7 @@ class Dataset {
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
   const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
+  size_t stride() const { return packed_.stride(); }  // bytes from block to block
   const uint16_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
   int valid_rows(int64_t b) const;                                  // kBlock, or less in the last block
   const std::vector<int64_t>& support() const { return support_; }  // rows of each class

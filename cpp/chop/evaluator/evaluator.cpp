@@ -43,11 +43,14 @@ std::vector<Metrics> score_chunk(const Schedule& schedule, Span plans, const Dat
   for (int64_t i = plans.first; i < plans.last; ++i) all.push_back(&schedule.at(static_cast<size_t>(i)));
   Runner runner = all.size() == 1 ? Runner(*all.front(), data) : Runner(all, data);
   std::vector<Metrics> found(all.size(), empty);
-  for (int64_t b = blocks.first; b < blocks.last; ++b)
+  for (int64_t b = blocks.first; b < blocks.last; b += runner.together()) {
+    const auto count = static_cast<int>(std::min<int64_t>(runner.together(), blocks.last - b));
     for (size_t i = 0; i < all.size(); ++i) {
       const size_t done = i == 0 ? 0 : schedule.shared[static_cast<size_t>(plans.first) + i];
-      score_block(runner.run(*all[i], b, done), data, b, want_loss, &found[i]);
+      runner.run(*all[i], b, count, done);
+      for (int k = 0; k < count; ++k) score_block(runner.output(*all[i], k), data, b + k, want_loss, &found[i]);
     }
+  }
   return found;
 }
 
@@ -76,7 +79,8 @@ std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs) const {
 }
 
 std::vector<Metrics> Evaluator::evaluate(const std::vector<Config>& configs, bool want_loss) const {
-  check(output_shape().size() == 1, "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
+  check(output_shape().size() == 1,
+        "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
         output_shape().size(), " dimensions");
   const Schedule schedule(plans(configs));
   const auto classes = static_cast<size_t>(planner_.outputs());
@@ -126,10 +130,14 @@ std::vector<LayerCertificate> Evaluator::certificate(const Config& config) const
     std::vector<LayerObserver>& observers = seen[static_cast<size_t>(chunk)];
     for (const ObservedLayer& layer : layers) observers.emplace_back(layer);
     Runner runner({&plan}, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      runner.run(plan, b, 0);
-      for (size_t i = 0; i < layers.size(); ++i)
-        observers[i].add(static_cast<const float*>(runner.block(layers[i].block)), b * kBlock, data_.valid_rows(b));
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (size_t i = 0; i < layers.size(); ++i)
+          observers[i].add(static_cast<const float*>(runner.block(layers[i].block, k)), (b + k) * kBlock,
+                           data_.valid_rows(b + k));
     }
   });
   std::vector<LayerCertificate> found;
@@ -152,10 +160,14 @@ void Evaluator::forward(const Config& config, float* logits) const {
   const int outputs = planner_.outputs();
   pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
     Runner runner(plan, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      const float* block = runner.run(plan, b, 0);
-      for (int s = 0; s < data_.valid_rows(b); ++s)
-        for (int c = 0; c < outputs; ++c) logits[(b * kBlock + s) * outputs + c] = block[c * kBlock + s];
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (int s = 0; s < data_.valid_rows(b + k); ++s)
+          for (int c = 0; c < outputs; ++c)
+            logits[((b + k) * kBlock + s) * outputs + c] = runner.output(plan, k)[c * kBlock + s];
     }
   });
 }

@@ -97,6 +97,7 @@ std::vector<Op> make_table() {
       scalar("div_scalar", {}),
       {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
       {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
+      {"opaque", {1, kAny}, {}, {}, {}, {"shape"}, {}, opaque_shape},  // known to torch alone
   };
 }
 

@@ -1,6 +1,6 @@
 """The compiled core. Generated with pybind11-stubgen, then given the types that the bindings do not state."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ClassVar, TypedDict, final
 
 from torch import Tensor
@@ -142,9 +142,14 @@ class TorchCall:
     """A node that torch computes."""
 
     def __init__(
-        self, node: str, function: Callable[..., None], input_sizes: Sequence[int], output_size: int
+        self,
+        node: str,
+        function: Callable[..., None],
+        input_sizes: Sequence[int],
+        output_size: int,
+        bytes: int = ...,
     ) -> None:
-        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row."""
+        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row. bytes: what it holds."""
     @property
     def node(self) -> str: ...
     @property
@@ -212,6 +217,9 @@ def active_isa() -> str:
 
 def available_isas() -> list[str]:
     """Instruction sets that were built and that this processor runs, slowest first."""
+
+def nodes_for_torch(graph: Graph) -> list[str]:
+    """Names of the nodes that only torch can compute."""
 
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""
