@@ -31,7 +31,7 @@ class Swirl(nn.Module):
         self.pitch = nn.Parameter(torch.linspace(0.5, 2.0, FEATURES))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.atan(x * self.pitch) * torch.ones(x.size(0), 1)
+        return torch.atan(x * self.pitch) * x.new_ones(x.size(0), 1)
 
 
 class Ends(nn.Module):
@@ -92,7 +92,7 @@ def _residual(self: Ends, x: Tensor) -> Tensor:
 
 
 def _size_made(self: Ends, x: Tensor) -> Tensor:
-    ones = torch.ones(x.shape[0], 1)
+    ones = x.new_ones(x.shape[0], 1)
     return torch.cat([x[:, :5], ones], dim=1)
 
 
