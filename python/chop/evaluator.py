@@ -16,8 +16,11 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.ir.graph.torch_calls import TorchCalls
+from chop.nn.quantizers import IntegerFormat
+from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
+NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Evaluator:
             )
         self._torch = TorchCalls(self.graph, x, x.shape[1:])
         self.lowered = self._torch.lowered
+        self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
@@ -146,6 +150,18 @@ class Evaluator:
         with self._torch.one_thread():
             return [_metrics(found) for found in self._core.evaluate(formats, loss)]
 
+    def _evaluate_formats(
+        self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
+    ) -> list[Metrics]:
+        """Evaluate, in one pass, what no config can say: single operands changed.
+
+        A variant lists the quantized nodes as (node, quantizer, {operand: format}); an operand that is left out
+        is float.
+        """
+        formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
+        with self._torch.one_thread():
+            return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
         logits = torch.empty(self.rows, *self._core.output_shape)
@@ -175,14 +191,30 @@ class Evaluator:
         return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
-_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool]]]
+_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]
 _FLOAT = _core.Formats([])
 
 
 def _core_format(rule: NodeRule) -> _NodeFormats:
     assert rule.formats is not None and rule.quantizer is not None
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
-    return rule.node, rule.quantizer, operands
+    return _core_node(rule.node, rule.quantizer, rule.formats)
+
+
+def _core_node(node: str, quantizer: str, formats: Mapping[str, IntegerFormat]) -> _NodeFormats:
+    if quantizer not in _native_quantizers():
+        raise ConfigError(
+            f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
+            f"native: {', '.join(sorted(_native_quantizers()))}"
+        )
+    operands = {
+        name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in formats.items()
+    }
+    return node, quantizer, operands
+
+
+@cache
+def _native_quantizers() -> frozenset[str]:
+    return frozenset(_core.quantizers())
 
 
 @cache

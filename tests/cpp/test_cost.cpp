@@ -80,6 +80,9 @@ TEST(effective_bits_of_codes) {
         {}}},
       "fc");
   CHECK(effective_weight_bits(graph.nodes()[1], make_fixed_point(4, 1, true)) == 2 + 1 + 0 + 3 + 4);
+  // -9 is -18 steps, which wraps to -2; 0.1 is 0.2 steps, which rounds down to 0.
+  const FixedPoint wrapping = make_fixed_point(4, 1, true, RoundingMode::floor, OverflowMode::wrap);
+  CHECK(effective_weight_bits(graph.nodes()[1], wrapping) == 2 + 1 + 0 + 3 + 4);
 }
 
 TEST(every_operation_is_counted_by_every_model) {

@@ -8,7 +8,7 @@ import math
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -140,11 +140,15 @@ def test_layers_around_are_quantized_bit_for_bit(name: str) -> None:
     x, y = data(150, FEATURES, CLASSES)
     for config in (
         by_type(linear=integer(8, 4)),
-        by_type(linear=integer(6, 3), relu=integer(8, 5), add=integer(7, 4), mul=integer(7, 4), sub=integer(7, 4)),
+        by_type(
+            linear=integer(6, 3), relu=integer(8, 5), add=integer(7, 4), mul=integer(7, 4), sub=integer(7, 4)
+        ),
     ):
         got = Evaluator(MODELS[name], x, y).forward(config)
         if "lstm" in name or name == "softmax":  # sums whose order torch chooses by the number of rows
-            assert float(((got - quantized(MODELS[name], config, x)).abs() < 1e-5).all(1).float().mean()) > 0.95
+            assert (
+                float(((got - quantized(MODELS[name], config, x)).abs() < 1e-5).all(1).float().mean()) > 0.95
+            )
         else:
             assert torch.equal(got, quantized(MODELS[name], config, x))
 
@@ -154,7 +158,9 @@ def test_one_warning_names_the_nodes_and_time_is_counted(caplog: pytest.LogCaptu
     model = model_of("Two", lambda self, x: self.swirl(torch.erf(x)))
     with caplog.at_level(logging.WARNING):
         ev = Evaluator(MaseGraph(model, leaf_modules=(Swirl,)), x, y)
-    assert [r.message for r in caplog.records] == ["evaluator: nodes erf (erf), swirl (Swirl) go through torch"]
+    assert [r.message for r in caplog.records] == [
+        "evaluator: nodes erf (erf), swirl (Swirl) go through torch"
+    ]
     assert list(ev.torch_nodes.values()) == [0.0, 0.0]
     ev.evaluate()
     before = ev.torch_nodes
@@ -193,7 +199,9 @@ def test_an_output_that_is_no_tensor_of_rows_is_refused() -> None:
         def forward(self, x: Tensor) -> Any:
             return x.max(dim=1)
 
-    with pytest.raises(ValueError, match=r"the output, node max_1 \(max\), is no float32 tensor with the batch first"):
+    with pytest.raises(
+        ValueError, match=r"the output, node max_1 \(max\), is no float32 tensor with the batch first"
+    ):
         Evaluator(Pair(), *data(20, FEATURES, CLASSES))
 
 
@@ -259,7 +267,7 @@ def test_parameters_are_snapshots() -> None:
 
 def test_a_module_may_keep_what_it_was_given() -> None:
     class Keeper(nn.Module):
-        seen: list[Tensor] = []
+        seen: ClassVar[list[Tensor]] = []
 
         def forward(self, x: Tensor) -> Tensor:
             self.seen.append(x)
@@ -282,7 +290,7 @@ def test_threads_and_company_change_no_bit(name: str) -> None:
         ev = Evaluator(MODELS[name], x, y, threads=threads)
         assert ev.evaluate_many(configs) == expected
         assert ev.evaluate_many(configs[::-1]) == expected[::-1]
-        assert all(torch.equal(ev.forward(c), l) for c, l in zip(configs, logits, strict=True))
+        assert all(torch.equal(ev.forward(c), z) for c, z in zip(configs, logits, strict=True))
 
 
 def test_two_python_threads_at_once() -> None:
@@ -292,7 +300,8 @@ def test_two_python_threads_at_once() -> None:
     expected, threads_before = ev.evaluate_many(configs), torch.get_num_threads()
     found: list[Any] = []
     workers = [
-        threading.Thread(target=lambda: found.extend(ev.evaluate_many(configs) for _ in range(5))) for _ in range(2)
+        threading.Thread(target=lambda: found.extend(ev.evaluate_many(configs) for _ in range(5)))
+        for _ in range(2)
     ]
     for worker in workers:
         worker.start()
@@ -313,7 +322,7 @@ def test_batches_of_all_sizes() -> None:
 
 def test_torch_gets_many_rows_at_a_time() -> None:
     class Counter(nn.Module):
-        calls: list[int] = []
+        calls: ClassVar[list[int]] = []
 
         def forward(self, x: Tensor) -> Tensor:
             self.calls.append(len(x))
@@ -410,7 +419,9 @@ def test_a_quantized_graph_is_lowered_as_the_float_one() -> None:
 
 
 def test_a_normalisation_in_training_mode_is_in_eval_mode_here() -> None:
-    model = nn.Sequential(nn.Linear(6, 4), nn.InstanceNorm1d(4), nn.Dropout(0.5), nn.AlphaDropout(0.5)).train()
+    model = nn.Sequential(
+        nn.Linear(6, 4), nn.InstanceNorm1d(4), nn.Dropout(0.5), nn.AlphaDropout(0.5)
+    ).train()
     model[0].weight.data.mul_(math.pi)
     x, y = data(80, 6, 4)
     logits = Evaluator(nn.Sequential(model[0], model[2], model[3], nn.Tanhshrink()), x, y).forward()

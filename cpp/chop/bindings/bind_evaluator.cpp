@@ -16,15 +16,16 @@ using evaluator::Metrics;
 using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
-// (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-using PyFormat = std::tuple<int, int, bool>;
+// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
 using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
 
 NodeFormat to_format(const PyNode& entry) {
   const auto& [node, quantizer, operands] = entry;
   NodeFormat format{node, quantizer, {}, nullptr};
   for (const auto& [name, f] : operands)
-    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f));
+    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
+                                             rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
   return format;
 }
 
@@ -204,10 +205,10 @@ void bind_evaluator(pybind11::module_& m) {
           "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
           "Spent so far, by all threads together.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
-      .def(
-          pybind11::init(&make_formats), arg("nodes"),
-          arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
-          "nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float.");
+      .def(pybind11::init(&make_formats), arg("nodes"),
+           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
+           "without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
                                "Formats that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())

@@ -23,6 +23,7 @@ void append(Key* key, const FixedPoint* f) {
   if (!f) return key->push_back(-1);
   key->push_back(f->width + 64 * (f->is_signed ? 1 : 0));
   key->push_back(f->frac_width);
+  key->push_back(static_cast<int64_t>(f->rounding) * 2 + static_cast<int64_t>(f->overflow));
 }
 
 void append(Key* key, const NodeFormat* format) {

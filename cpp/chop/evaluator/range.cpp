@@ -22,7 +22,7 @@ const std::set<std::string> kShrinks{"tanh", "gelu", "silu", "hardswish", "leaky
 Range rounded(const Range& input, const FixedPoint& format) {
   Range range = input;
   if (range.finite()) range.limit = std::fmin(range.limit + format.scale(), format.largest_code() * format.scale());
-  range.nonnegative = range.nonnegative || !format.is_signed;
+  range.nonnegative = !format.is_signed || (range.nonnegative && format.overflow == OverflowMode::saturate);
   return range;
 }
 

@@ -20,7 +20,8 @@ namespace {
    ns::moments_f32,                                                                                       \
    ns::moments_f64,                                                                                       \
    ns::windows.f32,                                                                                       \
-   ns::windows.f64}
+   ns::windows.f64,                                                                                       \
+   ns::squared_errors}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

@@ -51,6 +51,9 @@ struct MatrixProduct {
   int m = 0, n = 0, k = 0;
 };
 
+// Squared errors are summed in lanes: number i of a stream goes to lane i % kErrorLanes, in the order of the stream.
+inline constexpr int kErrorLanes = 16;
+
 struct KernelTable {
   const char* isa;
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
@@ -85,6 +88,10 @@ struct KernelTable {
   // 1 numbers, and returns how many those are. NaN is nowhere.
   int64_t (*window_f32)(const float* x, int64_t n, float low, float high, WindowCounts* counts, float* inside);
   int64_t (*window_f64)(const double* x, int64_t n, double low, double high, WindowCounts* counts, double* inside);
+
+  // Adds the squared distances, in double, of x[n] from their fake_quantize_f32 to sums[count][kErrorLanes], one row a
+  // grid. x[0] is number `place` of its stream. NaN and infinities count for nothing.
+  void (*squared_errors)(const float* x, int64_t n, int64_t place, const GridF32* grids, int count, double* sums);
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

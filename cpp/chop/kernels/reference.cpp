@@ -1,6 +1,7 @@
 // The truth: plain loops, one operation after the other.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "chop/kernels/kernels.h"
@@ -10,16 +11,47 @@ namespace chop {
 namespace {
 
 template <class T>
-T round_and_clamp(T v, T lo, T hi) {
-  v = std::nearbyint(v);
-  if (v < lo) v = lo;
-  if (v > hi) v = hi;
-  return v;
+T rounded(T x, T v, RoundingMode mode) {
+  switch (mode) {
+    case RoundingMode::floor:
+      if (v == T(0) && x < T(0)) return T(-1);  // the product was too small for T
+      return std::floor(v);
+    case RoundingMode::half_up:
+      // round() takes halves away from zero; + 0 because there is no -0.0 here.
+      return std::round(v) + (v - std::trunc(v) == T(-0.5) ? T(1) : T(0));
+    case RoundingMode::half_even: break;
+  }
+  return std::nearbyint(v);
+}
+
+// fmod is exact, and double holds every remainder, so that a float is rounded once.
+template <class T>
+T wrapped(T code, T x, T v, const double modulus, bool is_signed) {
+  if (std::isinf(x)) return std::numeric_limits<T>::quiet_NaN();
+  if (std::isinf(v)) return T(0);  // a multiple of a power of two far above the modulus
+  const double low = is_signed ? -modulus / 2 : 0.0, high = low + modulus;
+  const auto c = static_cast<double>(code);
+  if (std::isnan(code) || (c >= low && c < high)) return code;
+  double remainder = std::fmod(c, modulus);
+  if (remainder < low) remainder += modulus;
+  if (remainder >= high) remainder -= modulus;
+  return static_cast<T>(remainder + 0.0);
+}
+
+template <class T, class Grid>
+T code_of(T x, const Grid& grid) {
+  const T v = x * grid.inverse_step;
+  const T code = rounded(x, v, grid.rounding);
+  if (grid.overflow == OverflowMode::wrap)
+    return wrapped(code, x, v, static_cast<double>(grid.modulus), grid.qmin < T(0));
+  if (code < grid.qmin) return grid.qmin;
+  if (code > grid.qmax) return grid.qmax;
+  return code;
 }
 
 template <class T, class Grid>
 void fake_quantize(const T* x, T* y, int64_t n, const Grid& grid) {
-  for (int64_t i = 0; i < n; ++i) y[i] = round_and_clamp(x[i] * grid.inverse_step, grid.qmin, grid.qmax) * grid.step;
+  for (int64_t i = 0; i < n; ++i) y[i] = code_of(x[i], grid) * grid.step;
 }
 
 void fake_quantize_f32(const float* x, float* y, int64_t n, const GridF32& grid) { fake_quantize(x, y, n, grid); }
@@ -59,7 +91,7 @@ float apply(const Elementwise& op, int row, float v) {
   }
   if (op.relu && v < 0.0f) v = 0.0f;
   if (op.rounding == Rounding::none) return v;
-  v = round_and_clamp(v * op.grid.inverse_step, op.grid.qmin, op.grid.qmax);
+  v = code_of(v, op.grid);
   return op.rounding == Rounding::values ? v * op.grid.step : v;
 }
 
@@ -130,6 +162,17 @@ int64_t window(const T* x, int64_t n, T low, T high, WindowCounts* counts, T* in
   return found;
 }
 
+void squared_errors(const float* x, int64_t n, int64_t place, const GridF32* grids, int count, double* sums) {
+  for (int g = 0; g < count; ++g)
+    for (int64_t i = 0; i < n; ++i) {
+      if (!std::isfinite(x[i])) continue;
+      float q = 0.0f;
+      fake_quantize_f32(x + i, &q, 1, grids[g]);
+      const double distance = static_cast<double>(x[i]) - static_cast<double>(q);
+      sums[g * kErrorLanes + (place + i) % kErrorLanes] += distance * distance;
+    }
+}
+
 }  // namespace
 
 const KernelTable reference_kernels = {
@@ -147,6 +190,7 @@ const KernelTable reference_kernels = {
     {column_sums<float>, column_squares<float>},
     {column_sums<double>, column_squares<double>},
     window<float>,
-    window<double>};
+    window<double>,
+    squared_errors};
 
 }  // namespace chop

@@ -45,6 +45,7 @@ struct FinishKernels {
   FinishKernel (*of_floats)(const Finish&);
 };
 using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+using SquaredErrorsKernel = void (*)(const float*, int64_t, int64_t, const GridF32*, int, double*);
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
@@ -66,6 +67,7 @@ struct WindowKernels {
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \
+  extern const SquaredErrorsKernel squared_errors; \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

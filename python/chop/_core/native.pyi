@@ -23,8 +23,8 @@ class _NodeRow(TypedDict):
     parameters: dict[str, list[int]]
     shape: list[int]
 
-# (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-_Node = tuple[str, str, Mapping[str, tuple[int, int, bool]]]
+# (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+_Node = tuple[str, str, Mapping[str, tuple[int, int, bool, str, str]]]
 
 @final
 class Graph:
@@ -101,7 +101,15 @@ class Costs:
     def __init__(
         self, graph: Graph, batch: int, models: Sequence[str], repeated: Set[tuple[str, str]]
     ) -> None: ...
-    def effective_weight_bits(self, node: int, width: int, frac_width: int, is_signed: bool) -> float:
+    def effective_weight_bits(
+        self,
+        node: int,
+        width: int,
+        frac_width: int,
+        is_signed: bool,
+        rounding: str = "half_even",
+        overflow: str = "saturate",
+    ) -> float:
         """Effective bits of the weights of a node, together."""
     def figures(self, config: Sequence[NodeWidths]) -> list[tuple[list[float], float]]:
         """(one number a node, total) for each model; NaN where a model says nothing of a node."""
@@ -149,7 +157,7 @@ class TorchCall:
         output_size: int,
         bytes: int = ...,
     ) -> None:
-        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row. bytes: what it holds."""
+        """function(inputs, output, rows): memoryviews of float32, rows times the size of a row; bytes: held."""
     @property
     def node(self) -> str: ...
     @property
@@ -161,7 +169,7 @@ class Formats:
     """A config as the evaluator takes it."""
 
     def __init__(self, nodes: Sequence[_Node], calls: Sequence[TorchCall] = ...) -> None:
-        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float."""
+        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand without a format is float."""
 
 @final
 class FormatMemo:
@@ -212,6 +220,23 @@ class Statistic:
         """Fields (name, float64 bytes, numbers per group, missing, integral), int64 bytes of the counts and of the
         NaN counts, and whether the count is shown."""
 
+@final
+class QuantizationErrors:
+    """Sums of squared errors of a stream of numbers under many fraction widths."""
+
+    def __init__(self, width: int, is_signed: bool, frac_widths: Sequence[int]) -> None: ...
+    def update(self, tensor: Tensor, threads: int = 1) -> None:
+        """The next numbers: a contiguous float32 tensor."""
+    @property
+    def errors(self) -> list[float]:
+        """Sum of squared errors for each fraction width; NaN and infinities count for nothing."""
+    @property
+    def power(self) -> float:
+        """Sum of squares of the numbers."""
+    @property
+    def count(self) -> int:
+        """How many numbers were given."""
+
 def active_isa() -> str:
     """Name of the instruction set that the kernels use."""
 
@@ -233,5 +258,14 @@ def cost_models() -> list[tuple[str, str, str, bool]]:
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""
 
-def fake_quantize(x: Tensor, y: Tensor, width: int, frac_width: int, is_signed: bool, isa: str) -> None:
+def fake_quantize(
+    x: Tensor,
+    y: Tensor,
+    width: int,
+    frac_width: int,
+    is_signed: bool,
+    isa: str,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> None:
     """Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'."""

@@ -138,13 +138,19 @@ def _check_rule(path: str, rule: Mapping[str, Any]) -> None:
             raise ConfigError(f"{path}.config must be a table, got {value!r}")
 
 
-_WORDS = {str: "a text", list: "a list", bool: "true or false", int: "a whole number"}
+_WORDS = {str: "a text", list: "a list", bool: "true or false", int: "a whole number", Mapping: "a table"}
 
 
 def _check_quantize(graph: MaseGraph, args: Arguments) -> None:
     from chop.ir.graph.quantize_config import resolve_quantize_config
 
     resolve_quantize_config(graph, args)
+
+
+def _check_redefine(graph: MaseGraph, args: Arguments) -> None:
+    from chop.passes.graph.transforms.redefine import plan_redefinition
+
+    plan_redefinition(graph, args)
 
 
 def _summarize(graph: MaseGraph, context: Context) -> None:
@@ -216,6 +222,9 @@ def _with_generator(args: Arguments, context: Context) -> Arguments:
 STEPS.update(
     {
         "quantize": PassStep({"by": str}, rules=True, check=_check_quantize, after=_summarize),
+        "redefine": PassStep(
+            {"by": str, "config": Mapping, "weights": str, "seed": int}, rules=True, check=_check_redefine
+        ),
         "summarize_quantization": PassStep({}, after=_summarize, replaces=True),
         "report_graph": PassStep({"file_name": str}, prepare=_default_path("file_name", "report_graph.txt")),
         "report_node_meta_param": PassStep(

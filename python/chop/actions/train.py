@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tqdm.auto import tqdm
 
 from chop.actions.lightning_layout import save_checkpoint
 from chop.actions.trainer_args import TrainerArgs
-from chop.actions.training_loop import Score, Stepper, evaluate
+from chop.actions.training_loop import Score, Stepper, evaluate, one_thread
 from chop.plt_wrapper.optimizers import make_optimizer, make_schedule
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
@@ -75,22 +74,11 @@ def train(
     folder = Path(save_path) if save_path is not None else None
     cuda = [limits.device.index or 0] if limits.device.type == "cuda" else []
     # The caller's random stream goes on as if nothing had been drawn.
-    with _one_thread(), torch.random.fork_rng(devices=cuda):
+    with one_thread(), torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
         result = run.fit(data_module, folder)
     logger.info("trained %d epochs: validation accuracy %.4f", result["epochs"], result["val_acc_epoch"])
     return result
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    # Matrix products round differently with the number of threads; at these sizes one is the fastest too.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Run:

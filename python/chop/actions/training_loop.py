@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread for a while: matrix products round differently with the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # at these sizes one is the fastest too
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class ClassCounts:

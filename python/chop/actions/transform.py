@@ -144,7 +144,9 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
     """
     from chop.tools.checkpoint_load import load_model, read_mz
 
-    model = load_model(load_name, load_type, model)
+    redefined = load_type == "mz" and _has_other_widths(Path(load_name), model)
+    if not redefined:
+        model = load_model(load_name, load_type, model)
     if load_type != "mz" or "graph" not in read_mz(load_name)[1]:
         return model
     from chop.ir.graph import MaseGraph
@@ -153,3 +155,15 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
     graph, _ = load_mase_graph_interface_pass(MaseGraph(model), Path(load_name))
     logger.info("%s holds a graph: it comes back as it was saved", load_name)
     return graph.model
+
+
+def _has_other_widths(path: Path, model: nn.Module) -> bool:
+    """True for a file with a graph of the same tensors in other shapes: the model redefined, which it holds whole."""
+    from chop.tools.checkpoint_load import read_mz
+
+    if not path.is_file():
+        return False
+    state, extra = read_mz(path)
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    other = {name: tensor.shape for name, tensor in state.items()}
+    return "graph" in extra and own.keys() == other.keys() and own != other

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 class SearchContext:
     """The model and data of a search; one for the whole run, never changed by a trial.
 
+    Where trials change or train the model, each has a context of its own with its own copy of the graph.
+
     Attributes:
         graph: the float model's graph.
         data_module: source of the rows.
         threads: evaluator threads; they change the time of a trial, never its result.
         evaluator: the evaluator of the software runner, once there is one.
+        seed: of the study; what a trial draws (initial weights, order of rows) starts from it.
         fingerprint: digests of weights and rows, by what they stand for; part of the study's identity.
+        shared: what runners keep for all trials, such as rows they have read; one for all contexts of a run.
     """
 
     graph: MaseGraph
@@ -29,4 +33,6 @@ class SearchContext:
     task: str = "cls"
     threads: int = 1
     evaluator: Evaluator | None = None
+    seed: int = 0
     fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)
+    shared: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.metrics import METRICS, SearchMetric
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
+from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Outcome:
         scaled: metric times scale, for the metrics of the config only, sorted by name.
         config: the sampled config.
         repeat_of: number of the earlier trial with the same config, whose figures these are; else None.
+        passes: the config as ``[passes]`` of ``ch transform`` has it, where the space says so; else None.
+        failure: why there are no figures (the values are NaN then); else None.
     """
 
     values: list[float]
@@ -40,6 +43,8 @@ class Outcome:
     scaled: Measured
     config: dict[str, Any]
     repeat_of: int | None = None
+    passes: dict[str, Any] | None = None
+    failure: str | None = None
 
     def user_attributes(self) -> dict[str, Any]:
         """The attributes of the study's trial, under MASE's names."""
@@ -49,8 +54,9 @@ class Outcome:
             "scaled_metrics": self.scaled,
             "sampled_config": self.config,
         }
-        if self.repeat_of is not None:
-            attributes["repeat_of"] = self.repeat_of
+        for name in ("repeat_of", "passes", "failure"):
+            if getattr(self, name) is not None:
+                attributes[name] = getattr(self, name)
         return attributes
 
 
@@ -71,6 +77,7 @@ class Objective:
         self.space = space
         self.context = context
         self.sum_scaled_metrics = sum_scaled_metrics
+        self._config = config
         self._software = [SW_RUNNERS[name](context, options) for name, options in config.sw_runner.items()]
         self._hardware = [HW_RUNNERS[name](context, options) for name, options in config.hw_runner.items()]
         self.metrics: dict[str, MetricTable] = dict(sorted(config.metrics.items()))
@@ -78,6 +85,12 @@ class Objective:
             name: METRICS[name]() for name in self.metrics if METRICS[name].computes_itself()
         }
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
+        trains = any(getattr(runner, "trains", False) for runner in self._software)
+        self._own_models = trains or getattr(space, "changes_model", False)
+        if self._own_models and not trains:
+            logger.warning(
+                "the space gives each trial new layers, and no runner trains them: add sw_runner.basic_train"
+            )
 
     @property
     def directions(self) -> list[str]:
@@ -105,7 +118,8 @@ class Objective:
         if any(name not in attributes for name in names):
             return
         software, hardware, scaled, config = (attributes[name] for name in names)
-        outcome = Outcome(self._values(scaled), software, hardware, scaled, config)
+        further = {name: attributes.get(name) for name in ("passes", "failure")}
+        outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
         self._seen.setdefault(self._key(indexes), (number, outcome))
 
     def float_metrics(self) -> Measured:
@@ -113,10 +127,45 @@ class Objective:
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
+        if self._own_models:
+            return self._measure_own_model(config)
         software = _merge(runner(config) for runner in self._software)
         hardware = _merge(runner(config) for runner in self._hardware)
+        return self._outcome(config, software, hardware, config, self.context)
+
+    def _measure_own_model(self, config: dict[str, Any]) -> Outcome:
+        """A trial on a model of its own: runners are made on its context, those that train first."""
+        space: Any = self.space
+        listed = space.passes_of(config, self.context.seed) if hasattr(space, "passes_of") else None
+        passes = {"quantize": config} if listed is None else listed
+        names = sorted(self._config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
+        try:
+            context = trial_context(self.context, passes)
+            quantization = quantization_of(passes)
+            software, hardware = (
+                _merge(runners[name](context, options[name])(quantization) for name in chosen)
+                for runners, options, chosen in (
+                    (SW_RUNNERS, self._config.sw_runner, names),
+                    (HW_RUNNERS, self._config.hw_runner, list(self._config.hw_runner)),
+                )
+            )
+            outcome = self._outcome(config, software, hardware, quantization, context)
+        except TrialFailedError as error:
+            logger.warning("a trial failed: %s", error)
+            nothing = dict.fromkeys(self.metrics, math.nan)
+            outcome = Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error))
+        return dataclasses.replace(outcome, passes=listed)
+
+    def _outcome(
+        self,
+        config: dict[str, Any],
+        software: Measured,
+        hardware: Measured,
+        quantization: Mapping[str, Any],
+        context: SearchContext,
+    ) -> Outcome:
         for name, metric in self._own.items():
-            value = float(metric.compute(config, {**software, **hardware}, self.context))
+            value = float(metric.compute(quantization, {**software, **hardware}, context))
             (software if metric.kind == "software" else hardware)[name] = value
         measured = {**software, **hardware}
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
@@ -128,6 +177,9 @@ class Objective:
         return [sum(scaled.values())] if self.sum_scaled_metrics else list(scaled.values())
 
     def _key(self, indexes: Mapping[str, int]) -> Hashable:
+        own: Callable[[Mapping[str, int]], Hashable] | None = getattr(self.space, "key_of", None)
+        if own is not None:
+            return own(indexes)
         # By value: two indexes may hold the same choice.
         return tuple(choices[indexes.get(name, 0)] for name, choices in self.space.choices_flattened.items())
 

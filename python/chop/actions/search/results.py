@@ -52,6 +52,8 @@ def best_entries(study: Any) -> list[dict[str, Any]]:
     for trial in best:
         entry: dict[str, Any] = {"number": trial.number, "value": list(trial.values)}
         entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
+        if "passes" in trial.user_attrs:
+            entry["passes"] = trial.user_attrs["passes"]
         entries.append(entry)
     return entries
 

@@ -143,10 +143,12 @@ def _space(table: Mapping[str, Any]) -> SpaceConfig:
 def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
     where = "search.strategy"
     checked = validate_table(StrategyTable, table, where)
-    if not checked.eval_mode:
-        raise ConfigError(f"{where}.eval_mode must be true: no runner here trains the model in a trial")
     member = _lookup(STRATEGIES, checked.name, f"{where}.name")
     software = _runners(SW_RUNNERS, checked.sw_runner, f"{where}.sw_runner")
+    if not checked.eval_mode and not any(getattr(SW_RUNNERS[name], "trains", False) for name in software):
+        raise ConfigError(
+            f"{where}.eval_mode must be true: no runner here trains the model in a trial (basic_train would)"
+        )
     hardware = _runners(HW_RUNNERS, checked.hw_runner, f"{where}.hw_runner")
     setup = validate_table(member.Setup, checked.setup, f"{where}.setup")
     metrics = {

@@ -119,7 +119,7 @@ def _prepare(
     setup = config.strategy.setup
     jobs = getattr(setup, "n_jobs", 1)
     threads = (os.cpu_count() or 1) if jobs < 0 else jobs
-    context = SearchContext(graph, data_module, model_info, dataset_info, task, threads)
+    context = SearchContext(graph, data_module, model_info, dataset_info, task, threads, seed=seed)
     objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
     return objective, study_identity(config, context, seed)
 

@@ -68,7 +68,7 @@ class _LoweringAll(Lowering):
             try:
                 self._add_native(node)
                 return
-            except (ValueError, TypeError, IndexError) as error:
+            except (ValueError, TypeError, IndexError, AttributeError) as error:
                 refusal = error
         try:
             shape = self.opaque.row_shape(node.name)
@@ -87,12 +87,16 @@ class _LoweringAll(Lowering):
         trial = _core.GraphBuilder()  # a refusal by the rule of shapes must leave no trace
         for name in dict.fromkeys(made.inputs):
             if name not in self.shapes:
-                raise ValueError(f"lower: node {node.name} ({made.op}) reads {name}, which the core does not have")
+                raise ValueError(
+                    f"lower: node {node.name} ({made.op}) reads {name}, which the core does not have"
+                )
             trial.add(name, "input", [], {}, {}, self.shapes[name])
         sizes = {name: list(getattr(tensor, "shape", tensor)) for name, tensor in made.parameters.items()}
         trial.add(node.name, made.op, made.inputs, made.attributes, sizes, [])
         shape = trial.build(node.name).nodes[-1]["shape"]
         if not shape or shape[0] != BATCH or BATCH in shape[1:]:
-            raise ValueError(f"lower: the value of node {node.name} ({made.op}) does not have the batch first")
+            raise ValueError(
+                f"lower: the value of node {node.name} ({made.op}) does not have the batch first"
+            )
         self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
         self.shapes[node.name] = shape

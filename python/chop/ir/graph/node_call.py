@@ -84,7 +84,11 @@ class NodeCall:
     """
 
     def __init__(
-        self, snapshot: Snapshot, name: str, inputs: Sequence[str], rules: Mapping[str, NodeRule] | None = None
+        self,
+        snapshot: Snapshot,
+        name: str,
+        inputs: Sequence[str],
+        rules: Mapping[str, NodeRule] | None = None,
     ) -> None:
         rules = rules or {}
         self._result = snapshot.nodes[name]
@@ -120,7 +124,7 @@ def _instruction(snapshot: Snapshot, name: str, rule: NodeRule | None) -> _Instr
     elif node.op == "get_attr":
         function = _Constant(snapshot.tensors[target])
     elif node.op == "call_function":
-        function = node.target  # type: ignore[assignment]
+        function = node.target
     else:
         raise ValueError(f"node {name} ({node.op}) has no value of its own")
     return _Instruction(node, function, args, kwargs)

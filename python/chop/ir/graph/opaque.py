@@ -77,7 +77,10 @@ class OpaqueNodes:
         if not _close(_copied(call([value.clone() for value in values])), whole):
             raise self._refusal(name, "depends on chance: two calls with the same rows differ")
         cut = len(whole) // 3
-        parts = [_copied(call([value[rows].clone() for value in values])) for rows in (slice(cut), slice(cut, None))]
+        parts = [
+            _copied(call([value[rows].clone() for value in values]))
+            for rows in (slice(cut), slice(cut, None))
+        ]
         if not _close(torch.cat(parts), whole):
             raise self._refusal(name, "mixes the rows of a batch: parts of the data give other values")
 

@@ -33,9 +33,7 @@ def quantized_layer(
     return quantized_module_map[f"{mase_op}_{quantizer}"].from_float(module, config)
 
 
-def quantized_call(
-    node: fx.Node, mase_op: str, quantizer: str, config: Mapping[str, Any]
-) -> QuantizedCall:
+def quantized_call(node: fx.Node, mase_op: str, quantizer: str, config: Mapping[str, Any]) -> QuantizedCall:
     """Return what a function or method node calls when it is quantized; the node stays as it is."""
     # Operands given by keyword become positional: the quantized functions have their own names for them.
     moved = _named_operands(node)

@@ -51,10 +51,13 @@ class TorchCalls:
         self._rows = {node["name"]: node for node in self.lowered.nodes}
         unknown = [name for name, node in self._rows.items() if node["op"] == "opaque"]
         # Node -> those that compute it on the way; none for nodes that nobody needs.
-        self._hosts: dict[str, list[str]] = {name: [] for name in self._snapshot.nodes if name not in self._rows}
+        self._hosts: dict[str, list[str]] = {
+            name: [] for name in self._snapshot.nodes if name not in self._rows
+        }
         for name in unknown:
             for each in self._snapshot.folded(name, self._rows[name]["inputs"])[0]:
                 self._hosts.setdefault(each, []).append(name)
+        self._lock = threading.Lock()
         self._kept: dict[Any, _core.TorchCall] = {}
         self._spent: dict[str, float] = {}  # by calls that are not kept any more
         self._warned: set[str] = set()
@@ -62,7 +65,11 @@ class TorchCalls:
         if unknown:
             what = ", ".join(self._snapshot.describe(name) for name in unknown)
             one = len(unknown) == 1
-            logger.warning("evaluator: %s %s through torch", f"node {what}" if one else f"nodes {what}", "goes" if one else "go")
+            logger.warning(
+                "evaluator: %s %s through torch",
+                f"node {what}" if one else f"nodes {what}",
+                "goes" if one else "go",
+            )
 
     def one_thread(self) -> AbstractContextManager[None]:
         """Return what the core must be called in."""
@@ -70,9 +77,10 @@ class TorchCalls:
 
     def seconds(self) -> dict[str, float]:
         """Node -> time that torch has spent on it so far, by all threads and configs together."""
-        found = dict(self._spent)
-        for call in [*self.float_calls, *self._kept.values()]:
-            found[call.node] = found.get(call.node, 0.0) + call.seconds
+        with self._lock:
+            found = dict(self._spent)
+            for call in [*self.float_calls, *self._kept.values()]:
+                found[call.node] = found.get(call.node, 0.0) + call.seconds
         return found
 
     def of(self, rules: Sequence[NodeRule]) -> tuple[list[NodeRule], list[_core.TorchCall]]:
@@ -98,12 +106,16 @@ class TorchCalls:
             )
 
     def _call(self, host: str, rules: Mapping[str, NodeRule]) -> _core.TorchCall:
-        key = (host, *((node, QUANTIZERS[str(r.quantizer)], *(r.formats or {}).items()) for node, r in rules.items()))
-        call = self._kept.pop(key, None) or self._made(host, rules)
-        self._kept[key] = call
-        while len(self._kept) > _MOST_KEPT:
-            oldest = self._kept.pop(next(iter(self._kept)))
-            self._spent[oldest.node] = self._spent.get(oldest.node, 0.0) + oldest.seconds
+        key = (
+            host,
+            *((node, QUANTIZERS[str(r.quantizer)], *(r.formats or {}).items()) for node, r in rules.items()),
+        )
+        with self._lock:
+            call = self._kept.pop(key, None) or self._made(host, rules)
+            self._kept[key] = call  # the last one again
+            while len(self._kept) > _MOST_KEPT:
+                oldest = self._kept.pop(next(iter(self._kept)))
+                self._spent[oldest.node] = self._spent.get(oldest.node, 0.0) + oldest.seconds
         return call
 
     def _made(self, name: str, rules: Mapping[str, NodeRule]) -> _core.TorchCall:
@@ -127,7 +139,9 @@ class _TorchFunction:
     def __call__(self, inputs: Sequence[memoryview], output: memoryview, rows: int) -> None:
         try:
             with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-                values = [_floats(view, rows, shape) for view, shape in zip(inputs, self._shapes, strict=True)]
+                values = [
+                    _floats(view, rows, shape) for view, shape in zip(inputs, self._shapes, strict=True)
+                ]
                 if self._call.foreign:
                     values = [value.clone() for value in values]
                 result, out = self._call(values), _floats(output, rows, self._shape)

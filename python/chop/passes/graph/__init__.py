@@ -35,6 +35,7 @@ from chop.passes.graph.transforms import (
     quantize_transform_pass,
     quantized_func_map,
     quantized_module_map,
+    redefine_transform_pass,
     summarize_quantization_analysis_pass,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "quantize_transform_pass",
     "quantized_func_map",
     "quantized_module_map",
+    "redefine_transform_pass",
     "register_pass",
     "report_graph_analysis_pass",
     "report_node_meta_param_analysis_pass",

@@ -2,7 +2,9 @@
 
 A runner is a class with ``metrics`` (names that it yields), ``Options`` (a strict table),
 ``__init__(context, options)`` and ``__call__(config) -> dict of metric name to float``. Register one of your
-own in ``SW_RUNNERS`` or ``HW_RUNNERS``.
+own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True`` changes the weights of its
+context's graph; then, and where the space changes the model, runners are made anew for each trial on a copy
+of the graph, those that train first.
 """
 
 from __future__ import annotations
@@ -31,4 +33,4 @@ SW_RUNNERS: Registry[type[Runner]] = Registry("software runner")
 HW_RUNNERS: Registry[type[Runner]] = Registry("hardware runner")
 
 # Each member registers itself when its file is imported.
-from chop.actions.search.runners import average_bitwidth, basic_evaluation  # noqa: E402, F401
+from chop.actions.search.runners import average_bitwidth, basic_evaluation, basic_train  # noqa: E402, F401

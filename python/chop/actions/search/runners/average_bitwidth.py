@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 FLOAT_BITS = 32
+WARNED = "average_bitwidth: warned of a config without a quantized layer"
 
 
 class AverageBitwidthOptions(StrictTable):
@@ -44,7 +45,7 @@ class AverageBitwidthRunner:
         self.targets = QuantizeTargets(context.graph)
         self.compare_to = options.compare_to
         self.weights = weights_of_nodes(context.graph)
-        self._warned = False
+        self._shared = context.shared
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
         from chop.ir.graph.quantize_config import resolve_quantize_config
@@ -55,8 +56,8 @@ class AverageBitwidthRunner:
             if rule.mase_op == "linear" and width is not None:
                 bits += self.weights.get(rule.node, 0) * width
                 weights += self.weights.get(rule.node, 0)
-        if weights == 0 and not self._warned:
-            self._warned = True
+        if weights == 0 and not self._shared.get(WARNED):
+            self._shared[WARNED] = True
             logger.warning(
                 "a sampled config quantizes no linear layer: its average_bitwidth counts as %d", FLOAT_BITS
             )

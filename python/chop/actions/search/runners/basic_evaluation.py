@@ -62,7 +62,7 @@ class BasicEvaluation:
             raise ConfigError(f"{WHERE}: this model and data cannot be evaluated: {error}") from error
         self.rows = int(x.shape[0])
         context.evaluator = self.evaluator
-        context.fingerprint["rows"] = _digest(x, y)
+        context.fingerprint["rows"] = rows_digest(x, y)
 
     def float_metrics(self) -> dict[str, float]:
         """The same metrics for the model as it is."""
@@ -113,7 +113,8 @@ def _rows_of_loader(loader: Any, batches: int) -> tuple[torch.Tensor, torch.Tens
     return torch.cat([batch[0] for batch in taken]), torch.cat([batch[1].reshape(-1) for batch in taken])
 
 
-def _digest(*tensors: torch.Tensor) -> str:
+def rows_digest(*tensors: torch.Tensor) -> str:
+    """Return a digest of the shapes, types and values of tensors."""
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -2,6 +2,9 @@
 
 A space is a class with ``Setup`` (a strict table), ``__init__(graph, setup, seed)``, the two ``*_flattened``
 mappings and ``flattened_indexes_to_config``. Register one of your own in ``SEARCH_SPACES``.
+
+Optional: ``changes_model = True`` with ``passes_of(config, seed)`` (pass name -> arguments) for a space whose
+trials redefine layers, and ``key_of(indexes)`` where different indexes can mean the same trial.
 """
 
 from __future__ import annotations
@@ -30,4 +33,4 @@ class SearchSpace(Protocol):
 SEARCH_SPACES: Registry[type[SearchSpace]] = Registry("search space")
 
 # Each member registers itself when its file is imported.
-from chop.actions.search.search_space import quantization  # noqa: E402, F401
+from chop.actions.search.search_space import channel_size, quantization  # noqa: E402, F401

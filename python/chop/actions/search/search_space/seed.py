@@ -34,7 +34,7 @@ def check_seed(
 
     tables = {key: _config_table(table, f"{where}.{key}") for key, table in seed.items()}
     for key, choices in tables.items():
-        _check_choices(choices, f"{where}.{key}.config")
+        check_choices(choices, f"{where}.{key}.config")
     return tables, check_rule_keys(tables, by, graph, where, warn=False)
 
 
@@ -50,7 +50,12 @@ def _config_table(table: object, where: str) -> Choices:
     return dict(table["config"])
 
 
-def _check_choices(choices: Choices, where: str) -> None:
+def check_choices(choices: Choices, where: str) -> None:
+    """Check the entries of a quantizer, each a list of choices.
+
+    Raises:
+        ConfigError, UnknownNameError: an entry or choice that the quantizer refuses; the message opens with ``where``.
+    """
     for entry, values in choices.items():
         if not isinstance(values, (list, tuple)):
             raise ConfigError(f"{where}.{entry} must be a list of choices, got {values!r}")

@@ -10,6 +10,7 @@ from chop.passes.graph.transforms.quantize import (
     quantized_module_map,
     summarize_quantization_analysis_pass,
 )
+from chop.passes.graph.transforms.redefine import redefine_transform_pass
 
 __all__ = [
     "metadata_value_type_cast_transform_pass",
@@ -17,5 +18,6 @@ __all__ = [
     "quantize_transform_pass",
     "quantized_func_map",
     "quantized_module_map",
+    "redefine_transform_pass",
     "summarize_quantization_analysis_pass",
 ]

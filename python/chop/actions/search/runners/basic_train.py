@@ -1,0 +1,190 @@
+"""Training in a trial: the trial's model learns for a while, and is judged on the validation split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from chop.actions.search.context import SearchContext
+from chop.actions.search.runners import SW_RUNNERS
+from chop.actions.search.runners.basic_evaluation import first_rows, rows_digest
+from chop.actions.search.trial import TrialFailedError
+from chop.actions.search.validation import StrictTable
+from chop.registry import UnknownNameError
+
+LAST_RATE = 1e-6  # where the cosine of ``ch train`` ends
+ALL_ROWS = 2**62
+ROWS = "basic_train: rows"
+
+Rows = tuple[Tensor, Tensor]
+
+
+class BasicTrainOptions(StrictTable):
+    """How the model of a trial is trained; the names are MASE's.
+
+    Attributes:
+        name: accepted as a label.
+        num_samples: training rows, rounded up to whole batches; None takes all.
+        max_epochs, max_steps: passes over them, and optimizer steps in all; whichever ends first.
+        optimizer, learning_rate, weight_decay: as of ``ch train``.
+        lr_scheduler: cosine (to 1e-6), linear (to 0) or constant, after ``num_warmup_steps`` steps of rise.
+        quantization_aware: where the trial quantizes too: train the quantized model (as in MASE), or
+            train the float one and quantize it afterwards.
+        data_loader: the split to train on.
+    """
+
+    name: str | None = None
+    num_samples: int | None = Field(default=None, ge=1)
+    max_epochs: int | None = Field(default=None, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
+    optimizer: str = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    num_warmup_steps: int = Field(default=0, ge=0)
+    quantization_aware: bool = True
+    data_loader: Literal["train_dataloader", "val_dataloader"] = "train_dataloader"
+
+    @model_validator(mode="after")
+    def _known_optimizer(self) -> BasicTrainOptions:
+        from chop.plt_wrapper.optimizers import OPTIMIZERS
+
+        try:
+            OPTIMIZERS[self.optimizer]
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def steps(self, batches: int) -> int:
+        """Optimizer steps for so many batches an epoch; one epoch where neither limit is given."""
+        epochs = self.max_epochs or (1 if self.max_steps is None else math.ceil(self.max_steps / batches))
+        return min(epochs * batches, self.max_steps or epochs * batches)
+
+
+@SW_RUNNERS.register("basic_train")
+class BasicTrain:
+    """Trains the graph of a trial and measures it on the whole validation split.
+
+    Where ``basic_evaluation`` is configured too, it measures the trained model and its figures count. Same
+    seed and config, same weights: every trial trains on one thread, from the study's seed, whatever was
+    tried before.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    trains: ClassVar[bool] = True
+    Options: ClassVar[Any] = BasicTrainOptions
+
+    def __init__(self, context: SearchContext, options: BasicTrainOptions) -> None:
+        self.graph, self.seed, self.options = context.graph, context.seed, options
+        self.rows, self.checked = _rows(context, options)
+        self.batch_size = int(context.data_module.batch_size)
+        self.classes = _classes(context, self.rows[1], self.checked[1])
+
+    def float_metrics(self) -> dict[str, float]:
+        """The same metrics for the model as it is, without training."""
+        return self._measure()
+
+    def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
+        """Train the graph and leave it trained, in float; return its metrics under ``config``."""
+        from chop.actions.search.trial import FLOAT_CONFIG
+        from chop.passes.graph import quantize_transform_pass
+
+        aware = self.options.quantization_aware
+        if aware:
+            quantize_transform_pass(self.graph, config)
+        self._train()
+        if not aware:
+            quantize_transform_pass(self.graph, config)
+        found = self._measure()
+        quantize_transform_pass(self.graph, FLOAT_CONFIG)
+        return found
+
+    def _measure(self) -> dict[str, float]:
+        from chop.actions.training_loop import evaluate, one_thread
+
+        training = {module: module.training for module in self.graph.model.modules()}
+        with one_thread():
+            score = evaluate(
+                self.graph.model, _batches(*self.checked, 4096), self.classes, torch.device("cpu")
+            )
+        for module, mode in training.items():
+            module.training = mode
+        return {"loss": score.loss, "accuracy": score.accuracy}
+
+    def _train(self) -> None:
+        from chop.actions.training_loop import Stepper, one_thread
+        from chop.dataset.loaders import RowDataset, make_loader
+        from chop.plt_wrapper.optimizers import make_optimizer
+
+        options, model = self.options, self.graph.model
+        optimizer = make_optimizer(options.optimizer, model, options.learning_rate, options.weight_decay)
+        batches = make_loader(RowDataset(*self.rows), self.batch_size, shuffle=True)
+        steps = options.steps(len(batches))
+        stepper = Stepper(model, optimizer, self.classes, max_steps=steps)
+        schedule = _schedule(optimizer, options, steps)
+        try:
+            with one_thread(), torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(self.seed)
+                while not stepper.done:
+                    stepper.epoch(batches, torch.device("cpu"), schedule)
+        except RuntimeError as error:
+            if "training stopped" not in str(error):
+                raise
+            raise TrialFailedError(str(error)) from error
+        finally:
+            optimizer.zero_grad(set_to_none=True)
+        model.eval()
+
+
+def _schedule(
+    optimizer: Optimizer, options: BasicTrainOptions, steps: int
+) -> Callable[[float, float, int], None]:
+    """Return what the training loop calls after each batch: it sets the rate of the next one."""
+    warm, last = options.num_warmup_steps, LAST_RATE / options.learning_rate
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = min(1.0, (step - warm) / max(1, steps - warm))
+        if options.lr_scheduler == "constant":
+            return 1.0
+        if options.lr_scheduler == "linear":
+            return 1.0 - done
+        return last + (1.0 - last) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+    schedule = LambdaLR(optimizer, factor)
+
+    def after_batch(loss: float, accuracy: float, step: int) -> None:
+        schedule.step()
+
+    return after_batch
+
+
+def _rows(context: SearchContext, options: BasicTrainOptions) -> tuple[Rows, Rows]:
+    """The rows to train on and those to check on, read once for all trials."""
+    if ROWS not in context.shared:
+        split = options.data_loader.removesuffix("_dataloader")
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(context.seed)  # a loader of one's own may shuffle
+            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS)
+            checked = first_rows(context.data_module, "val", ALL_ROWS)
+        context.shared[ROWS] = learned, checked
+        context.fingerprint["training rows"] = rows_digest(*learned, *checked)
+    found: tuple[Rows, Rows] = context.shared[ROWS]
+    return found
+
+
+def _classes(context: SearchContext, *labels: Tensor) -> int:
+    given = getattr(context.dataset_info, "num_classes", None)
+    return int(given) if given is not None else 1 + max(int(each.max()) for each in labels)
+
+
+def _batches(x: Tensor, y: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(x.split(size), y.split(size), strict=True))
