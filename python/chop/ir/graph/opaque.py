@@ -17,7 +17,9 @@ _RELATIVE, _ABSOLUTE = 1e-4, 1e-6  # sums in torch depend a little on the number
 
 
 class OpaqueNodes:
-    """Turns nodes that the core does not know into ``opaque`` ones; for :func:`~chop.ir.graph.lowering_opaque.lower_with_torch`.
+    """Turns nodes that the core does not know into ``opaque`` ones.
+
+    It is for :func:`~chop.ir.graph.lowering_opaque.lower_with_torch`.
 
     Args:
         mg: a traced model with one input. It is copied.
