@@ -60,6 +60,7 @@ _SUBMODULES = (
     "evaluator",
     "format_scan",
     "ir",
+    "metrics",
     "models",
     "nn",
     "passes",

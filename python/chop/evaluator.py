@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -16,31 +16,15 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.ir.graph.torch_calls import TorchCalls
+from chop.metrics import AskedMetric, Metrics, MetricSpec, ask
+from chop.metrics.scoring import STANDARD, assemble, core_specs, in_python
 from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
+__all__ = ["Config", "Evaluator", "LayerRoad", "Metrics"]
+
 Config = Mapping[str, Any]
 NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """What one evaluation found.
-
-    Attributes:
-        accuracy: mean recall over the classes that occur as label or prediction, 0..1 (torchmetrics' macro average,
-            which MASE reports).
-        accuracy_micro: right rows over all rows, 0..1.
-        loss: cross-entropy in nats, mean over rows, added up in float64; None if not asked for.
-        rows: how many rows were evaluated.
-        correct: how many of them were right.
-    """
-
-    accuracy: float
-    accuracy_micro: float
-    loss: float | None
-    rows: int
-    correct: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +62,7 @@ class Evaluator:
         mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
             a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
         x: inputs, floating point, shape [rows, features].
-        y: class indices, integers, shape [rows].
+        y: class indices, integers, shape [rows]; None without labels, for what needs none.
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
     Raises:
@@ -97,11 +81,13 @@ class Evaluator:
     0.5
     """
 
-    def __init__(self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor, threads: int = 1) -> None:
+    def __init__(
+        self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor | None = None, threads: int = 1
+    ) -> None:
         self.graph = mg if isinstance(mg, MaseGraph) else MaseGraph(mg)
         if x.dim() < 2:
             raise ValueError(f"Evaluator: x must have the shape [rows, ...], got {list(x.shape)}")
-        if y.is_floating_point() or y.dim() != 1:
+        if y is not None and (y.is_floating_point() or y.dim() != 1):
             raise ValueError(
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
@@ -113,10 +99,11 @@ class Evaluator:
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
         self._rules_are_independent = len(modules) == len(set(modules))
+        self._labels = None if y is None else plain_tensor(y, torch.int64).clone()
         self._core = _core.Evaluator(
             self.lowered,
             plain_tensor(x),
-            plain_tensor(y, torch.int64),
+            self._labels,
             threads,
             _torch_fuses_batch_norm(),
             self._torch.float_calls,
@@ -136,19 +123,53 @@ class Evaluator:
         """
         return self._torch.seconds()
 
-    def evaluate(self, config: Config | None = None, loss: bool = True) -> Metrics:
+    def evaluate(
+        self, config: Config | None = None, loss: bool = True, metrics: Sequence[MetricSpec] | None = None
+    ) -> Metrics:
         """Return accuracy and loss under ``config``, the dict that ``quantize_transform_pass`` takes; None: float.
 
-        Raises:
-            ConfigError: the config is not one for this model; the message names the key path.
-        """
-        return self.evaluate_many([config], loss)[0]
+        Args:
+            config: quantization config.
+            loss: False leaves the cross-entropy out, which costs more than a small network.
+            metrics: what to compute instead, from ``chop.metrics.METRICS``: names, or mappings with ``name`` and the
+                metric's options. Those that compare with the float model run it beside the quantized one. A metric in
+                Python gets all logits from :meth:`forward`, which is slow beside the native ones.
 
-    def evaluate_many(self, configs: Sequence[Config | None], loss: bool = True) -> list[Metrics]:
+        Raises:
+            ConfigError: the config is not one for this model, or a metric cannot be computed; the message names the key
+                path.
+            UnknownNameError: (a KeyError and a ValueError) an unknown metric.
+
+        >>> import torch
+        >>> ev = Evaluator(nn.ReLU(), torch.eye(3), torch.tensor([0, 1, 1]))
+        >>> ev.evaluate(metrics=["accuracy_micro", {"name": "top_k", "k": 2}, "output_mse"])
+        Metrics(rows=3, accuracy_micro=0.666667, top_k(k=2)=0.666667, output_mse=0)
+        """
+        return self.evaluate_many([config], loss, metrics)[0]
+
+    def evaluate_many(
+        self,
+        configs: Sequence[Config | None],
+        loss: bool = True,
+        metrics: Sequence[MetricSpec] | None = None,
+    ) -> list[Metrics]:
         """Return :meth:`evaluate` of each config, in their order, computed in one pass over the data."""
+        labelled = self._labels is not None
+        asked = self._ask(STANDARD if loss else STANDARD[:2]) if metrics is None else self._ask(metrics)
         formats = [self._formats(config) for config in configs]
         with self._torch.one_thread():
-            return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
+        outputs = _Outputs(self)
+        return [
+            assemble(asked, labelled, self.rows, values, outputs.under(config))
+            for config, values in zip(configs, found, strict=True)
+        ]
+
+    def _ask(self, metrics: Sequence[MetricSpec]) -> tuple[AskedMetric, ...]:
+        shape = self._core.output_shape
+        if len(shape) != 1:
+            raise ValueError(f"Evaluator: metrics need logits [rows, classes], got [rows, {str(shape)[1:]}")
+        return ask(metrics, shape[0], self._labels is not None)
 
     def _evaluate_formats(
         self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
@@ -159,8 +180,12 @@ class Evaluator:
         is float.
         """
         formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
+        asked = self._ask(STANDARD if loss else STANDARD[:2])
+        labelled = self._labels is not None
         with self._torch.one_thread():
-            return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
+        no_others = _Outputs(self).under(None)
+        return [assemble(asked, labelled, self.rows, values, no_others) for values in found]
 
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
@@ -223,5 +248,22 @@ def _torch_fuses_batch_norm() -> bool:
     return torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 
 
-def _metrics(found: _core.Metrics) -> Metrics:
-    return Metrics(found.accuracy, found.accuracy_micro, found.loss, found.rows, sum(found.correct))
+class _Outputs:
+    """Logits for the metrics in Python: computed on demand, those of the float model once."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self._evaluator.forward(None)
+
+    def under(self, config: Config | None) -> Callable[[AskedMetric], float | Tensor]:
+        """Return what computes a metric of the logits under ``config``."""
+        logits = cache(lambda: self._evaluator.forward(config))
+
+        def compute(asked: AskedMetric) -> float | Tensor:
+            reference = self.reference if asked.metric.needs_reference else None
+            return in_python(asked, logits(), self._evaluator._labels, reference)
+
+        return compute

@@ -57,7 +57,7 @@ metrics.bits_times_loss = { scale = 1.0, direction = "minimize" }
 def lab(tmp_path: Path) -> Path:
     """A folder with the page's examples as one plugin and a config that uses each."""
     examples = blocks("CONTRIBUTING.md", "python")
-    assert len(examples) == 6
+    assert len(examples) == 7
     (tmp_path / "lab.py").write_text("\n\n".join(examples), encoding="utf-8")
     (tmp_path / "lab.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "chop/evaluator/evaluator.h"
+#include "chop/evaluator/metrics/score.h"
 #include "chop/ir/text.h"
 #include "graphs.h"
 #include "samples.h"
@@ -37,9 +38,14 @@ Config quantized(int width, int frac) {
           {"fc2", "integer", all}};
 }
 
-bool same(const Metrics& a, const Metrics& b) {
-  return a.rows == b.rows && a.support == b.support && a.predicted == b.predicted && a.correct == b.correct &&
-         a.has_loss == b.has_loss && same_bits(a.loss_sum, b.loss_sum);
+const std::vector<MetricSpec> kMetrics{
+    {"confusion_matrix", {}}, {"accuracy_micro", {}}, {"loss", {}},     {"loss", {{"mean_of_batches", 100}}},
+    {"output_mse", {}},       {"output_kl", {}},      {"agreement", {}}};
+
+bool same(const std::vector<MetricValue>& a, const std::vector<MetricValue>& b) {
+  for (size_t i = 0; i < a.size(); ++i)
+    if (first_difference(a[i].numbers, b[i].numbers) >= 0) return false;
+  return a.size() == b.size();
 }
 
 float fake(float x, const FixedPoint& f) {
@@ -102,14 +108,14 @@ TEST(threads_and_company_change_nothing) {
   for (const int64_t rows : {1, 63, 64, 65, 4095, 4096, 4097, 20011}) {
     const Data data = make_data(rows);
     const std::vector<Config> configs{{}, quantized(8, 4), quantized(16, 12), quantized(4, 2)};
-    const std::vector<Metrics> expected = make(data, 1).evaluate(configs, true);
+    const std::vector<std::vector<MetricValue>> expected = make(data, 1).evaluate(configs, kMetrics);
     for (int threads = 1; threads <= 4; ++threads) {
       const Evaluator evaluator = make(data, threads);
       CHECK(evaluator.threads() == threads && evaluator.rows() == rows);
-      const std::vector<Metrics> together = evaluator.evaluate(configs, true);
+      const std::vector<std::vector<MetricValue>> together = evaluator.evaluate(configs, kMetrics);
       for (size_t i = 0; i < configs.size(); ++i) {
         CHECK(same(together[i], expected[i]), threads, " threads, rows ", rows, ", config ", i);
-        CHECK(same(evaluator.evaluate({configs[i]}, true)[0], expected[i]), "alone, rows ", rows, ", config ", i);
+        CHECK(same(evaluator.evaluate({configs[i]}, kMetrics)[0], expected[i]), "alone, rows ", rows, ", config ", i);
       }
     }
   }
@@ -135,20 +141,30 @@ TEST(metrics_count_what_forward_says) {
       right += best == data.y[row];
       loss += std::log(sum) - static_cast<double>(z[data.y[row]]);
     }
-    const Metrics m = evaluator.evaluate({config}, true)[0];
-    CHECK(m.accuracy_micro() == static_cast<double>(right) / static_cast<double>(rows), "rows ", rows);
-    CHECK(std::fabs(m.loss() - loss / static_cast<double>(rows)) < 1e-6, "rows ", rows, ": ", m.loss());
-    CHECK(evaluator.evaluate({config}, false)[0].has_loss == false);
+    const std::vector<MetricValue> found = evaluator.evaluate({config}, {{"accuracy_micro", {}}, {"loss", {}}})[0];
+    CHECK(found[0].numbers[0] == static_cast<double>(right) / static_cast<double>(rows), "rows ", rows);
+    CHECK(std::fabs(found[1].numbers[0] - loss / static_cast<double>(rows)) < 1e-6, "rows ", rows);
   }
 }
 
-TEST(macro_accuracy_is_the_mean_recall_of_the_classes_that_occur) {
-  Metrics m;
-  m.rows = 10;
-  m.support = {6, 4, 0, 0};
-  m.predicted = {5, 4, 1, 0};
-  m.correct = {3, 4, 0, 0};
-  CHECK(m.accuracy_micro() == 0.7 && std::fabs(m.accuracy_macro() - (0.5 + 1.0 + 0.0) / 3.0) < 1e-15);
+TEST(metrics_of_an_evaluation_are_those_of_its_logits) {
+  for (const int64_t rows : {1, 64, 65, 4161}) {
+    const Data data = make_data(rows);
+    const Evaluator evaluator = make(data, 2);
+    std::vector<float> logits(static_cast<size_t>(rows) * 4), reference(logits.size());
+    evaluator.forward(quantized(6, 3), logits.data());
+    evaluator.forward({}, reference.data());
+    const Outputs outputs{logits.data(), data.y.data(), reference.data(), rows, 4};
+    CHECK(same(evaluator.evaluate({quantized(6, 3)}, kMetrics)[0], score(outputs, kMetrics, 1)), "rows ", rows);
+  }
+}
+
+TEST(data_may_have_no_labels) {
+  const Data data = make_data(100);
+  const Evaluator labelled = make(data, 1), bare(small_network(), data.x.data(), nullptr, 100, 6, 1, true);
+  const std::vector<MetricSpec> specs{{"output_mse", {}}, {"agreement", {}}};
+  CHECK(same(bare.evaluate({quantized(6, 3)}, specs)[0], labelled.evaluate({quantized(6, 3)}, specs)[0]));
+  CHECK_REFUSED("metric 'loss' needs labels, and there are none", bare.evaluate({{}}, {{"loss", {}}}));
 }
 
 TEST(roads_follow_the_bound) {
@@ -183,20 +199,11 @@ TEST(bad_configs_are_refused) {
   const Data data = make_data(3);
   const Evaluator evaluator = make(data, 1);
   const FixedPoint f = make_fixed_point(8, 4, true);
-  const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, false); };
+  const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, {}); };
   CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}}));
   CHECK_REFUSED("node fc1 has no format for weight", evaluate({"fc1", "integer", {{"data_in", f}}}));
   CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}}));
   CHECK_REFUSED("quantizer 'floating' is not known; known: integer", evaluate({"act1", "floating", {{"data_in", f}}}));
-}
-
-TEST(graphs_that_are_no_chain_are_refused) {
-  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}};
-  const ir::Graph::Spec a{"a", "relu", {"x"}, {}, {}, {}}, b{"b", "relu", {"x"}, {}, {}, {}};
-  CHECK_REFUSED("only chains of layers", Planner(ir::Graph::from_specs({x, a, b}, "b"), true));
-  CHECK_REFUSED("comes after the output", Planner(ir::Graph::from_specs({x, a}, "x"), true));
-  const ir::Graph::Spec deep{"x", "input", {}, {}, {}, {ir::kBatch, 6, 6}};
-  CHECK_REFUSED("only rows of features", Planner(ir::Graph::from_specs({deep, a}, "a"), true));
 }
 
 }  // namespace

@@ -8,5 +8,6 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_cost(m);
   chop::bindings::bind_statistics(m);
   chop::bindings::bind_quantization_errors(m);
+  chop::bindings::bind_metrics(m);
   chop::bindings::bind_evaluator(m);
 }

@@ -23,7 +23,8 @@ size_t most_inputs(const Plan& plan) {
 
 }  // namespace
 
-Runner::Runner(const Plan& plan, const Dataset& data) : data_(data), together_(plan.together) {
+Runner::Runner(const Plan& plan, const Dataset& data, int together)
+    : data_(data), together_(std::max(plan.together, together)) {
   const std::vector<size_t> last = last_readers(plan);
   std::vector<int> sizes;
   std::vector<size_t> free_after;  // the step that reads a slot last
@@ -40,7 +41,8 @@ Runner::Runner(const Plan& plan, const Dataset& data) : data_(data), together_(p
   arguments_.resize(most_inputs(plan));
 }
 
-Runner::Runner(const std::vector<const Plan*>& plans, const Dataset& data) : data_(data) {
+Runner::Runner(const std::vector<const Plan*>& plans, const Dataset& data, int together)
+    : data_(data), together_(together) {
   std::vector<int> sizes;
   size_t arguments = 1;
   for (const Plan* plan : plans) {

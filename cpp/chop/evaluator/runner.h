@@ -12,10 +12,11 @@ namespace chop::evaluator {
 class Runner {
  public:
   // One plan: a block's memory is used again as soon as nobody reads it, so that it stays in the nearest cache.
-  Runner(const Plan& plan, const Dataset& data);
+  // together: the least that together() shall be.
+  Runner(const Plan& plan, const Dataset& data, int together = 1);
   // Several plans, one after the other on each block: every step has its own memory, and the next plan can begin where
   // it starts to differ.
-  Runner(const std::vector<const Plan*>& plans, const Dataset& data);
+  Runner(const std::vector<const Plan*>& plans, const Dataset& data, int together = 1);
 
   // How many blocks a run takes: as many as the plan that wants most of them.
   int together() const { return together_; }

@@ -27,7 +27,7 @@ inline float exp_nonpositive(float x) {
 }
 
 // One pass finds the largest logit (NaN beats all, as in torch), its first index, and the label's logit.
-void largest(const float* logits, int classes, const int32_t* labels, float* best, float* of_label, int32_t* index) {
+void largest(const float* logits, int classes, const uint16_t* labels, float* best, float* of_label, int32_t* index) {
   for (int s = 0; s < kBlock; ++s) {
     best[s] = of_label[s] = logits[s];
     index[s] = 0;
@@ -73,7 +73,7 @@ double cross_entropy(const float* logits, int classes, int valid, const float* b
   return loss;
 }
 
-void run(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss, BlockScore* score) {
+void run(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss, BlockScore* score) {
   float best[kBlock], of_label[kBlock];
   largest(logits, classes, labels, best, of_label, score->predicted);
   score->loss = want_loss ? cross_entropy(logits, classes, valid, best, of_label) : 0.0;

@@ -17,6 +17,7 @@ namespace {
    {ns::integer_products.u8x4, ns::integer_products.s16x2, ns::integer_products.whole, ns::exact_product, \
     ns::ordered_products.ordered, ns::ordered_products.wide},                                             \
    ns::classify,                                                                                          \
+   ns::outputs,                                                                                           \
    ns::moments_f32,                                                                                       \
    ns::moments_f64,                                                                                       \
    ns::windows.f32,                                                                                       \

@@ -18,6 +18,18 @@ struct BlockScore {
   double loss;                // sum of cross-entropy over the valid rows
 };
 
+// What metrics of logits[classes][kBlock] take from one block; rows beyond `valid` count for nothing.
+struct SquareSums {
+  double error, signal;  // of (logits - reference)^2 and of reference^2
+};
+struct OutputKernels {
+  // Cross-entropy of each valid row.
+  void (*row_losses)(const float* logits, int classes, const uint16_t* labels, int valid, double* losses);
+  SquareSums (*squares)(const float* logits, const float* reference, int classes, int valid);
+  // KL(softmax(reference) || softmax(logits)) in nats, added up over the rows.
+  double (*divergence)(const float* logits, const float* reference, int classes, int valid);
+};
+
 // Columns are taken kMomentTile at a time: x[rows] of `width` numbers each, `stride` apart; width is a multiple of it.
 inline constexpr int kMomentTile = 32;
 
@@ -78,8 +90,10 @@ struct KernelTable {
   ProductKernels product;
 
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
-  void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
+  void (*classify)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
                    BlockScore* score);
+
+  OutputKernels outputs;
 
   MomentKernels<float> moments_f32;
   MomentKernels<double> moments_f64;

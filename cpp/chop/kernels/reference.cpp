@@ -110,7 +110,7 @@ int argmax(const float* logits, int classes, int s) {
   return best;
 }
 
-void classify(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss, BlockScore* score) {
+void classify(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss, BlockScore* score) {
   score->loss = 0.0;
   for (int s = 0; s < kBlock; ++s) {
     const int best = argmax(logits, classes, s);
@@ -121,6 +121,40 @@ void classify(const float* logits, int classes, const int32_t* labels, int valid
     for (int c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(logits[c * kBlock + s]) - top);
     score->loss += std::log(sum) + top - static_cast<double>(logits[labels[s] * kBlock + s]);
   }
+}
+
+// log softmax of row s at class c.
+double log_probability(const float* logits, int classes, int c, int s) {
+  const double top = static_cast<double>(logits[argmax(logits, classes, s) * kBlock + s]);
+  double sum = 0.0;
+  for (int k = 0; k < classes; ++k) sum += std::exp(static_cast<double>(logits[k * kBlock + s]) - top);
+  return static_cast<double>(logits[c * kBlock + s]) - top - std::log(sum);
+}
+
+void row_losses(const float* logits, int classes, const uint16_t* labels, int valid, double* losses) {
+  for (int s = 0; s < valid; ++s) losses[s] = -log_probability(logits, classes, static_cast<int>(labels[s]), s);
+}
+
+SquareSums squares(const float* logits, const float* reference, int classes, int valid) {
+  SquareSums sums{0.0, 0.0};
+  for (int c = 0; c < classes; ++c)
+    for (int s = 0; s < valid; ++s) {
+      const double r = static_cast<double>(reference[c * kBlock + s]);
+      const double difference = static_cast<double>(logits[c * kBlock + s]) - r;
+      sums.error += difference * difference;
+      sums.signal += r * r;
+    }
+  return sums;
+}
+
+double divergence(const float* logits, const float* reference, int classes, int valid) {
+  double sum = 0.0;
+  for (int s = 0; s < valid; ++s)
+    for (int c = 0; c < classes; ++c) {
+      const double expected = log_probability(reference, classes, c, s), p = std::exp(expected);
+      if (p != 0.0) sum += p * (expected - log_probability(logits, classes, c, s));
+    }
+  return sum;
 }
 
 template <class T>
@@ -187,6 +221,7 @@ const KernelTable reference_kernels = {
     reference::encode,
     {reference::u8x4, reference::s16x2, reference::whole, reference::exact, reference::ordered, reference::wide},
     classify,
+    {row_losses, squares, divergence},
     {column_sums<float>, column_squares<float>},
     {column_sums<double>, column_squares<double>},
     window<float>,

@@ -44,8 +44,8 @@ struct FinishKernels {
   FinishKernel (*of_sums)(const Finish&, float scale);
   FinishKernel (*of_floats)(const Finish&);
 };
-using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
 using SquaredErrorsKernel = void (*)(const float*, int64_t, int64_t, const GridF32*, int, double*);
+using ClassifyKernel = void (*)(const float*, int, const uint16_t*, int, bool, BlockScore*);
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
@@ -64,6 +64,7 @@ struct WindowKernels {
   extern const OrderedProducts ordered_products;   \
   extern const ProductKernel exact_product;        \
   extern const ClassifyKernel classify;            \
+  extern const OutputKernels outputs;              \
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \

@@ -21,7 +21,6 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     Formats,
     Graph,
     GraphBuilder,
-    Metrics,
     NamedTotals,
     NodeWidths,
     QuantizationErrors,
@@ -33,9 +32,11 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     available_isas,
     cost_models,
     fake_quantize,
+    metrics,
     nodes_for_torch,
     op_table,
     quantizers,
+    score,
     statistics,
 )
 
@@ -46,7 +47,6 @@ __all__ = [
     "Formats",
     "Graph",
     "GraphBuilder",
-    "Metrics",
     "NamedTotals",
     "NodeWidths",
     "QuantizationErrors",
@@ -58,8 +58,10 @@ __all__ = [
     "available_isas",
     "cost_models",
     "fake_quantize",
+    "metrics",
     "nodes_for_torch",
     "op_table",
     "quantizers",
+    "score",
     "statistics",
 ]

@@ -126,24 +126,9 @@ class NamedTotals:
     def of_config(self, memo: WidthMemo, config: Any) -> dict[str, float] | None:
         """None if a rule is new to the memo."""
 
-@final
-class Metrics:
-    """Counts of one evaluation."""
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def support(self) -> list[int]: ...
-    @property
-    def predicted(self) -> list[int]: ...
-    @property
-    def correct(self) -> list[int]: ...
-    @property
-    def accuracy(self) -> float: ...
-    @property
-    def accuracy_micro(self) -> float: ...
-    @property
-    def loss(self) -> float | None: ...
+# A metric with its options, and what it found: a number, or (float64 bytes, shape, whether they are counts).
+_Metric = tuple[str, Mapping[str, int]]
+_Value = float | tuple[bytearray, list[int], bool]
 
 @final
 class TorchCall:
@@ -189,14 +174,15 @@ class Evaluator:
         self,
         graph: Graph,
         x: Tensor,
-        y: Tensor,
+        y: Tensor | None,
         threads: int,
         fused_affine: bool,
         calls: Sequence[TorchCall] = ...,
     ) -> None: ...
     def certificate(self, config: Formats) -> list[dict[str, Any]]:
         """One dict for each layer whose operands are all on grids."""
-    def evaluate(self, configs: Sequence[Formats], loss: bool) -> list[Metrics]: ...
+    def evaluate(self, configs: Sequence[Formats], metrics: Sequence[_Metric]) -> list[list[_Value]]:
+        """For each config the values of score(), in the order of the metrics, which are specs as there."""
     def forward(self, config: Formats, logits: Tensor) -> None: ...
     def layers(self, config: Formats) -> list[tuple[str, str, float]]:
         """(node, road, bound) for every linear layer."""
@@ -251,6 +237,22 @@ def quantizers() -> list[str]:
 
 def statistics() -> dict[str, dict[str, bool | int | float | str]]:
     """The native statistics: name to {argument: standard value}."""
+
+def metrics() -> list[
+    tuple[str, str, str, str, tuple[bool, bool], list[tuple[str, int | None, int, bool, str]]]
+]:
+    """(name, unit, direction, definition, (needs labels, needs a reference), options) of every native metric; an option
+    is (name, standard value or None, least value, whether the number of classes bounds it, meaning)."""
+
+def score(
+    logits: Tensor,
+    labels: Tensor | None,
+    reference: Tensor | None,
+    specs: Sequence[_Metric],
+    threads: int,
+) -> list[_Value]:
+    """Of each metric a number, or (float64 bytes, shape, whether they are counts): logits float32 (rows, classes),
+    labels int64 (rows) or None, reference float32 like the logits or None, specs ((name, {option: number}), …)."""
 
 def cost_models() -> list[tuple[str, str, str, bool]]:
     """(name, unit, definition, reads_values) of every native cost model."""
