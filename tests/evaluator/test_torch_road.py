@@ -194,6 +194,20 @@ def test_nodes_that_depend_on_more_than_their_row_are_refused(middle: Any, messa
         Evaluator(model_of("Bad", middle), *data(100, FEATURES, CLASSES))
 
 
+def test_a_layer_that_cannot_be_copied_is_named() -> None:
+    class Locked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock = threading.Lock()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    graph = MaseGraph(nn.Sequential(Locked()), leaf_modules=(Locked,))
+    with pytest.raises(ValueError, match=r"layer 0 \(Locked\) cannot be copied"):
+        Evaluator(graph, *data(20, FEATURES, FEATURES))
+
+
 def test_an_output_that_is_no_tensor_of_rows_is_refused() -> None:
     class Pair(nn.Module):
         def forward(self, x: Tensor) -> Any:

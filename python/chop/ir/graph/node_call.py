@@ -25,6 +25,9 @@ class Snapshot:
         nodes: name -> node of the copied graph, in graph order.
         names: the same, the other way round.
         modules, tensors: what the nodes call and read, by target.
+
+    Raises:
+        ValueError: a layer holds something that cannot be copied.
     """
 
     def __init__(self, mg: MaseGraph) -> None:
@@ -37,7 +40,7 @@ class Snapshot:
         for node in self.graph.nodes:
             target = str(node.target)
             if node.op == "call_module" and target not in self.modules:
-                self.modules[target] = _frozen(mg.model.get_submodule(target), memo)
+                self.modules[target] = _frozen(target, mg.model.get_submodule(target), memo)
             elif node.op == "get_attr":
                 self.tensors[target] = _plain(operator.attrgetter(target)(mg.model))
             restore_call(node)
@@ -146,8 +149,13 @@ class _Constant:
         return self.value
 
 
-def _frozen(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    made = module.to_float() if isinstance(module, QuantizedModule) else copy_module(module, memo)
+def _frozen(target: str, module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    try:
+        made = module.to_float() if isinstance(module, QuantizedModule) else copy_module(module, memo)
+    except TypeError as error:
+        raise ValueError(
+            f"evaluator: layer {target} ({type(module).__name__}) cannot be copied: {error}"
+        ) from error
     return made.to("cpu", torch.float32).eval()
 
 
