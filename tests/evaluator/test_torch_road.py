@@ -422,6 +422,32 @@ def test_quantized_nodes_inside_a_folded_one(downward: dict[str, Any]) -> None:
         torch.testing.assert_close(ev.forward(config), quantized(model, config, x), rtol=0, atol=1e-5)
 
 
+class Doubled(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(2 * x)
+
+
+def test_a_relative_of_a_layer_is_not_taken_for_it() -> None:
+    x, y = data(60, FEATURES, CLASSES)
+    torch.manual_seed(1)
+    graph = MaseGraph(nn.Sequential(Doubled(FEATURES, CLASSES)).eval(), leaf_modules=(Doubled,))
+    torch.testing.assert_close(
+        Evaluator(graph, x, y).forward(), graph.model(x).detach(), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_padding_that_the_core_does_not_know() -> None:
+    torch.manual_seed(1)
+    conv = nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular")
+    model = nn.Sequential(conv, nn.ReLU(), nn.Flatten(), nn.Linear(15, CLASSES)).eval()
+    x, y = data(60, 10, CLASSES)
+    x = x.view(60, 2, 5)
+    ev = Evaluator(model, x, y)
+    torch.testing.assert_close(ev.forward(), model(x).detach(), rtol=1e-5, atol=1e-5)
+    config = by_type(conv1d=integer(8, 4), linear=integer(8, 4), relu=integer(8, 4))
+    assert torch.equal(ev.forward(config), quantized(model, config, x))
+
+
 def test_a_quantized_graph_is_lowered_as_the_float_one() -> None:
     x, y = data(60, FEATURES, CLASSES)
     for name in ("alpha", "residual"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import fx
+from torch import fx, nn
 
 from chop import _core
 from chop.ir.graph.lowering import InputShapes, Lowering
@@ -13,6 +13,7 @@ from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.opaque import OpaqueNodes
 from chop.ir.graph.ops import find_row
+from chop.nn.quantized.quantized_module import QuantizedModule
 
 
 def lower_with_torch(
@@ -82,7 +83,15 @@ class _LoweringAll(Lowering):
             self.builder.add(node.name, "opaque", inputs, {"shape": shape}, {}, [])
             self.shapes[node.name] = [BATCH, *shape]
 
+    def _computes_as_its_row(self, module: nn.Module, node: fx.Node) -> bool:
+        """False for a leaf that is derived from a known layer and computes something else."""
+        row = find_row(node, self.modules)
+        known = [each.forward for each in row.modules] if row else []
+        return isinstance(module, QuantizedModule) or type(module).forward in known
+
     def _add_native(self, node: fx.Node) -> None:
+        if node.op == "call_module" and not self._computes_as_its_row(self.modules[str(node.target)], node):
+            raise ValueError(f"lower: node {node.name} has a forward of its own")
         made = self._lowered(node)
         trial = _core.GraphBuilder()  # a refusal by the rule of shapes must leave no trace
         for name in dict.fromkeys(made.inputs):
