@@ -84,14 +84,16 @@ class _LoweringAll(Lowering):
             self.shapes[node.name] = [BATCH, *shape]
 
     def _computes_as_its_row(self, module: nn.Module, node: fx.Node) -> bool:
-        """False for a leaf that is derived from a known layer and computes something else."""
+        """False for a layer that is derived from a known one, or pads otherwise, and so computes something else."""
         row = find_row(node, self.modules)
-        known = [each.forward for each in row.modules] if row else []
-        return isinstance(module, QuantizedModule) or type(module).forward in known
+        known = isinstance(module, QuantizedModule) or any(
+            type(module).forward is each.forward for each in (row.modules if row else ())
+        )
+        return known and getattr(module, "padding_mode", "zeros") == "zeros"
 
     def _add_native(self, node: fx.Node) -> None:
         if node.op == "call_module" and not self._computes_as_its_row(self.modules[str(node.target)], node):
-            raise ValueError(f"lower: node {node.name} has a forward of its own")
+            raise ValueError(f"lower: node {node.name} computes something of its own")
         made = self._lowered(node)
         trial = _core.GraphBuilder()  # a refusal by the rule of shapes must leave no trace
         for name in dict.fromkeys(made.inputs):

@@ -39,10 +39,6 @@ def _linear(call: Call) -> Lowered:
 
 
 def _conv(call: Call) -> Lowered:
-    if (mode := call.get("padding_mode", "zeros")) != "zeros":
-        raise ValueError(
-            f"lower: node {call.node.name} ({call.mase_op}): padding_mode={mode!r} is not known to the core"
-        )
     spatial = int(call.mase_op[-2])
     parameters = call.tensors("weight", "bias")
     weight = parameters["weight"]
