@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from chop import _core
-from chop.ir.graph.lowering import lower, plain_tensor
+from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
+from chop.ir.graph.torch_calls import TorchCalls
 from chop.metrics import AskedMetric, Metrics, MetricSpec, ask
 from chop.metrics.scoring import STANDARD, assemble, core_specs, in_python
 from chop.nn.quantizers import IntegerFormat
@@ -58,13 +59,14 @@ class Evaluator:
     every layer exact.
 
     Args:
-        mg: a :class:`MaseGraph` or a module; a chain of Linear, BatchNorm1d (eval) and ReLU layers.
+        mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
+            a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
         x: inputs, floating point, shape [rows, features].
         y: class indices, integers, shape [rows]; None without labels, for what needs none.
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
     Raises:
-        ValueError: the model is not such a chain, or ``x`` and ``y`` do not fit it.
+        ValueError: a node mixes the rows of a batch or depends on chance, or ``x`` and ``y`` do not fit the model.
 
     >>> import torch
     >>> from torch import nn
@@ -89,7 +91,8 @@ class Evaluator:
             raise ValueError(
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
-        self.lowered = lower(self.graph, input_shapes=tuple(x.shape[1:]))
+        self._torch = TorchCalls(self.graph, x, x.shape[1:])
+        self.lowered = self._torch.lowered
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
@@ -98,13 +101,27 @@ class Evaluator:
         self._rules_are_independent = len(modules) == len(set(modules))
         self._labels = None if y is None else plain_tensor(y, torch.int64).clone()
         self._core = _core.Evaluator(
-            self.lowered, plain_tensor(x), self._labels, threads, _torch_fuses_batch_norm()
+            self.lowered,
+            plain_tensor(x),
+            self._labels,
+            threads,
+            _torch_fuses_batch_norm(),
+            self._torch.float_calls,
         )
 
     @property
     def rows(self) -> int:
         """Number of rows of data."""
         return self._core.rows
+
+    @property
+    def torch_nodes(self) -> Mapping[str, float]:
+        """Node -> seconds that torch has spent on it so far, by all threads together.
+
+        Those are the nodes that the core does not know, and the nodes of configs with a quantizer without a native
+        twin. torch computes nothing else.
+        """
+        return self._torch.seconds()
 
     def evaluate(
         self, config: Config | None = None, loss: bool = True, metrics: Sequence[MetricSpec] | None = None
@@ -140,7 +157,8 @@ class Evaluator:
         labelled = self._labels is not None
         asked = self._ask(STANDARD if loss else STANDARD[:2]) if metrics is None else self._ask(metrics)
         formats = [self._formats(config) for config in configs]
-        found = self._core.evaluate(formats, core_specs(asked, labelled))
+        with self._torch.one_thread():
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
         outputs = _Outputs(self)
         return [
             assemble(asked, labelled, self.rows, values, outputs.under(config))
@@ -164,14 +182,17 @@ class Evaluator:
         formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
         asked = self._ask(STANDARD if loss else STANDARD[:2])
         labelled = self._labels is not None
-        found = self._core.evaluate(formats, core_specs(asked, labelled))
+        with self._torch.one_thread():
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
         no_others = _Outputs(self).under(None)
         return [assemble(asked, labelled, self.rows, values, no_others) for values in found]
 
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
         logits = torch.empty(self.rows, *self._core.output_shape)
-        self._core.forward(self._formats(config), logits)
+        formats = self._formats(config)
+        with self._torch.one_thread():
+            self._core.forward(formats, logits)
         return logits
 
     def roads(self, config: Config | None = None) -> list[LayerRoad]:
@@ -185,13 +206,14 @@ class Evaluator:
 
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
+        rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats is not None]
+        native, calls = self._torch.of(rules)
         found: dict[str, list[_NodeFormats]] = {}
-        for rule in resolve_quantize_config(self._targets, config):
-            if rule.formats is not None:
-                found.setdefault(rule.rule, []).append(_core_format(rule))
-        if self._rules_are_independent:
+        for rule in native:
+            found.setdefault(rule.rule, []).append(_core_format(rule))
+        if self._rules_are_independent and not calls:
             self._memo.remember(config, [found.get(key, []) for key in config if key != "by"])
-        return _core.Formats([node for nodes in found.values() for node in nodes])
+        return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
 _NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]

@@ -228,7 +228,7 @@ def test_every_operation_has_work_and_a_lowering_rule() -> None:
 
     table = _core.op_table()
     made = {op for name, rule in LOWERING.items() for op in (rule.ops or (name,))}
-    assert made | {"input"} == set(table)
+    assert made | {"input", "opaque"} == set(table)
     for op, operands in OPERANDS.items():  # the Python table of quantizable operands, and the core's
         assert [operand.name for operand in operands] == table[op]["operands"], op
 

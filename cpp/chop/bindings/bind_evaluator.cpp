@@ -99,9 +99,10 @@ class PythonCall {
 };
 
 std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function,
-                                                std::vector<int64_t> input_sizes, int64_t output_size) {
+                                                std::vector<int64_t> input_sizes, int64_t output_size, size_t bytes) {
   const auto call = std::make_shared<evaluator::TorchCall>();
   call->node = node;
+  call->bytes = bytes;
   call->run = PythonCall(std::move(function), std::move(input_sizes), output_size);
   return call;
 }
@@ -151,8 +152,12 @@ void forward(const Evaluator& self, const Formats& formats, pybind11::handle log
 
 std::vector<std::tuple<std::string, std::string, double>> layers(const Evaluator& self, const Formats& formats) {
   std::vector<std::tuple<std::string, std::string, double>> rows;
-  for (const auto& layer : self.layers(formats.config))
-    rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
+  std::vector<evaluator::LayerReport> found;
+  {
+    const pybind11::gil_scoped_release release;
+    found = self.layers(formats.config);
+  }
+  for (const auto& layer : found) rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
   return rows;
 }
 
@@ -190,17 +195,23 @@ pybind11::list certificate(const Evaluator& self, const Formats& formats) {
 
 void bind_evaluator(pybind11::module_& m) {
   using pybind11::arg;
+  m.def("nodes_for_torch", &evaluator::nodes_for_torch, arg("graph"),
+        "Names of the nodes that only torch can compute.");
   pybind11::class_<evaluator::TorchCall, std::shared_ptr<evaluator::TorchCall>>(m, "TorchCall",
                                                                                 "A node that torch computes.")
       .def(pybind11::init(&make_call), arg("node"), arg("function"), arg("input_sizes"), arg("output_size"),
-           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row.")
+           arg("bytes") = 0,
+           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row. bytes: what it "
+           "holds.")
       .def_readonly("node", &evaluator::TorchCall::node)
       .def_property_readonly(
           "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
           "Spent so far, by all threads together.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
-      .def(pybind11::init(&make_formats), arg("nodes"), arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
-           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand without a format is float.");
+      .def(pybind11::init(&make_formats), arg("nodes"),
+           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
+           "without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
                                "Formats that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())

@@ -17,6 +17,7 @@ class Dataset {
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
   const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
+  size_t stride() const { return packed_.stride(); }  // bytes from block to block
   bool labelled() const { return !support_.empty(); }
   // Null without labels.
   const uint16_t* labels(int64_t b) const { return labelled() ? labels_.data() + b * kBlock : nullptr; }

@@ -36,14 +36,19 @@ std::vector<ScoresPtr> score_chunk(const Schedule& schedule, Span plans, const P
     all.push_back(&schedule.at(static_cast<size_t>(i)));
     found.push_back(metrics.start(blocks.first * kBlock));
   }
-  Runner runner = all.size() == 1 ? Runner(*all.front(), data) : Runner(all, data);
+  const int together = reference ? reference->together : 1;
+  Runner runner = all.size() == 1 ? Runner(*all.front(), data, together) : Runner(all, data, together);
   std::optional<Runner> float_model;
-  if (reference) float_model.emplace(*reference, data);
-  for (int64_t b = blocks.first; b < blocks.last; ++b) {
-    const float* expected = float_model ? float_model->run(*reference, b, 0) : nullptr;
+  if (reference) float_model.emplace(*reference, data, runner.together());
+  for (int64_t b = blocks.first; b < blocks.last; b += runner.together()) {
+    const auto count = static_cast<int>(std::min<int64_t>(runner.together(), blocks.last - b));
+    if (float_model) float_model->run(*reference, b, count, 0);
     for (size_t i = 0; i < all.size(); ++i) {
       const size_t done = i == 0 ? 0 : schedule.shared[static_cast<size_t>(plans.first) + i];
-      found[i]->add(b * kBlock, data.valid_rows(b), runner.run(*all[i], b, done), data.labels(b), expected);
+      runner.run(*all[i], b, count, done);
+      for (int k = 0; k < count; ++k)
+        found[i]->add((b + k) * kBlock, data.valid_rows(b + k), runner.output(*all[i], k), data.labels(b + k),
+                      float_model ? float_model->output(*reference, k) : nullptr);
     }
   }
   return found;
@@ -112,10 +117,14 @@ std::vector<LayerCertificate> Evaluator::certificate(const Config& config) const
     std::vector<LayerObserver>& observers = seen[static_cast<size_t>(chunk)];
     for (const ObservedLayer& layer : layers) observers.emplace_back(layer);
     Runner runner({&plan}, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      runner.run(plan, b, 0);
-      for (size_t i = 0; i < layers.size(); ++i)
-        observers[i].add(static_cast<const float*>(runner.block(layers[i].block)), b * kBlock, data_.valid_rows(b));
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (size_t i = 0; i < layers.size(); ++i)
+          observers[i].add(static_cast<const float*>(runner.block(layers[i].block, k)), (b + k) * kBlock,
+                           data_.valid_rows(b + k));
     }
   });
   std::vector<LayerCertificate> found;
@@ -138,10 +147,14 @@ void Evaluator::forward(const Config& config, float* logits) const {
   const int outputs = planner_.outputs();
   pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
     Runner runner(plan, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      const float* block = runner.run(plan, b, 0);
-      for (int s = 0; s < data_.valid_rows(b); ++s)
-        for (int c = 0; c < outputs; ++c) logits[(b * kBlock + s) * outputs + c] = block[c * kBlock + s];
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (int s = 0; s < data_.valid_rows(b + k); ++s)
+          for (int c = 0; c < outputs; ++c)
+            logits[((b + k) * kBlock + s) * outputs + c] = runner.output(plan, k)[c * kBlock + s];
     }
   });
 }

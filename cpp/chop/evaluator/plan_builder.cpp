@@ -38,7 +38,7 @@ std::vector<int32_t> all_rows(int count) {
   return rows;
 }
 
-size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()); }
+size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()) + step.bytes(); }
 
 }  // namespace
 
@@ -112,7 +112,8 @@ void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint
   value->open = true;
   value->pending.rounding = rounding;
   value->pending.grid = quantizer.grid(grid);
-  value->key.insert(value->key.end(), {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
+  value->key.insert(value->key.end(),
+                    {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
   append(&value->key, &grid);
   value->range = rounded(value->range, grid);
 }
@@ -151,7 +152,9 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   append(&key, format);
   const auto layer = planner_.layers_.get(
       key,
-      [&] { return std::make_shared<Layer>(make_layer(node, *window, format, in.range.finite(), in.range.nonnegative)); },
+      [&] {
+        return std::make_shared<Layer>(make_layer(node, *window, format, in.range.finite(), in.range.nonnegative));
+      },
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});
   if (observed_ && layer->codes_in) observed_->push_back({&node, window, layer, *format, settle(&in)});
@@ -240,9 +243,10 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
     blocks.push_back(settle(&value));
   }
   const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
-  Value out = shaped(node, push(key, std::move(blocks),
-                                [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
+  Value out = shaped(
+      node, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
   out.range = {std::numeric_limits<double>::infinity(), false};
+  plan_.together = planner_.together();
   values_.push_back(std::move(out));
 }
 
@@ -259,9 +263,9 @@ void PlanBuilder::reshape(const Node& node) {
 
 void PlanBuilder::add(size_t index, const NodeFormat* format) {
   const Node& node = planner_.graph_.nodes()[index];
-  check(!format || !node.op->operands.empty(), "evaluator: node ", node.name, " (", node.op->name,
-        ") takes no formats");
   const auto known = planner_.calls_.find(node.name);
+  const bool in_core = known == planner_.calls_.end() && !node.op->operands.empty();
+  check(!format || format->call || in_core, "evaluator: node ", node.name, " (", node.op->name, ") takes no formats");
   if (format && format->call) {
     torch_call(node, index, format->call);
   } else if (known != planner_.calls_.end()) {

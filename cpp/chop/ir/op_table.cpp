@@ -136,6 +136,7 @@ std::vector<Op> arithmetic() {
       scalar("div_scalar", {}),
       {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
       {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
+      {"opaque", {1, kAny}, {}, {}, {}, {"shape"}, {}, opaque_shape},  // known to torch alone
   };
 }
 

@@ -35,6 +35,15 @@ Shape input_shape(const Node& node, const Shapes&) {
   return node.shape;
 }
 
+Shape opaque_shape(const Node& node, const Shapes&) {
+  Shape shape{kBatch};
+  for (const int64_t size : node.list("shape")) {
+    check(size >= 0, "node ", node.name, ": ", node.op->name, " gives a negative size, ", size);
+    shape.push_back(size);
+  }
+  return shape;
+}
+
 Shape same_shape(const Node&, const Shapes& inputs) { return inputs[0]; }
 
 Shape along_dim_shape(const Node& node, const Shapes& inputs) {

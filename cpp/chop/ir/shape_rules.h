@@ -12,6 +12,7 @@ using Shapes = std::vector<Shape>;
 
 // shape_rules.cpp
 Shape input_shape(const Node& node, const Shapes& inputs);
+Shape opaque_shape(const Node& node, const Shapes& inputs);  // rows of what its attribute says
 Shape same_shape(const Node& node, const Shapes& inputs);
 Shape along_dim_shape(const Node& node, const Shapes& inputs);  // same, with an attribute dim that must exist
 Shape linear_shape(const Node& node, const Shapes& inputs);

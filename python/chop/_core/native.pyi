@@ -135,9 +135,14 @@ class TorchCall:
     """A node that torch computes."""
 
     def __init__(
-        self, node: str, function: Callable[..., None], input_sizes: Sequence[int], output_size: int
+        self,
+        node: str,
+        function: Callable[..., None],
+        input_sizes: Sequence[int],
+        output_size: int,
+        bytes: int = ...,
     ) -> None:
-        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row."""
+        """function(inputs, output, rows): memoryviews of float32, rows times the size of a row; bytes: held."""
     @property
     def node(self) -> str: ...
     @property
@@ -223,6 +228,9 @@ def active_isa() -> str:
 
 def available_isas() -> list[str]:
     """Instruction sets that were built and that this processor runs, slowest first."""
+
+def nodes_for_torch(graph: Graph) -> list[str]:
+    """Names of the nodes that only torch can compute."""
 
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""

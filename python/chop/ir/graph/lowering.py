@@ -61,7 +61,7 @@ def lower(
     """
     if features is not None:
         input_shapes = (features,)
-    return _Lowering(mg, input_shapes, values).run()
+    return Lowering(mg, input_shapes, values).run()
 
 
 def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core.Graph:
@@ -103,7 +103,7 @@ def _node_parameters(
                 yield name, tensor
 
 
-class _Lowering:
+class Lowering:
     """One run of :func:`lower`."""
 
     def __init__(self, mg: MaseGraph, input_shapes: InputShapes | Sequence[int] | None, values: bool) -> None:
@@ -117,14 +117,23 @@ class _Lowering:
             if node.op == "output":
                 if not isinstance(node.args[0], fx.Node):
                     raise ValueError(f"lower: a model with one output is needed, got {node.args[0]}")
-                return self.builder.build(node.args[0].name)
+                return self._build(node.args[0])
             if node.op == "placeholder":
-                self.builder.add(node.name, "input", [], {}, {}, [BATCH, *self._input_shape(node)])
+                self._add_input(node, [BATCH, *self._input_shape(node)])
             elif node.op != "get_attr" and not self._is_size(node) and not self._is_pieces(node):
-                made = self._lowered(node)
-                self._refuse_get_attr(node, made)
-                self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
+                self._add(node)
         raise ValueError("lower: the graph has no output node")
+
+    def _build(self, output: fx.Node) -> _core.Graph:
+        return self.builder.build(output.name)
+
+    def _add_input(self, node: fx.Node, shape: list[int]) -> None:
+        self.builder.add(node.name, "input", [], {}, {}, shape)
+
+    def _add(self, node: fx.Node) -> None:
+        made = self._lowered(node)
+        self._refuse_get_attr(node, made)
+        self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
 
     def _lowered(self, node: fx.Node) -> Lowered:
         row = find_row(node, self.modules)
