@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chop.actions.search.strategies.claims import BEAT, OWN_ATTRIBUTES, Claims, Ledger
 from chop.actions.search.strategies.journal import SAMPLER_STATE
 from chop.actions.search.strategies.owner import this_process
+from chop.actions.search.strategies.whole_config import WholeConfigSampler
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -190,8 +192,8 @@ class Worker:
         claims = self.shared.claims
         try:
             with self._heartbeat(trial_id):
-                trial, values = self._measure(place, trial_id)
-            self.shared.study.tell(trial, values)  # on disk, or committed, when this returns
+                number, values = self._measure(place, trial_id)
+            self._acknowledge(number, values)
             self._remembered.add(place)
         except BaseException as error:
             frozen = claims.storage.get_trial(trial_id)
@@ -204,22 +206,44 @@ class Worker:
                 return
             raise
 
-    def _measure(self, place: int, trial_id: int) -> tuple[Any, list[float]]:
+    def _acknowledge(self, number: int, values: list[float]) -> None:
+        """End the trial; it is on disk when this returns."""
         import optuna
 
-        study = self.shared.study
+        if any(math.isnan(value) for value in values):
+            self.shared.study.tell(number, state=optuna.trial.TrialState.FAIL)
+        else:
+            self.shared.study.tell(number, values)
+
+    def _measure(self, place: int, trial_id: int) -> tuple[int, list[float]]:
+        storage = self.shared.claims.storage
+        indexes = self._propose(place, trial_id)
+        outcome = self.objective.measure(indexes, place)
+        for key, value in outcome.user_attributes().items():
+            storage.set_trial_user_attr(trial_id, key, value)
+        if self.visualizer is not None:
+            self.visualizer.log_metrics(outcome.scaled, step=place)
+        return storage.get_trial(trial_id).number, outcome.values
+
+    def _propose(self, place: int, trial_id: int) -> dict[str, int]:
+        """Ask the sampler, or the abandoned trial that this one repeats; write the parameters."""
+        import optuna
+
+        storage, study = self.shared.claims.storage, self.shared.study
         study.sampler = self.plan.build(place)
-        if hasattr(study.sampler, "place"):
+        if isinstance(study.sampler, WholeConfigSampler) and place == storage.get_trial(trial_id).number:
+            # Nothing of the study is needed; Optuna would read the trial again for each parameter.
+            proposed = study.sampler.propose(place).tolist()
+            indexes = dict(zip(self.lengths, proposed, strict=True))
+            for name, index in indexes.items():
+                distribution = optuna.distributions.IntDistribution(0, self.lengths[name] - 1)
+                storage.set_trial_param(trial_id, name, index, distribution)
+            return indexes
+        if isinstance(study.sampler, WholeConfigSampler):
             study.sampler.place = place
         study._thread_local.cached_all_trials = None  # as Study.ask does for each trial
         trial = optuna.trial.Trial(study, trial_id)
-        indexes = {name: trial.suggest_int(name, 0, n - 1) for name, n in self.lengths.items()}
-        outcome = self.objective.measure(indexes, place)
-        for key, value in outcome.user_attributes().items():
-            trial.set_user_attr(key, value)
-        if self.visualizer is not None:
-            self.visualizer.log_metrics(outcome.scaled, step=place)
-        return trial, outcome.values
+        return {name: trial.suggest_int(name, 0, n - 1) for name, n in self.lengths.items()}
 
     @contextlib.contextmanager
     def _heartbeat(self, trial_id: int) -> Iterator[None]:
