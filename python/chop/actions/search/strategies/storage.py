@@ -132,11 +132,13 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
 
     def _connect(self) -> None:
         if self.kind == "grpc":
-            import optuna
+            import grpc
 
-            storage = optuna.storages.GrpcStorageProxy(host=self._host, port=self._port)
-            storage.wait_server_ready(timeout=CONNECT_SECONDS)
-            storage.close()
+            with grpc.insecure_channel(f"{self._host}:{self._port}") as channel:
+                try:
+                    grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+                except grpc.FutureTimeoutError:
+                    raise ConnectionError(f"timeout after {CONNECT_SECONDS} s") from None
             return
         import psycopg
 
