@@ -17,9 +17,8 @@ PLUGIN = '''
 import os
 import time
 
-import optuna
-
 from chop.actions.search.metrics import METRICS, SearchMetric
+from chop.actions.search.strategies.shared_run import Worker
 
 
 @METRICS.register("nap")
@@ -31,21 +30,20 @@ class Nap(SearchMetric):
         return 0.0
 
 
-tell = optuna.study.Study.tell
+acknowledge = Worker._acknowledge
 
 
-def acknowledged(self, number, *arguments, **keywords):
-    trial = tell(self, number, *arguments, **keywords)
+def and_tell(self, trial_id, values):
+    acknowledge(self, trial_id, values)
     if "DIARY" in os.environ:
-        line = f"{trial.number} {trial.values}\\\\n".encode()
+        number = self.shared.claims.storage.get_trial(trial_id).number
         diary = os.open(os.environ["DIARY"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(diary, line)
+        os.write(diary, f"{number} {values}\\n".encode())
         os.fsync(diary)
         os.close(diary)
-    return trial
 
 
-optuna.study.Study.tell = acknowledged
+Worker._acknowledge = and_tell
 '''
 PLUGIN = PLUGIN.replace("\\\\n", "\\n")
 

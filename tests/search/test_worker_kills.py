@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -18,7 +19,7 @@ from tests.search.searches import Search, children, kill, wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
 
-TRIALS = 60
+TRIALS = 36
 SOAK_TRIALS = 260
 
 
@@ -83,7 +84,7 @@ def kill_workers(search: Search, kills: int, draw: random.Random) -> int:
 
 @pytest.mark.parametrize("storage", ["postgresql", "journal", "sqlite"], indirect=True)
 def test_five_killed_workers(storage: str, tmp_path: Path, undisturbed: Any) -> None:
-    search = Search(tmp_path / "run", TRIALS, "--storage", storage, "--workers", "2", nap=0.15)
+    search = Search(tmp_path / "run", TRIALS, "--storage", storage, "--workers", "2", nap=0.1)
     search.start()
     assert kill_workers(search, 5, random.Random(storage.partition(":")[0])) == 5
     search.finish()
@@ -116,8 +117,10 @@ def test_a_signal_in_the_middle_then_the_same_command(
     pids, began = search.workers(), time.monotonic()
     assert search.process is not None and len(pids) == 2
     search.process.send_signal(number)
-    search.finish(code, seconds=5)
-    assert time.monotonic() - began < 5 and not set(pids) & set(children(search.process.pid))
+    # Where the machine has a queue, starting and ending a process alone takes seconds.
+    allowed = 5 if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 15
+    search.finish(code, seconds=allowed)
+    assert time.monotonic() - began < allowed and not set(pids) & set(children(search.process.pid))
     assert all(trial.state.name in ("COMPLETE", "FAIL", "WAITING") for trial in trials_of(url))
     before = len(search.acknowledged())
     assert 6 <= before < 20

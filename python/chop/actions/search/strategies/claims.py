@@ -139,8 +139,8 @@ class Claims:
         if len(ledger.chains) >= limit:
             return None
         trial_id = self._make(TrialState.RUNNING, {WORKER: self.owner})
-        number = self.storage.get_trial(trial_id).number
-        place = self.ledger().place_of[number]
+        chains = self.ledger().chains
+        place = next(p for p in range(len(chains) - 1, -1, -1) if chains[p][0]._trial_id == trial_id)
         if place < limit:
             return place, trial_id
         self._end(trial_id, SURPLUS)

@@ -192,8 +192,8 @@ class Worker:
         claims = self.shared.claims
         try:
             with self._heartbeat(trial_id):
-                number, values = self._measure(place, trial_id)
-            self._acknowledge(number, values)
+                values = self._measure(place, trial_id)
+            self._acknowledge(trial_id, values)
             self._remembered.add(place)
         except BaseException as error:
             frozen = claims.storage.get_trial(trial_id)
@@ -206,16 +206,19 @@ class Worker:
                 return
             raise
 
-    def _acknowledge(self, number: int, values: list[float]) -> None:
-        """End the trial; it is on disk when this returns."""
-        import optuna
+    def _acknowledge(self, trial_id: int, values: list[float]) -> None:
+        """End the trial, as Study.tell does; it is on disk when this returns."""
+        from optuna.trial import TrialState
 
-        if any(math.isnan(value) for value in values):
-            self.shared.study.tell(number, state=optuna.trial.TrialState.FAIL)
-        else:
-            self.shared.study.tell(number, values)
+        study, storage = self.shared.study, self.shared.claims.storage
+        failed = any(math.isnan(value) for value in values)
+        state = TrialState.FAIL if failed else TrialState.COMPLETE
+        if not isinstance(study.sampler, WholeConfigSampler):
+            trial = storage.get_trial(trial_id)
+            study.sampler.after_trial(study, trial, state, None if failed else values)
+        storage.set_trial_state_values(trial_id, state, None if failed else values)
 
-    def _measure(self, place: int, trial_id: int) -> tuple[int, list[float]]:
+    def _measure(self, place: int, trial_id: int) -> list[float]:
         storage = self.shared.claims.storage
         indexes = self._propose(place, trial_id)
         outcome = self.objective.measure(indexes, place)
@@ -223,7 +226,7 @@ class Worker:
             storage.set_trial_user_attr(trial_id, key, value)
         if self.visualizer is not None:
             self.visualizer.log_metrics(outcome.scaled, step=place)
-        return storage.get_trial(trial_id).number, outcome.values
+        return outcome.values
 
     def _propose(self, place: int, trial_id: int) -> dict[str, int]:
         """Ask the sampler, or the abandoned trial that this one repeats; write the parameters."""
@@ -231,16 +234,13 @@ class Worker:
 
         storage, study = self.shared.claims.storage, self.shared.study
         study.sampler = self.plan.build(place)
-        if isinstance(study.sampler, WholeConfigSampler) and place == storage.get_trial(trial_id).number:
-            # Nothing of the study is needed; Optuna would read the trial again for each parameter.
-            proposed = study.sampler.propose(place).tolist()
-            indexes = dict(zip(self.lengths, proposed, strict=True))
+        if isinstance(study.sampler, WholeConfigSampler):
+            # The place alone decides; Optuna would read the trial again for each parameter.
+            indexes = dict(zip(self.lengths, study.sampler.propose(place).tolist(), strict=True))
             for name, index in indexes.items():
                 distribution = optuna.distributions.IntDistribution(0, self.lengths[name] - 1)
                 storage.set_trial_param(trial_id, name, index, distribution)
             return indexes
-        if isinstance(study.sampler, WholeConfigSampler):
-            study.sampler.place = place
         study._thread_local.cached_all_trials = None  # as Study.ask does for each trial
         trial = optuna.trial.Trial(study, trial_id)
         return {name: trial.suggest_int(name, 0, n - 1) for name, n in self.lengths.items()}

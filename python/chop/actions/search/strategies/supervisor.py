@@ -27,7 +27,7 @@ from chop.tools.logger import get_logger
 logger = get_logger(__name__)
 
 ROLE = "CHOP_SEARCH_WORKER"
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.0
 MOST_DEATHS = 5  # in a row, without one finished trial
 LOOK_SECONDS = 0.05
 

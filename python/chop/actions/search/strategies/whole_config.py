@@ -20,14 +20,10 @@ class WholeConfigSampler(BaseSampler):
     Args:
         lengths: parameter -> number of choices.
         seed: of the sequence.
-
-    Attributes:
-        place: the trial's place in the study where that is not its number (a trial that is tried again).
     """
 
     def __init__(self, lengths: Mapping[str, int], seed: int) -> None:
         self.seed = seed
-        self.place: int | None = None
         self.lengths = np.array(list(lengths.values()), dtype=np.int64)
         self._space: dict[str, BaseDistribution] = {n: IntDistribution(0, k - 1) for n, k in lengths.items()}
 
@@ -41,8 +37,7 @@ class WholeConfigSampler(BaseSampler):
     def sample_relative(
         self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        number = trial.number if self.place is None else self.place
-        return dict(zip(search_space, self.propose(number).tolist(), strict=True))
+        return dict(zip(search_space, self.propose(trial.number).tolist(), strict=True))
 
     def sample_independent(
         self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution
