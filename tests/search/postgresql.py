@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
 import shutil
@@ -16,7 +15,8 @@ USER = "chop"
 
 
 def _programs() -> Path:
-    folders = [Path(p).parent for p in sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
+    installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    folders = [path.parent for path in sorted(installed, reverse=True)]
     found = shutil.which("initdb")
     folders += [Path(os.path.realpath(found)).parent] if found else []
     for folder in folders:

@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
             yield address
 
 
-class proxy:  # noqa: N801
+class proxy:
     """Optuna's gRPC proxy in a thread of this process."""
 
     def __init__(self, behind: str) -> None:
@@ -163,12 +163,14 @@ def test_the_same_command_joins_a_run_that_is_alone(
     assert states(f"journal://{tmp_path}/both/{JOURNAL_NAME}") == ["COMPLETE"] * 30
 
 
-def test_two_threads_of_claims_share_one_journal(
-    changed: Callable[..., Any], run: Any, tmp_path: Path
+@pytest.mark.parametrize("sampler", ["random", "grid", "brute-force", "qmc"])
+def test_runs_at_the_same_time_share_one_journal(
+    sampler: str, changed: Callable[..., Any], run: Any, tmp_path: Path
 ) -> None:
-    """Claimed at the same time by two runs: each place once, the values of one run."""
-    alone = run(changed({"strategy.setup.n_trials": 40}), tmp_path / "alone")
-    keys = {"strategy.setup.n_trials": 40, "strategy.setup.storage": f"journal://{tmp_path}/shared.log"}
+    """Each place is claimed once, and holds the parameters and values of one run."""
+    keys = {"strategy.setup.n_trials": 36, "strategy.setup.sampler": sampler}
+    alone = run(changed(keys), tmp_path / "alone")
+    keys["strategy.setup.storage"] = f"journal://{tmp_path}/shared.log"
     results: dict[int, Any] = {}
     threads = [
         threading.Thread(
@@ -181,7 +183,7 @@ def test_two_threads_of_claims_share_one_journal(
     for thread in threads:
         thread.join()
     assert rows(results[0].study) == rows(results[1].study) == rows(alone.study)
-    assert states(keys["strategy.setup.storage"]).count("COMPLETE") == 40
+    assert states(keys["strategy.setup.storage"]).count("COMPLETE") == 36
 
 
 def test_names_of_studies(changed: Callable[..., Any], run: Any, tmp_path: Path) -> None:

@@ -134,3 +134,19 @@ def test_the_command_line_refuses_and_writes_nothing(
         assert code == 2 and last.startswith("ch: ") and words in last, err
         assert "s3cr3t" not in out + err
     assert not (tmp_path / "out").exists()
+    (tmp_path / "old.pkl").write_bytes(b"\x80\x04K\x01.")
+    assert main(["search", "--config", str(path), "--load", str(tmp_path / "old.pkl")]) == 2
+    assert "is a pickle, and reading a pickle can run any code" in capsys.readouterr().err
+
+
+def test_the_table_of_options_hides_the_password(tmp_path: Path, capsys: Any, config: dict[str, Any]) -> None:
+    from chop.cli.app import main
+    from chop.tools.config_load import save_config
+
+    url = f"journal://{tmp_path}/a.log?password=s3cr3t"
+    table = {"model": "jsc-tiny", "dataset": "jsc-synth", "num_workers": 0, "storage": url, **config}
+    path = save_config(table, tmp_path / "search.toml")
+    out_folder = str(tmp_path / "out")
+    assert main(["search", "--config", str(path), "--storage", url, "--project-dir", out_folder]) == 0
+    said = "".join(capsys.readouterr())
+    assert "storage" in said and "s3cr3t" not in said.replace("\n", "")

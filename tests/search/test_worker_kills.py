@@ -189,8 +189,9 @@ def test_two_commands_join_one_study(tmp_path: Path, undisturbed: Any) -> None:
 
 def test_workers_that_cannot_start_end_the_run(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", 20, "--workers", "2")
-    with (search.folder / "plugin.py").open("a") as plugin:
-        plugin.write("\nif 'CHOP_SEARCH_WORKER' in os.environ:\n    os.kill(os.getpid(), 9)\n")
+    plugin = search.folder / "plugin.py"
+    dies = "import os\nif 'CHOP_SEARCH_WORKER' in os.environ:\n    os.kill(os.getpid(), 9)\n"
+    plugin.write_text(dies + plugin.read_text())
     search.start()
     search.finish(code=1)
     last = search.said().strip().splitlines()[-1]

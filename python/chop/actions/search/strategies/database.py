@@ -35,7 +35,9 @@ class Database(RDBStorage):
         super().__init__(url, engine_kwargs={"connect_args": wait})
         if sqlite:
             sqlalchemy.event.listen(self.engine, "connect", _open_sqlite)
-        sqlalchemy.event.listen(self.engine, "begin", self._begin_sqlite if sqlite else self._begin_postgresql)
+        sqlalchemy.event.listen(
+            self.engine, "begin", self._begin_sqlite if sqlite else self._begin_postgresql
+        )
         self.engine.dispose()  # connections made before keep their own way
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Any = None) -> bool:

@@ -70,10 +70,7 @@ class StudyJournal:
         """
         with self._file.locked():
             # A file of the same size was not written to: then nothing has to be counted.
-            if (
-                self._file.size() != self._size
-                and len(self._study.get_trials(deepcopy=False)) != self._count
-            ):
+            if self._file.size() != self._size and len(self._study.get_trials(deepcopy=False)) != self._count:
                 raise StudyIsShared
             self._storage.create_new_trial(self._id, template_trial=trial)
             self._size = self._file.size()

@@ -134,7 +134,9 @@ class SearchStrategyOptuna:
                 try:
                     return self._run_alone(objective, identity, folder, visualizer)
                 except StudyIsShared:
-                    logger.info("other processes work on this study: this one joins them")
+                    logger.info(
+                        "other processes work or worked on this study: its trials are claimed one by one"
+                    )
             folder.mkdir(parents=True, exist_ok=True)
             search = self._shared(objective, identity, folder, visualizer)
             return search.run(objective, self._directions(objective), folder)

@@ -57,7 +57,7 @@ def place() -> str:
         parts.append(boot.read_text().strip()[:8])
     namespace = Path("/proc/self/ns/pid")
     if namespace.is_symlink():
-        parts.append(os.readlink(namespace))
+        parts.append(str(namespace.readlink()))
     return "/".join(parts)
 
 

@@ -103,9 +103,7 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
         """
         for module in _DRIVERS.get(self.kind, ()):
             if not _installed(module):
-                raise ConfigError(
-                    f"storage {self.label!r} needs {module}, which is not installed: {INSTALL}"
-                )
+                raise ConfigError(f"storage {self.label!r} needs {module}, which is not installed: {INSTALL}")
         if self.path is not None:
             self._check_file(self.path)
         else:
@@ -172,6 +170,8 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
         try:
             yield
         except Exception as error:
+            if isinstance(error, kind) and str(error).startswith(f"storage {self.label!r}"):
+                raise  # an inner block said it
             reason = self._reason(error)
             if reason is None:
                 raise

@@ -149,7 +149,7 @@ class Supervisor:
     def _start(self) -> None:
         self._started += 1
         name = f"{self._run}-{self._started}"
-        errors = tempfile.TemporaryFile()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the worker has ended)
         role = {"name": name, "deadline": self.deadline}
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
         process = subprocess.Popen(
