@@ -20,7 +20,7 @@ constexpr int channels_of(Encoding encoding) {
 
 // What becomes of a number on its way into a block: op, then the encoding. u8x4 and s16x2 take codes (op.rounding ==
 // Rounding::codes with half even and saturation) that fit 8 and 16 bits after `zero` (0 or 128; 0 for s16x2) was added;
-// NaN may become any code there.
+// NaN may become any code there, but harms no other channel. Rows of f32 may have any rounding; codes have no other.
 struct Finish {
   Elementwise op;  // alpha and beta: one per destination channel
   Encoding to = Encoding::f32;
@@ -58,6 +58,7 @@ struct Product {
   float scale = 1.0f;  // integer kernels only, a power of two
   int out = 0;
   Finish finish;  // alpha and beta: one per output
+  // The channels that fill its last group up become the code 0.
   // f32: row o * positions + p, so that flattening needs no work; else group p * ceil(out / channels) + o / channels.
   void* y = nullptr;
 };
