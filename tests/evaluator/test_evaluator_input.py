@@ -16,15 +16,6 @@ from .models import by_type, chain, data, integer
 LINEAR, LABELS = nn.Sequential(nn.Linear(4, 2)), torch.zeros(3, dtype=torch.int64)
 
 
-class Branch(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.a(x) + self.b(x)
-
-
 @pytest.mark.parametrize(
     ("model", "x", "y", "message"),
     [
@@ -58,19 +49,7 @@ class Branch(nn.Module):
             nn.Sequential(nn.Linear(4, 2)),
             torch.zeros(4),
             torch.zeros(4, dtype=torch.int64),
-            r"shape \[rows, features\]",
-        ),
-        (
-            Branch(),
-            torch.zeros(3, 4),
-            torch.zeros(3, dtype=torch.int64),
-            r"node add \(add\) is of a kind that the evaluator does not run; it runs: input, linear",
-        ),
-        (
-            nn.Sequential(nn.Linear(4, 2), nn.Sigmoid()),
-            torch.zeros(3, 4),
-            torch.zeros(3, dtype=torch.int64),
-            "sigmoid",
+            r"shape \[rows, \.\.\.\]",
         ),
     ],
 )
