@@ -15,6 +15,7 @@ import torch  # noqa: F401  the native libraries resolve their symbols in the li
 from chop import _aliases, _core
 
 if TYPE_CHECKING:
+    from chop.certificate import Certificate
     from chop.evaluator import Evaluator, Metrics
     from chop.ir.graph.lowering import lower
     from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
@@ -23,10 +24,11 @@ _aliases.install()
 
 __version__: str = _core.__version__
 
-__all__ = ["Evaluator", "MaseGraph", "MaseTracer", "Metrics", "__version__", "lower", "passes"]
+__all__ = ["Certificate", "Evaluator", "MaseGraph", "MaseTracer", "Metrics", "__version__", "lower", "passes"]
 
 # Names are looked up on first use, so that `import chop` stays light.
 _EXPORTS = {
+    "Certificate": "chop.certificate",
     "Evaluator": "chop.evaluator",
     "Metrics": "chop.evaluator",
     "MaseGraph": "chop.ir.graph.mase_graph",
@@ -35,6 +37,7 @@ _EXPORTS = {
 }
 _SUBMODULES = (
     "actions",
+    "certificate",
     "cost",
     "dataset",
     "evaluator",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chop import _core
+from chop.certificate import Certificate, certify
 from chop.ir.graph.lowering import lower, plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
@@ -68,17 +69,24 @@ class Evaluator:
 
     Lowers the model once and copies weights and data, so later changes of either are not seen. Every call is free of
     memory: a result depends on its config only, not on earlier calls, threads or the other configs of the call. The
-    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`roads` finds
-    every layer exact.
+    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`certificate`
+    finds every layer exact.
+
+    NaN and infinities are data like any other. Quantized, an infinity is the end of its format's range and NaN stays
+    NaN, as in torch's fake quantization; a sum with NaN is NaN, and so are the outputs of its row that depend on it.
+    Integer roads hold no NaN, so a layer whose input may have one (there are infinities or NaN in ``x``, or NaN in
+    the weights before it) is summed in floats. A row with NaN among its logits counts as predicted to be the first
+    class that has NaN, as ``argmax`` says, and makes the loss NaN. No rows are refused, with a ``ValueError``.
 
     Args:
-        mg: a :class:`MaseGraph` or a module; a chain of Linear, BatchNorm1d (eval) and ReLU layers.
-        x: inputs, floating point, shape [rows, features].
+        mg: a :class:`MaseGraph` or a module with one input: Linear, Conv1d, Conv2d, BatchNorm (eval), ReLU,
+            reshaping, and the operations that ``chop._core.float_ops()`` names.
+        x: inputs, floating point, shape [rows, ...].
         y: class indices, integers, shape [rows].
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
     Raises:
-        ValueError: the model is not such a chain, or ``x`` and ``y`` do not fit it.
+        ValueError: the model has an operation that the evaluator does not run, or ``x`` and ``y`` do not fit it.
 
     >>> import torch
     >>> from torch import nn
@@ -138,6 +146,15 @@ class Evaluator:
     def roads(self, config: Config | None = None) -> list[LayerRoad]:
         """Return how each linear layer is computed under ``config``, and its worst-case bound."""
         return [LayerRoad(*row) for row in self._core.layers(self._formats(config))]
+
+    def certificate(self, config: Config | None = None) -> Certificate:
+        """Return what is certain of each layer under ``config``: bounds, widths, saturation, and whether it is exact.
+
+        Unlike :meth:`roads` it looks at the data: one pass in plain 128-bit integers, much slower than
+        :meth:`evaluate`.
+        """
+        found = self._core.certificate(self._formats(config))
+        return certify(self.lowered.nodes, found, self.rows, _core.float_ops())
 
     def _formats(self, config: Config | None) -> _core.Formats:
         if config is None:

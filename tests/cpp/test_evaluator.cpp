@@ -1,5 +1,7 @@
 // The evaluator: the same answer for any number of threads and any company, and right on every tail.
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "chop/evaluator/evaluator.h"
 #include "chop/ir/text.h"
@@ -32,9 +34,9 @@ Evaluator make(const Data& data, int threads, bool fused = true) {
 Config quantized(int width, int frac) {
   const FixedPoint f = make_fixed_point(width, frac, true);
   const std::map<std::string, FixedPoint> all{{"data_in", f}, {"weight", f}, {"bias", f}};
-  return {{"fc1", "integer", all},
-          {"act2", "integer", {{"data_in", make_fixed_point(width, frac, false)}}},
-          {"fc2", "integer", all}};
+  return {{"fc1", "integer", all, nullptr},
+          {"act2", "integer", {{"data_in", make_fixed_point(width, frac, false)}}, nullptr},
+          {"fc2", "integer", all, nullptr}};
 }
 
 bool same(const Metrics& a, const Metrics& b) {
@@ -151,14 +153,79 @@ TEST(macro_accuracy_is_the_mean_recall_of_the_classes_that_occur) {
   CHECK(m.accuracy_micro() == 0.7 && std::fabs(m.accuracy_macro() - (0.5 + 1.0 + 0.0) / 3.0) < 1e-15);
 }
 
-TEST(roads_follow_the_bound) {
+Config formats(int x_width, int weight_width, int frac, int bias_width, int bias_frac) {
+  const std::map<std::string, FixedPoint> all{{"data_in", make_fixed_point(x_width, frac, true)},
+                                              {"weight", make_fixed_point(weight_width, frac, true)},
+                                              {"bias", make_fixed_point(bias_width, bias_frac, true)}};
+  return {{"fc1", "integer", all, nullptr}, {"fc2", "integer", all, nullptr}};
+}
+
+TEST(roads_follow_formats_and_bound) {
   const Data data = make_data(10);
   const Evaluator evaluator = make(data, 1);
   for (const LayerReport& layer : evaluator.layers({})) CHECK(layer.road == Road::float32 && layer.bound == 0.0);
-  for (const LayerReport& layer : evaluator.layers(quantized(8, 4)))
-    CHECK(layer.road == Road::exact_float32 && layer.bound > 0.0 && layer.bound < 16777216.0, layer.node);
-  for (const LayerReport& layer : evaluator.layers(quantized(24, 20)))
-    CHECK(layer.road == Road::float64 && layer.bound >= 16777216.0, layer.node);
+  struct Case {
+    Config config;
+    Road road;
+    bool exact;
+  };
+  const std::vector<Case> cases{
+      {formats(8, 8, 4, 8, 4), Road::int8, true},           {formats(8, 8, 4, 24, 24), Road::int8, false},
+      {formats(10, 8, 4, 8, 4), Road::exact_float32, true}, {formats(16, 10, 8, 16, 8), Road::int16, false},
+      {formats(20, 10, 8, 16, 8), Road::int32, false},      {formats(24, 24, 20, 24, 20), Road::float64, false}};
+  for (size_t i = 0; i < cases.size(); ++i)
+    for (const LayerReport& layer : evaluator.layers(cases[i].config)) {
+      CHECK(layer.road == cases[i].road, "case ", i, ", ", layer.node, ": ", road_name(layer.road), ", bound ",
+            layer.bound);
+      CHECK((layer.bound < 16777216.0) == cases[i].exact && layer.bound > 0.0, "case ", i, ": ", layer.bound);
+    }
+}
+
+TEST(a_certificate_tells_what_the_data_did) {
+  Data data = make_data(4161);
+  const Evaluator evaluator = make(data, 3);
+  for (const Config& config :
+       {quantized(8, 4), quantized(16, 12), formats(20, 10, 8, 16, 8), formats(8, 8, 4, 24, 24)}) {
+    const std::vector<LayerCertificate> found = evaluator.certificate(config);
+    CHECK(found.size() == config.size());
+    for (const LayerCertificate& layer : found) {
+      CHECK(layer.inputs.count == 4161 * (layer.node == "fc1" ? 6 : 9) && layer.inputs.beyond <= layer.inputs.count);
+      CHECK(layer.sums == (layer.node != "act2"));
+      if (!layer.sums) continue;
+      CHECK(layer.countable() && layer.used > 0.0 && layer.used <= layer.reach && layer.reach <= layer.bound,
+            layer.node);
+      CHECK(!layer.counterexample || layer.reach >= 16777216.0, layer.node);
+    }
+  }
+  CHECK(evaluator.certificate({}).empty());
+  data.x[700] = std::nanf("");
+  const std::vector<LayerCertificate> found = make(data, 2).certificate(quantized(8, 4));
+  for (const LayerCertificate& layer : found) CHECK(!layer.countable() && !layer.data_is_finite, layer.node);
+}
+
+// What several threads share is the planner's caches, the kept inputs and the pool.
+TEST(callers_share_an_evaluator) {
+  const Data data = make_data(4500);
+  std::vector<Config> configs{{}};
+  for (int width = 2; width <= 16; width += 2) configs.push_back(quantized(width, width / 2));
+  const std::vector<Metrics> expected = make(data, 1).evaluate(configs, true);
+  for (const int threads : {2, 4, 16}) {
+    const Evaluator evaluator = make(data, threads);
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> callers;
+    for (size_t caller = 0; caller < 4; ++caller)
+      callers.emplace_back([&, caller] {
+        for (size_t k = 0; k < configs.size(); ++k) {
+          const size_t at = (k * (caller + 1) + caller) % configs.size();
+          wrong += !same(evaluator.evaluate({configs[at]}, true)[0], expected[at]);
+        }
+        const std::vector<Metrics> all = evaluator.evaluate(configs, true);
+        for (size_t k = 0; k < configs.size(); ++k) wrong += !same(all[k], expected[k]);
+        wrong += evaluator.certificate(configs[1 + caller]).size() != 3;
+      });
+    for (std::thread& caller : callers) caller.join();
+    CHECK(wrong == 0, threads, " threads: ", wrong.load(), " wrong");
+  }
 }
 
 TEST(bad_input_is_refused) {
@@ -184,19 +251,37 @@ TEST(bad_configs_are_refused) {
   const Evaluator evaluator = make(data, 1);
   const FixedPoint f = make_fixed_point(8, 4, true);
   const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, false); };
-  CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("node fc1 has no format for weight", evaluate({"fc1", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("quantizer 'floating' is not known; known: integer", evaluate({"act1", "floating", {{"data_in", f}}}));
+  CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}, nullptr}));
+  CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}, nullptr}));
+  CHECK_REFUSED("quantizer 'floating' is not known; known: integer",
+                evaluate({"act1", "floating", {{"data_in", f}}, nullptr}));
 }
 
-TEST(graphs_that_are_no_chain_are_refused) {
-  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}};
-  const ir::Graph::Spec a{"a", "relu", {"x"}, {}, {}, {}}, b{"b", "relu", {"x"}, {}, {}, {}};
-  CHECK_REFUSED("only chains of layers", Planner(ir::Graph::from_specs({x, a, b}, "b"), true));
-  CHECK_REFUSED("comes after the output", Planner(ir::Graph::from_specs({x, a}, "x"), true));
-  const ir::Graph::Spec deep{"x", "input", {}, {}, {}, {ir::kBatch, 6, 6}};
-  CHECK_REFUSED("only rows of features", Planner(ir::Graph::from_specs({deep, a}, "a"), true));
+TEST(what_it_cannot_run_is_refused) {
+  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}}, y{"y", "input", {}, {}, {}, {ir::kBatch, 6}};
+  const ir::Graph::Spec sum{"sum", "add", {"x", "y"}, {}, {}, {}};
+  if (!float_ops().members().count("add"))
+    CHECK_REFUSED("node sum (add) is of a kind", Planner(ir::Graph::from_specs({x, y, sum}, "sum"), 1.0, true));
+  const ir::Graph::Spec a{"a", "relu", {"x"}, {}, {}, {}};
+  CHECK_REFUSED("the graph has 2 inputs", Planner(ir::Graph::from_specs({x, y, a}, "a"), 1.0, true));
+}
+
+// Every reader of a value may want it in another form; readers of which nothing is needed change nothing.
+TEST(a_value_may_have_many_readers) {
+  const Data data = make_data(130);
+  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}}, a{"a", "relu", {"x"}, {}, {}, {}};
+  const std::vector<ir::Graph::Spec> specs{x, a, linear("fc1", "a", 6, 9), linear("unused", "fc1", 9, 3),
+                                           linear("fc2", "a", 6, 4)};
+  const ir::Graph many = ir::Graph::from_specs(specs, "fc2"), one = ir::Graph::from_specs({x, a, specs[4]}, "fc2");
+  Config config = formats(8, 8, 4, 8, 4), alone{config[1]};
+  config[0].operands["data_in"] = make_fixed_point(16, 9, true);
+  const auto logits = [&](const ir::Graph& graph, const Config& c) {
+    std::vector<float> found(130 * 4);
+    Evaluator(graph, data.x.data(), data.y.data(), 130, 6, 2, true).forward(c, found.data());
+    return found;
+  };
+  CHECK(first_difference(logits(many, config), logits(one, alone)) == -1);
+  CHECK(first_difference(logits(many, {}), logits(one, {})) == -1);
 }
 
 }  // namespace

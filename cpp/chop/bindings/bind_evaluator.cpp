@@ -40,7 +40,8 @@ struct Formats {
 };
 
 // calls: nodes that torch computes under this config.
-Formats make_formats(const std::vector<PyNode>& nodes, const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
+Formats make_formats(const std::vector<PyNode>& nodes,
+                     const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
   Formats formats{to_formats(nodes)};
   for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call});
   return formats;
@@ -96,8 +97,8 @@ class PythonCall {
   int64_t output_size_;
 };
 
-std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function, std::vector<int64_t> input_sizes,
-                       int64_t output_size) {
+std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function,
+                                                std::vector<int64_t> input_sizes, int64_t output_size) {
   const auto call = std::make_shared<evaluator::TorchCall>();
   call->node = node;
   call->run = PythonCall(std::move(function), std::move(input_sizes), output_size);
@@ -153,6 +154,7 @@ pybind11::list certificate(const Evaluator& self, const Formats& formats) {
   for (const evaluator::LayerCertificate& layer : found) {
     pybind11::dict row;
     row["node"] = layer.node;
+    row["sums"] = layer.sums;
     row["road"] = evaluator::road_name(layer.road);
     row["unit"] = layer.unit;
     row["bound"] = layer.bound;
@@ -171,10 +173,17 @@ pybind11::list certificate(const Evaluator& self, const Formats& formats) {
   return rows;
 }
 
+std::map<std::string, bool> float_ops() {
+  std::map<std::string, bool> found;
+  for (const auto& [name, op] : evaluator::float_ops().members()) found[name] = op.same_bits;
+  return found;
+}
+
 }  // namespace
 
 void bind_evaluator(pybind11::module_& m) {
   using pybind11::arg;
+  m.def("float_ops", &float_ops, "Operations on floats that the evaluator runs: whether torch fixes their bits.");
   pybind11::class_<Metrics>(m, "Metrics", "Counts of one evaluation.")
       .def_readonly("rows", &Metrics::rows)
       .def_readonly("support", &Metrics::support)
@@ -194,23 +203,27 @@ void bind_evaluator(pybind11::module_& m) {
           "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
           "Spent so far, by all threads together.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
-      .def(pybind11::init(&make_formats), arg("nodes"), arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
-           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float.");
+      .def(
+          pybind11::init(&make_formats), arg("nodes"),
+          arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+          "nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
                                "Formats that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())
       .def("find", &find_formats, arg("config"), "None if a rule is new to the memo.")
-      .def("remember", &remember_formats, arg("config"), arg("rules"), "rules: the nodes of each rule, in their order.");
+      .def("remember", &remember_formats, arg("config"), arg("rules"),
+           "rules: the nodes of each rule, in their order.");
   pybind11::class_<Evaluator>(m, "Evaluator", "Evaluates configs on resident data and weights.")
       .def(pybind11::init(&make), arg("graph"), arg("x"), arg("y"), arg("threads"), arg("fused_affine"),
            arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{})
       .def("evaluate", &evaluate, arg("configs"), arg("loss"))
       .def("forward", &forward, arg("config"), arg("logits"))
       .def("layers", &layers, arg("config"), "(node, road, bound) for every linear layer.")
-      .def("certificate", &certificate, arg("config"), "One dict for each layer whose operands are all on grids.")
+      .def("certificate", &certificate, arg("config"),
+           "One dict for each operand of data that is on a grid; sums: of a layer whose operands all are.")
       .def_property_readonly("rows", &Evaluator::rows)
-      .def_property_readonly("output_shape", [](const Evaluator& self) { return self.output_shape(); },
-                             "Of one row of the result.")
+      .def_property_readonly(
+          "output_shape", [](const Evaluator& self) { return self.output_shape(); }, "Of one row of the result.")
       .def_property_readonly("threads", &Evaluator::threads);
 }
 

@@ -111,9 +111,16 @@ void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint
   value->open = true;
   value->pending.rounding = rounding;
   value->pending.grid = quantizer.grid(grid);
-  value->key.insert(value->key.end(), {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
+  value->key.insert(value->key.end(),
+                    {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
   append(&value->key, &grid);
   value->range = rounded(value->range, grid);
+}
+
+void PlanBuilder::observe(ObservedLayer layer, Value* in) {
+  layer.block = settle(in);
+  layer.rows = in->channels * in->places;
+  observed_->push_back(std::move(layer));
 }
 
 // The block of the value's codes, as the layer wants them. The codes are pending already.
@@ -146,15 +153,15 @@ int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) 
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
   const std::shared_ptr<const Window>& window = planner_.windows_[index];
-  Key key{kLayer, static_cast<int64_t>(index), in.range.finite(), in.range.nonnegative};
+  const bool finite = in.range.finite(), nonnegative = in.range.nonnegative;
+  Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
   append(&key, format);
   const auto layer = planner_.layers_.get(
-      key,
-      [&] { return std::make_shared<Layer>(make_layer(node, *window, format, in.range.finite(), in.range.nonnegative)); },
+      key, [&] { return std::make_shared<Layer>(make_layer(node, *window, format, finite, nonnegative)); },
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});
-  if (observed_ && layer->codes_in) observed_->push_back({&node, window, layer, *format, settle(&in)});
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  if (observed_ && layer->codes_in) observe({&node, window, layer, *format, *grid}, &in);
   // Codes for another layer's packing cannot end a layer that is packed otherwise.
   const bool in_line = in.layer && in.window->groups == 1 && window->groups == 1 &&
                        window->places_in == in.window->places_out && window->channels == in.window->out;
@@ -199,6 +206,7 @@ void PlanBuilder::affine(const Node& node, size_t index) {
 void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   Value value = taken(input(node, 0));
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  if (grid && observed_) observe({&node, nullptr, nullptr, *format, *grid}, &value);
   if (grid) round(&value, *format, *grid, Rounding::values);
   if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
     if (value.pending.rounding != Rounding::none) settle(&value);
@@ -219,6 +227,7 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     const std::vector<std::string>& operands = node.op->operands;
     if (format && !operands.empty()) {
       const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
+      if (grid && observed_) observe({&node, nullptr, nullptr, *format, *grid}, &value);
       if (grid) round(&value, *format, *grid, Rounding::values);
     }
     blocks.push_back(settle(&value));
@@ -239,8 +248,8 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
     blocks.push_back(settle(&value));
   }
   const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
-  Value out = shaped(node, push(key, std::move(blocks),
-                                [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
+  Value out = shaped(
+      node, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
   out.range = {std::numeric_limits<double>::infinity(), false};
   values_.push_back(std::move(out));
 }

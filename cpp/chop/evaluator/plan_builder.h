@@ -16,13 +16,13 @@ namespace chop::evaluator {
 
 // What a node's output stands for while the plan is made.
 struct Value {
-  int block = -1;  // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
+  int block = -1;   // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
   int source = -1;  // the block that `layer` reads
   std::shared_ptr<const Window> window;
   std::shared_ptr<const Layer> layer;
   Key key;  // names the layer and what is pending
 
-  bool open = false;  // whether anything is pending
+  bool open = false;               // whether anything is pending
   std::vector<float> alpha, beta;  // one per channel
   Elementwise pending;
 
@@ -34,8 +34,7 @@ struct Value {
 class PlanBuilder {
  public:
   // observed: where to note the inputs of layers on grids, which then stay in floats; null: nothing is noted.
-  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed)
-      : planner_(planner), observed_(observed) {}
+  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed) : planner_(planner), observed_(observed) {}
 
   // Nodes in the graph's order. format: null for a node that stays float.
   void add(size_t index, const NodeFormat* format);
@@ -53,6 +52,7 @@ class PlanBuilder {
   Value shaped(const ir::Node& node, int block) const;
   Value taken(Value& from);  // the value for one reader, who may go on with what is pending
   void round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding);
+  void observe(ObservedLayer layer, Value* in);
   int settle(Value* value);  // the block of its floats, nothing pending
   int encode(Value* value, const Window& reader, const Layer& layer);
   int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make);

@@ -1,6 +1,6 @@
 """The compiled core. Generated with pybind11-stubgen, then given the types that the bindings do not state."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ClassVar, TypedDict, final
 
 from torch import Tensor
@@ -182,7 +182,7 @@ class Evaluator:
         calls: Sequence[TorchCall] = ...,
     ) -> None: ...
     def certificate(self, config: Formats) -> list[dict[str, Any]]:
-        """One dict for each layer whose operands are all on grids."""
+        """One dict for each operand of data that is on a grid; sums: of a layer whose operands all are."""
     def evaluate(self, configs: Sequence[Formats], loss: bool) -> list[Metrics]: ...
     def forward(self, config: Formats, logits: Tensor) -> None: ...
     def layers(self, config: Formats) -> list[tuple[str, str, float]]:
@@ -212,6 +212,9 @@ def active_isa() -> str:
 
 def available_isas() -> list[str]:
     """Instruction sets that were built and that this processor runs, slowest first."""
+
+def float_ops() -> dict[str, bool]:
+    """Operations on floats that the evaluator runs: whether torch fixes their bits."""
 
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""
