@@ -16,19 +16,39 @@ from chop import _aliases, _core
 
 if TYPE_CHECKING:
     from chop.certificate import Certificate
+    from chop.comparison import Comparison, compare
     from chop.evaluator import Evaluator, Metrics
+    from chop.format_scan import best_formats
     from chop.ir.graph.lowering import lower
     from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
+    from chop.sensitivities import sensitivity
 
 _aliases.install()
 
 __version__: str = _core.__version__
 
-__all__ = ["Certificate", "Evaluator", "MaseGraph", "MaseTracer", "Metrics", "__version__", "lower", "passes"]
+__all__ = [
+    "Certificate",
+    "Comparison",
+    "Evaluator",
+    "MaseGraph",
+    "MaseTracer",
+    "Metrics",
+    "__version__",
+    "best_formats",
+    "compare",
+    "lower",
+    "passes",
+    "sensitivity",
+]
 
 # Names are looked up on first use, so that `import chop` stays light.
 _EXPORTS = {
     "Certificate": "chop.certificate",
+    "Comparison": "chop.comparison",
+    "compare": "chop.comparison",
+    "best_formats": "chop.format_scan",
+    "sensitivity": "chop.sensitivities",
     "Evaluator": "chop.evaluator",
     "Metrics": "chop.evaluator",
     "MaseGraph": "chop.ir.graph.mase_graph",
@@ -38,15 +58,19 @@ _EXPORTS = {
 _SUBMODULES = (
     "actions",
     "certificate",
+    "comparison",
     "cost",
     "dataset",
     "evaluator",
+    "format_scan",
     "ir",
+    "metrics",
     "models",
     "nn",
     "passes",
     "plt_wrapper",
     "registry",
+    "sensitivities",
     "tools",
 )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -12,33 +12,20 @@ from torch import Tensor, nn
 
 from chop import _core
 from chop.certificate import Certificate, certify
-from chop.ir.graph.lowering import lower, plain_tensor
+from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
+from chop.ir.graph.torch_calls import TorchCalls
+from chop.metrics import AskedMetric, Metrics, MetricSpec, ask
+from chop.metrics.scoring import STANDARD, assemble, core_specs, in_python
+from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
+__all__ = ["Config", "Evaluator", "LayerRoad", "Metrics"]
+
 Config = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """What one evaluation found.
-
-    Attributes:
-        accuracy: mean recall over the classes that occur as label or prediction, 0..1 (torchmetrics' macro average,
-            which MASE reports).
-        accuracy_micro: right rows over all rows, 0..1.
-        loss: cross-entropy in nats, mean over rows, added up in float64; None if not asked for.
-        rows: how many rows were evaluated.
-        correct: how many of them were right.
-    """
-
-    accuracy: float
-    accuracy_micro: float
-    loss: float | None
-    rows: int
-    correct: int
+NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +66,14 @@ class Evaluator:
     class that has NaN, as ``argmax`` says, and makes the loss NaN. No rows are refused, with a ``ValueError``.
 
     Args:
-        mg: a :class:`MaseGraph` or a module with one input: Linear, Conv1d, Conv2d, BatchNorm (eval), ReLU,
-            reshaping, and the operations that ``chop._core.float_ops()`` names.
+        mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
+            a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
         x: inputs, floating point, shape [rows, ...].
-        y: class indices, integers, shape [rows].
+        y: class indices, integers, shape [rows]; None without labels, for what needs none.
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
     Raises:
-        ValueError: the model has an operation that the evaluator does not run, or ``x`` and ``y`` do not fit it.
+        ValueError: a node mixes the rows of a batch or depends on chance, or ``x`` and ``y`` do not fit the model.
 
     >>> import torch
     >>> from torch import nn
@@ -101,22 +88,32 @@ class Evaluator:
     0.5
     """
 
-    def __init__(self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor, threads: int = 1) -> None:
+    def __init__(
+        self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor | None = None, threads: int = 1
+    ) -> None:
         self.graph = mg if isinstance(mg, MaseGraph) else MaseGraph(mg)
         if x.dim() < 2:
             raise ValueError(f"Evaluator: x must have the shape [rows, ...], got {list(x.shape)}")
-        if y.is_floating_point() or y.dim() != 1:
+        if y is not None and (y.is_floating_point() or y.dim() != 1):
             raise ValueError(
                 f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
             )
-        self.lowered = lower(self.graph, input_shapes=tuple(x.shape[1:]))
+        self._torch = TorchCalls(self.graph, x, x.shape[1:])
+        self.lowered = self._torch.lowered
+        self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
         self._rules_are_independent = len(modules) == len(set(modules))
+        self._labels = None if y is None else plain_tensor(y, torch.int64).clone()
         self._core = _core.Evaluator(
-            self.lowered, plain_tensor(x), plain_tensor(y, torch.int64), threads, _torch_fuses_batch_norm()
+            self.lowered,
+            plain_tensor(x),
+            self._labels,
+            threads,
+            _torch_fuses_batch_norm(),
+            self._torch.float_calls,
         )
 
     @property
@@ -124,23 +121,85 @@ class Evaluator:
         """Number of rows of data."""
         return self._core.rows
 
-    def evaluate(self, config: Config | None = None, loss: bool = True) -> Metrics:
+    @property
+    def torch_nodes(self) -> Mapping[str, float]:
+        """Node -> seconds that torch has spent on it so far, by all threads together.
+
+        Those are the nodes that the core does not know, and the nodes of configs with a quantizer without a native
+        twin. torch computes nothing else.
+        """
+        return self._torch.seconds()
+
+    def evaluate(
+        self, config: Config | None = None, loss: bool = True, metrics: Sequence[MetricSpec] | None = None
+    ) -> Metrics:
         """Return accuracy and loss under ``config``, the dict that ``quantize_transform_pass`` takes; None: float.
 
-        Raises:
-            ConfigError: the config is not one for this model; the message names the key path.
-        """
-        return self.evaluate_many([config], loss)[0]
+        Args:
+            config: quantization config.
+            loss: False leaves the cross-entropy out, which costs more than a small network.
+            metrics: what to compute instead, from ``chop.metrics.METRICS``: names, or mappings with ``name`` and the
+                metric's options. Those that compare with the float model run it beside the quantized one. A metric in
+                Python gets all logits from :meth:`forward`, which is slow beside the native ones.
 
-    def evaluate_many(self, configs: Sequence[Config | None], loss: bool = True) -> list[Metrics]:
+        Raises:
+            ConfigError: the config is not one for this model, or a metric cannot be computed; the message names the key
+                path.
+            UnknownNameError: (a KeyError and a ValueError) an unknown metric.
+
+        >>> import torch
+        >>> ev = Evaluator(nn.ReLU(), torch.eye(3), torch.tensor([0, 1, 1]))
+        >>> ev.evaluate(metrics=["accuracy_micro", {"name": "top_k", "k": 2}, "output_mse"])
+        Metrics(rows=3, accuracy_micro=0.666667, top_k(k=2)=0.666667, output_mse=0)
+        """
+        return self.evaluate_many([config], loss, metrics)[0]
+
+    def evaluate_many(
+        self,
+        configs: Sequence[Config | None],
+        loss: bool = True,
+        metrics: Sequence[MetricSpec] | None = None,
+    ) -> list[Metrics]:
         """Return :meth:`evaluate` of each config, in their order, computed in one pass over the data."""
+        labelled = self._labels is not None
+        asked = self._ask(STANDARD if loss else STANDARD[:2]) if metrics is None else self._ask(metrics)
         formats = [self._formats(config) for config in configs]
-        return [_metrics(found) for found in self._core.evaluate(formats, loss)]
+        with self._torch.one_thread():
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
+        outputs = _Outputs(self)
+        return [
+            assemble(asked, labelled, self.rows, values, outputs.under(config))
+            for config, values in zip(configs, found, strict=True)
+        ]
+
+    def _ask(self, metrics: Sequence[MetricSpec]) -> tuple[AskedMetric, ...]:
+        shape = self._core.output_shape
+        if len(shape) != 1:
+            raise ValueError(f"Evaluator: metrics need logits [rows, classes], got [rows, {str(shape)[1:]}")
+        return ask(metrics, shape[0], self._labels is not None)
+
+    def _evaluate_formats(
+        self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
+    ) -> list[Metrics]:
+        """Evaluate, in one pass, what no config can say: single operands changed.
+
+        A variant lists the quantized nodes as (node, quantizer, {operand: format}); an operand that is left out
+        is float.
+        """
+        formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
+        asked = self._ask(STANDARD if loss else STANDARD[:2])
+        labelled = self._labels is not None
+        with self._torch.one_thread():
+            found = self._core.evaluate(formats, core_specs(asked, labelled))
+        no_others = _Outputs(self).under(None)
+        return [assemble(asked, labelled, self.rows, values, no_others) for values in found]
 
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
         logits = torch.empty(self.rows, *self._core.output_shape)
-        self._core.forward(self._formats(config), logits)
+        formats = self._formats(config)
+        with self._torch.one_thread():
+            self._core.forward(formats, logits)
         return logits
 
     def roads(self, config: Config | None = None) -> list[LayerRoad]:
@@ -153,8 +212,14 @@ class Evaluator:
         Unlike :meth:`roads` it looks at the data: one pass in plain 128-bit integers, much slower than
         :meth:`evaluate`.
         """
-        found = self._core.certificate(self._formats(config))
-        return certify(self.lowered.nodes, found, self.rows, _core.float_ops())
+        formats = self._formats(config)
+        with self._torch.one_thread():
+            found = self._core.certificate(formats)
+        by_torch = {call.node: "the core does not run it" for call in self._torch.float_calls}
+        for rule in resolve_quantize_config(self._targets, config) if config is not None else ():
+            if rule.formats is not None and rule.quantizer not in _native_quantizers():
+                by_torch[rule.node] = f"the quantizer {rule.quantizer!r} has no native twin"
+        return certify(self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch)
 
     def _formats(self, config: Config | None) -> _core.Formats:
         if config is None:
@@ -163,28 +228,35 @@ class Evaluator:
 
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
+        rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats is not None]
+        native, calls = self._torch.of(rules)
         found: dict[str, list[_NodeFormats]] = {}
-        for rule in resolve_quantize_config(self._targets, config):
-            if rule.formats is not None:
-                found.setdefault(rule.rule, []).append(_core_format(rule))
-        if self._rules_are_independent:
+        for rule in native:
+            found.setdefault(rule.rule, []).append(_core_format(rule))
+        if self._rules_are_independent and not calls:
             self._memo.remember(config, [found.get(key, []) for key in config if key != "by"])
-        return _core.Formats([node for nodes in found.values() for node in nodes])
+        return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
-_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool]]]
+_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]
 _FLOAT = _core.Formats([])
 
 
 def _core_format(rule: NodeRule) -> _NodeFormats:
     assert rule.formats is not None and rule.quantizer is not None
-    if rule.quantizer not in _native_quantizers():
+    return _core_node(rule.node, rule.quantizer, rule.formats)
+
+
+def _core_node(node: str, quantizer: str, formats: Mapping[str, IntegerFormat]) -> _NodeFormats:
+    if quantizer not in _native_quantizers():
         raise ConfigError(
-            f"evaluator: node {rule.node} uses the quantizer {rule.quantizer!r}, which has no native twin; "
+            f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(_native_quantizers()))}"
         )
-    operands = {name: (f.width, f.frac_width, f.is_signed) for name, f in rule.formats.items()}
-    return rule.node, rule.quantizer, operands
+    operands = {
+        name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in formats.items()
+    }
+    return node, quantizer, operands
 
 
 @cache
@@ -198,5 +270,22 @@ def _torch_fuses_batch_norm() -> bool:
     return torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 
 
-def _metrics(found: _core.Metrics) -> Metrics:
-    return Metrics(found.accuracy, found.accuracy_micro, found.loss, found.rows, sum(found.correct))
+class _Outputs:
+    """Logits for the metrics in Python: computed on demand, those of the float model once."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self._evaluator.forward(None)
+
+    def under(self, config: Config | None) -> Callable[[AskedMetric], float | Tensor]:
+        """Return what computes a metric of the logits under ``config``."""
+        logits = cache(lambda: self._evaluator.forward(config))
+
+        def compute(asked: AskedMetric) -> float | Tensor:
+            reference = self.reference if asked.metric.needs_reference else None
+            return in_python(asked, logits(), self._evaluator._labels, reference)
+
+        return compute

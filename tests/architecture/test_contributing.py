@@ -25,7 +25,7 @@ by = "type"
 [passes.quantize.default.config]
 name = "NA"
 [passes.quantize.linear.config]
-name = "floor"
+name = "trunc"
 data_in_width = 8
 data_in_frac_width = 4
 weight_width = 8
@@ -57,7 +57,7 @@ metrics.bits_times_loss = { scale = 1.0, direction = "minimize" }
 def lab(tmp_path: Path) -> Path:
     """A folder with the page's examples as one plugin and a config that uses each."""
     examples = blocks("CONTRIBUTING.md", "python")
-    assert len(examples) == 6
+    assert len(examples) == 7
     (tmp_path / "lab.py").write_text("\n\n".join(examples), encoding="utf-8")
     (tmp_path / "lab.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
@@ -73,18 +73,18 @@ def test_model_data_metric_and_sampler_serve_a_search(lab: Path) -> None:
 def test_quantizer_and_pass_serve_a_transform(lab: Path) -> None:
     run_python(RUN_CH, lab, "transform", "--config", "lab.toml")
     table = (lab / "mase_output/lab/software/transform/quantize/quantize_table.csv").read_text()
-    assert table.count("LinearFloor") == 2
+    assert table.count("LinearTrunc") == 2
 
 
-def test_quantizer_rounds_down_and_passes_gradients(lab: Path) -> None:
+def test_quantizer_rounds_towards_zero_and_passes_gradients(lab: Path) -> None:
     check = """
 import torch
 from chop.nn.quantized.modules import quantized_module_map
 x = torch.tensor([0.99, -0.01, 100.0], requires_grad=True)
-spec = QUANTIZERS["floor"]
+spec = QUANTIZERS["trunc"]
 y = spec.quantizer(spec.parse_operand("data_in", True, {"width": 4, "frac_width": 1}, ""))(x)
 y.sum().backward()
-print(y.tolist(), x.grad.tolist(), quantized_module_map["relu_floor"].__name__)
+print(y.tolist(), x.grad.tolist(), quantized_module_map["relu_trunc"].__name__)
 """
     printed = run_python((lab / "lab.py").read_text() + check, lab)
-    assert printed.strip() == "[0.5, -0.5, 3.5] [1.0, 1.0, 1.0] ReLUFloor"
+    assert printed.strip() == "[0.5, 0.0, 3.5] [1.0, 1.0, 1.0] ReLUTrunc"

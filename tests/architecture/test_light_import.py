@@ -11,7 +11,8 @@ import pytest
 # What torch itself imports is not ours to avoid and does not count.
 HEAVY = ["optuna", "lightning", "pytorch_lightning", "matplotlib", "h5py", "pandas", "pydantic", "pyarrow"]
 HEAVY += ["torchmetrics", "tensorboard", "torch._dynamo", "tomlkit", "pooch", "tqdm", "tabulate"]
-LAYERS = ["cli", "actions", "evaluator", "certificate", "passes", "models", "dataset", "ir", "nn", "tools", "registry"]
+LAYERS = ["cli", "actions", "evaluator", "passes", "models", "dataset", "ir", "nn", "tools", "registry"]
+LAYERS += ["certificate", "comparison", "format_scan", "sensitivities"]
 MEASURE = """
 import json, sys, time
 import torch, numpy

@@ -1,12 +1,13 @@
 """Our own equivalent of how MASE evaluates one trial: the peer of the evaluator's benchmark.
 
-Three eager fake-quantizers in front of each linear layer, a DataLoader at batch 512, torchmetrics for accuracy and the
-mean loss. It stands in for MASE; it is not MASE.
+Three eager fake-quantizers in front of each linear or convolutional layer, a DataLoader at batch 512, torchmetrics for
+accuracy and the mean loss. It stands in for MASE; it is not MASE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 Format = tuple[int, int]
+LayerFormats = tuple[Format, Format, Format]
+Quantizer = Callable[[Tensor], Tensor]
+QUANTIZED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 BATCH = 512
 
 
@@ -30,31 +34,39 @@ class _FakeQuantize(torch.autograd.Function):
         return grad, None, None
 
 
-def _quantizer(format: Format) -> Callable[[Tensor], Tensor]:
+def _quantizer(format: Format) -> Quantizer:
     return lambda x: _FakeQuantize.apply(x, *format)
 
 
-class _QuantizedLinear(nn.Linear):
+class QuantizedLayer(nn.Module):
+    """A linear or convolutional layer behind quantizers of its input, weight and bias."""
+
+    def __init__(self, layer: nn.Module, x: Quantizer, weight: Quantizer, bias: Quantizer) -> None:
+        super().__init__()
+        self.layer = layer
+        self.quantize_x, self.quantize_w, self.quantize_b = x, weight, bias
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(self.quantize_x(x), self.quantize_w(self.weight), self.quantize_b(self.bias))
+        bias = None if self.layer.bias is None else self.quantize_b(self.layer.bias)
+        x, weight = self.quantize_x(x), self.quantize_w(self.layer.weight)
+        if isinstance(self.layer, nn.Linear):
+            return F.linear(x, weight, bias)
+        return self.layer._conv_forward(x, weight, bias)
 
 
-def quantized(model: nn.Sequential, formats: list[tuple[Format, Format, Format]]) -> nn.Sequential:
-    """Rebuild ``model`` with its linear layers quantized: (data_in, weight, bias) of each in order."""
-    remaining = iter(formats)
-    layers: list[nn.Module] = []
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            made = _QuantizedLinear(layer.in_features, layer.out_features)
-            made.weight, made.bias = layer.weight, layer.bias
-            made.quantize_x, made.quantize_w, made.quantize_b = map(_quantizer, next(remaining))
-            layers.append(made)
-        else:
-            layers.append(layer)
-    return nn.Sequential(*layers).eval()
+def quantized(
+    model: nn.Module, formats: Sequence[LayerFormats], quantizer: Callable[[Format], Quantizer] = _quantizer
+) -> nn.Module:
+    """Copy ``model`` (parameters shared) with its layers quantized: (data_in, weight, bias) of each in order."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    made = copy.deepcopy(model, shared)
+    layers = [(name, layer) for name, layer in made.named_modules() if isinstance(layer, QUANTIZED)]
+    for (name, layer), chosen in zip(layers, formats, strict=True):
+        made.set_submodule(name, QuantizedLayer(layer, *map(quantizer, chosen)))
+    return made.eval()
 
 
-def evaluate(model: nn.Sequential, x: Tensor, y: Tensor, classes: int) -> tuple[float, float]:
+def evaluate(model: nn.Module, x: Tensor, y: Tensor, classes: int) -> tuple[float, float]:
     """Return (macro accuracy, mean of the batch losses)."""
     accuracy, mean_loss = MulticlassAccuracy(classes), MeanMetric()
     with torch.no_grad():

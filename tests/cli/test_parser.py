@@ -58,6 +58,9 @@ SPELLINGS = [
     ("--class-order", "gqwzt", "class_order", "gqwzt"),
     ("--split", "mase", "split", "mase"),
     ("--scaler", "s.npz", "scaler", "s.npz"),
+    ("--storage", "sqlite:///s.db", "storage", "sqlite:///s.db"),
+    ("--study", "mine", "study", "mine"),
+    ("--workers", "4", "workers", 4),
 ]
 
 

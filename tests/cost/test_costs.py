@@ -71,6 +71,15 @@ def test_ebops_against_numpy() -> None:
         expected = 4 * sum(effective(m.weight, width, frac) for m in model if isinstance(m, nn.Linear)) * 9
         config = by_type(linear=integer(9, 4, width, frac, width, frac))
         assert costs.evaluate(config) == {"ebops": expected}
+    config = by_type(
+        linear={**integer(9, 4, 3, 1, 3, 1), "weight_rounding": "floor", "weight_overflow": "wrap"}
+    )
+    graph, _ = quantize_transform_pass(MaseGraph(model), config)
+    layers = [m for m in graph.model.modules() if isinstance(m, nn.Linear)]
+    codes = np.concatenate([m.int_weight.numpy().ravel() for m in layers])
+    bits = sum(len(bin(abs(int(c)))[2:].strip("0")) for c in codes)
+    assert costs.evaluate(config) == {"ebops": 4 * bits * 9}
+    assert costs.evaluate(by_type(linear=integer(9, 4, 3, 1, 3, 1))) != {"ebops": 4 * bits * 9}
     assert costs.evaluate() == {"ebops": 4 * 32 * 32 * (16 * 8 + 8 * 5)}
 
 
@@ -219,7 +228,7 @@ def test_every_operation_has_work_and_a_lowering_rule() -> None:
 
     table = _core.op_table()
     made = {op for name, rule in LOWERING.items() for op in (rule.ops or (name,))}
-    assert made | {"input"} == set(table)
+    assert made | {"input", "opaque"} == set(table)
     for op, operands in OPERANDS.items():  # the Python table of quantizable operands, and the core's
         assert [operand.name for operand in operands] == table[op]["operands"], op
 

@@ -36,6 +36,26 @@ TEST(fixed_point_refuses_what_is_out_of_range) {
   CHECK(make_fixed_point(32, 64, true).frac_width == 64 && make_fixed_point(1, -64, false).frac_width == -64);
 }
 
+TEST(fixed_point_modes_have_names_and_numbers) {
+  const FixedPoint usual = make_fixed_point(8, 4, true);
+  CHECK(usual.rounding == RoundingMode::half_even && usual.overflow == OverflowMode::saturate);
+  for (size_t i = 0; i < kRoundingModes.size(); ++i) {
+    CHECK(rounding_mode(kRoundingModes[i]) == static_cast<RoundingMode>(i), i);
+    CHECK(rounding_mode(static_cast<int64_t>(i)) == static_cast<RoundingMode>(i), i);
+  }
+  for (size_t i = 0; i < kOverflowModes.size(); ++i) {
+    CHECK(overflow_mode(kOverflowModes[i]) == static_cast<OverflowMode>(i), i);
+    CHECK(overflow_mode(static_cast<int64_t>(i)) == static_cast<OverflowMode>(i), i);
+  }
+  CHECK(rounding_mode("floor") == RoundingMode::floor && overflow_mode("wrap") == OverflowMode::wrap);
+  CHECK_REFUSED("rounding must be one of half_even, floor, half_up, got 'flor'", rounding_mode("flor"));
+  CHECK_REFUSED("overflow must be one of saturate, wrap, got ''", overflow_mode(""));
+  CHECK_REFUSED("rounding must be 0 (half_even), 1 (floor), 2 (half_up), got 3", rounding_mode(int64_t{3}));
+  CHECK_REFUSED("overflow must be 0 (saturate), 1 (wrap), got -1", overflow_mode(int64_t{-1}));
+  CHECK(!(usual == make_fixed_point(8, 4, true, RoundingMode::floor)));
+  CHECK(!(usual == make_fixed_point(8, 4, true, RoundingMode::half_even, OverflowMode::wrap)));
+}
+
 TEST(registry_refuses_doubles_and_lists_what_it_knows) {
   Registry<int> registry("metric");
   CHECK_REFUSED("known: none", registry.get("loss"));
@@ -51,6 +71,10 @@ TEST(quantizers_registered_themselves) {
   float x[] = {0.3f, -7.0f, 100.0f, -0.0f}, codes[4];
   quantizers::registry().get("integer").codes(x, codes, 4, make_fixed_point(4, 1, true));
   CHECK(codes[0] == 1.0f && codes[1] == -8.0f && codes[2] == 7.0f && same_bits(codes[3], -0.0f));
+  const FixedPoint wrapping = make_fixed_point(4, 1, true, RoundingMode::half_up, OverflowMode::wrap);
+  quantizers::registry().get("integer").codes(x, codes, 4, wrapping);
+  for (const float code : codes) CHECK(code >= -8.0f && code <= 7.0f, code);
+  CHECK(quantizers::registry().get("integer").grid(wrapping).overflow == OverflowMode::wrap);
   const GridF32 grid = quantizers::registry().get("integer").grid(make_fixed_point(4, 1, true));
   CHECK(grid.step == 0.5f && grid.inverse_step == 2.0f && grid.qmin == -8.0f && grid.qmax == 7.0f);
 }

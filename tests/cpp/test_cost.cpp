@@ -1,5 +1,6 @@
 // Cost models: figures by hand, every operation counted, a result as wide as its readers need it.
 #include <limits>
+#include <map>
 
 #include "chop/cost/costs.h"
 #include "chop/cost/ebops.h"
@@ -80,18 +81,22 @@ TEST(effective_bits_of_codes) {
         {}}},
       "fc");
   CHECK(effective_weight_bits(graph.nodes()[1], make_fixed_point(4, 1, true)) == 2 + 1 + 0 + 3 + 4);
+  // -9 is -18 steps, which wraps to -2; 0.1 is 0.2 steps, which rounds down to 0.
+  const FixedPoint wrapping = make_fixed_point(4, 1, true, RoundingMode::floor, OverflowMode::wrap);
+  CHECK(effective_weight_bits(graph.nodes()[1], wrapping) == 2 + 1 + 0 + 3 + 4);
 }
 
 TEST(every_operation_is_counted_by_every_model) {
+  const std::map<std::string, ir::List> lists{{"dims", {0, 1, 2}},  {"shape", {-1, 3, 3}}, {"size", {-1, 3, 3}},
+                                              {"start", {0, 0, 0}}, {"step", {1, 1, 1}},   {"before", {0, 0, 0}},
+                                              {"after", {0, 0, 0}}};
   for (const ir::Op& op : ir::op_table()) {
     if (op.name.find("pool") != std::string::npos || !op.required.empty() || op.name == "input") continue;
     ir::Graph::Spec node{"op", op.name, {}, {}, {}, {}};
     for (int i = 0; i < op.inputs.least; ++i) node.inputs.push_back("x");
     for (const std::string& name : op.attributes) node.attributes.push_back({name, 1.0});
     for (const std::string& name : op.lists)
-      node.attributes.push_back({name, name == "dims"    ? ir::List{0, 1, 2}
-                                       : name == "shape" ? ir::List{-1, 3, 3}
-                                                         : ir::List{3}});
+      node.attributes.push_back({name, lists.count(name) ? lists.at(name) : ir::List{3}});
     const ir::Graph graph = ir::Graph::from_specs({{"x", "input", {}, {}, {}, {kBatch, 3, 3}}, node}, "op");
     for (const auto& [name, model] : registry().members()) {
       const double value = Costs(graph, 2, {name}, {}).totals({})[0];

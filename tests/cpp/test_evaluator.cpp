@@ -1,48 +1,16 @@
 // The evaluator: the same answer for any number of threads and any company, and right on every tail.
-#include <atomic>
 #include <cmath>
-#include <thread>
 
 #include "chop/evaluator/evaluator.h"
+#include "chop/evaluator/metrics/score.h"
 #include "chop/ir/text.h"
-#include "graphs.h"
-#include "samples.h"
+#include "evaluator_cases.h"
 #include "test.h"
 
 namespace chop::evaluator {
 namespace {
 
 using namespace testing;
-
-struct Data {
-  int64_t rows;
-  std::vector<float> x;
-  std::vector<int64_t> y;
-};
-
-Data make_data(int64_t rows) {
-  Data data{rows, uniform_values(rows * 6, -3.0f, 3.0f, 42), {}};
-  Random random(43);
-  for (int64_t row = 0; row < rows; ++row) data.y.push_back(random.below(4));
-  return data;
-}
-
-Evaluator make(const Data& data, int threads, bool fused = true) {
-  return {small_network(), data.x.data(), data.y.data(), data.rows, 6, threads, fused};
-}
-
-Config quantized(int width, int frac) {
-  const FixedPoint f = make_fixed_point(width, frac, true);
-  const std::map<std::string, FixedPoint> all{{"data_in", f}, {"weight", f}, {"bias", f}};
-  return {{"fc1", "integer", all, nullptr},
-          {"act2", "integer", {{"data_in", make_fixed_point(width, frac, false)}}, nullptr},
-          {"fc2", "integer", all, nullptr}};
-}
-
-bool same(const Metrics& a, const Metrics& b) {
-  return a.rows == b.rows && a.support == b.support && a.predicted == b.predicted && a.correct == b.correct &&
-         a.has_loss == b.has_loss && same_bits(a.loss_sum, b.loss_sum);
-}
 
 float fake(float x, const FixedPoint& f) {
   const double code = std::nearbyint(static_cast<double>(x) * f.inverse_scale());
@@ -104,14 +72,14 @@ TEST(threads_and_company_change_nothing) {
   for (const int64_t rows : {1, 63, 64, 65, 4095, 4096, 4097, 20011}) {
     const Data data = make_data(rows);
     const std::vector<Config> configs{{}, quantized(8, 4), quantized(16, 12), quantized(4, 2)};
-    const std::vector<Metrics> expected = make(data, 1).evaluate(configs, true);
+    const std::vector<std::vector<MetricValue>> expected = make(data, 1).evaluate(configs, kMetrics);
     for (int threads = 1; threads <= 4; ++threads) {
       const Evaluator evaluator = make(data, threads);
       CHECK(evaluator.threads() == threads && evaluator.rows() == rows);
-      const std::vector<Metrics> together = evaluator.evaluate(configs, true);
+      const std::vector<std::vector<MetricValue>> together = evaluator.evaluate(configs, kMetrics);
       for (size_t i = 0; i < configs.size(); ++i) {
         CHECK(same(together[i], expected[i]), threads, " threads, rows ", rows, ", config ", i);
-        CHECK(same(evaluator.evaluate({configs[i]}, true)[0], expected[i]), "alone, rows ", rows, ", config ", i);
+        CHECK(same(evaluator.evaluate({configs[i]}, kMetrics)[0], expected[i]), "alone, rows ", rows, ", config ", i);
       }
     }
   }
@@ -137,27 +105,30 @@ TEST(metrics_count_what_forward_says) {
       right += best == data.y[row];
       loss += std::log(sum) - static_cast<double>(z[data.y[row]]);
     }
-    const Metrics m = evaluator.evaluate({config}, true)[0];
-    CHECK(m.accuracy_micro() == static_cast<double>(right) / static_cast<double>(rows), "rows ", rows);
-    CHECK(std::fabs(m.loss() - loss / static_cast<double>(rows)) < 1e-6, "rows ", rows, ": ", m.loss());
-    CHECK(evaluator.evaluate({config}, false)[0].has_loss == false);
+    const std::vector<MetricValue> found = evaluator.evaluate({config}, {{"accuracy_micro", {}}, {"loss", {}}})[0];
+    CHECK(found[0].numbers[0] == static_cast<double>(right) / static_cast<double>(rows), "rows ", rows);
+    CHECK(std::fabs(found[1].numbers[0] - loss / static_cast<double>(rows)) < 1e-6, "rows ", rows);
   }
 }
 
-TEST(macro_accuracy_is_the_mean_recall_of_the_classes_that_occur) {
-  Metrics m;
-  m.rows = 10;
-  m.support = {6, 4, 0, 0};
-  m.predicted = {5, 4, 1, 0};
-  m.correct = {3, 4, 0, 0};
-  CHECK(m.accuracy_micro() == 0.7 && std::fabs(m.accuracy_macro() - (0.5 + 1.0 + 0.0) / 3.0) < 1e-15);
+TEST(metrics_of_an_evaluation_are_those_of_its_logits) {
+  for (const int64_t rows : {1, 64, 65, 4161}) {
+    const Data data = make_data(rows);
+    const Evaluator evaluator = make(data, 2);
+    std::vector<float> logits(static_cast<size_t>(rows) * 4), reference(logits.size());
+    evaluator.forward(quantized(6, 3), logits.data());
+    evaluator.forward({}, reference.data());
+    const Outputs outputs{logits.data(), data.y.data(), reference.data(), rows, 4};
+    CHECK(same(evaluator.evaluate({quantized(6, 3)}, kMetrics)[0], score(outputs, kMetrics, 1)), "rows ", rows);
+  }
 }
 
-Config formats(int x_width, int weight_width, int frac, int bias_width, int bias_frac) {
-  const std::map<std::string, FixedPoint> all{{"data_in", make_fixed_point(x_width, frac, true)},
-                                              {"weight", make_fixed_point(weight_width, frac, true)},
-                                              {"bias", make_fixed_point(bias_width, bias_frac, true)}};
-  return {{"fc1", "integer", all, nullptr}, {"fc2", "integer", all, nullptr}};
+TEST(data_may_have_no_labels) {
+  const Data data = make_data(100);
+  const Evaluator labelled = make(data, 1), bare(small_network(), data.x.data(), nullptr, 100, 6, 1, true);
+  const std::vector<MetricSpec> specs{{"output_mse", {}}, {"agreement", {}}};
+  CHECK(same(bare.evaluate({quantized(6, 3)}, specs)[0], labelled.evaluate({quantized(6, 3)}, specs)[0]));
+  CHECK_REFUSED("metric 'loss' needs labels, and there are none", bare.evaluate({{}}, {{"loss", {}}}));
 }
 
 TEST(roads_follow_formats_and_bound) {
@@ -179,53 +150,6 @@ TEST(roads_follow_formats_and_bound) {
             layer.bound);
       CHECK((layer.bound < 16777216.0) == cases[i].exact && layer.bound > 0.0, "case ", i, ": ", layer.bound);
     }
-}
-
-TEST(a_certificate_tells_what_the_data_did) {
-  Data data = make_data(4161);
-  const Evaluator evaluator = make(data, 3);
-  for (const Config& config :
-       {quantized(8, 4), quantized(16, 12), formats(20, 10, 8, 16, 8), formats(8, 8, 4, 24, 24)}) {
-    const std::vector<LayerCertificate> found = evaluator.certificate(config);
-    CHECK(found.size() == config.size());
-    for (const LayerCertificate& layer : found) {
-      CHECK(layer.inputs.count == 4161 * (layer.node == "fc1" ? 6 : 9) && layer.inputs.beyond <= layer.inputs.count);
-      CHECK(layer.sums == (layer.node != "act2"));
-      if (!layer.sums) continue;
-      CHECK(layer.countable() && layer.used > 0.0 && layer.used <= layer.reach && layer.reach <= layer.bound,
-            layer.node);
-      CHECK(!layer.counterexample || layer.reach >= 16777216.0, layer.node);
-    }
-  }
-  CHECK(evaluator.certificate({}).empty());
-  data.x[700] = std::nanf("");
-  const std::vector<LayerCertificate> found = make(data, 2).certificate(quantized(8, 4));
-  for (const LayerCertificate& layer : found) CHECK(!layer.countable() && !layer.data_is_finite, layer.node);
-}
-
-// What several threads share is the planner's caches, the kept inputs and the pool.
-TEST(callers_share_an_evaluator) {
-  const Data data = make_data(4500);
-  std::vector<Config> configs{{}};
-  for (int width = 2; width <= 16; width += 2) configs.push_back(quantized(width, width / 2));
-  const std::vector<Metrics> expected = make(data, 1).evaluate(configs, true);
-  for (const int threads : {2, 4, 16}) {
-    const Evaluator evaluator = make(data, threads);
-    std::atomic<int> wrong{0};
-    std::vector<std::thread> callers;
-    for (size_t caller = 0; caller < 4; ++caller)
-      callers.emplace_back([&, caller] {
-        for (size_t k = 0; k < configs.size(); ++k) {
-          const size_t at = (k * (caller + 1) + caller) % configs.size();
-          wrong += !same(evaluator.evaluate({configs[at]}, true)[0], expected[at]);
-        }
-        const std::vector<Metrics> all = evaluator.evaluate(configs, true);
-        for (size_t k = 0; k < configs.size(); ++k) wrong += !same(all[k], expected[k]);
-        wrong += evaluator.certificate(configs[1 + caller]).size() != 3;
-      });
-    for (std::thread& caller : callers) caller.join();
-    CHECK(wrong == 0, threads, " threads: ", wrong.load(), " wrong");
-  }
 }
 
 TEST(bad_input_is_refused) {
@@ -250,7 +174,7 @@ TEST(bad_configs_are_refused) {
   const Data data = make_data(3);
   const Evaluator evaluator = make(data, 1);
   const FixedPoint f = make_fixed_point(8, 4, true);
-  const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, false); };
+  const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, {}); };
   CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}, nullptr}));
   CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}, nullptr}));
   CHECK_REFUSED("quantizer 'floating' is not known; known: integer",
@@ -259,9 +183,6 @@ TEST(bad_configs_are_refused) {
 
 TEST(what_it_cannot_run_is_refused) {
   const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}}, y{"y", "input", {}, {}, {}, {ir::kBatch, 6}};
-  const ir::Graph::Spec sum{"sum", "add", {"x", "y"}, {}, {}, {}};
-  if (!float_ops().members().count("add"))
-    CHECK_REFUSED("node sum (add) is of a kind", Planner(ir::Graph::from_specs({x, y, sum}, "sum"), 1.0, true));
   const ir::Graph::Spec a{"a", "relu", {"x"}, {}, {}, {}};
   CHECK_REFUSED("the graph has 2 inputs", Planner(ir::Graph::from_specs({x, y, a}, "a"), 1.0, true));
 }

@@ -1,6 +1,5 @@
 // Elementwise kernels of every instruction set that this processor has, against the plain loops, bit for bit.
-#include "chop/core/fixed_point.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/grid.h"
 #include "samples.h"
 #include "test.h"
 
@@ -9,18 +8,27 @@ namespace {
 
 using namespace testing;
 
-const std::vector<FixedPoint>& formats() {
-  static const std::vector<FixedPoint> all{{8, 4, true},  {8, 4, false},  {1, 0, true},  {1, 0, false},
-                                           {2, 5, true},  {16, -3, true}, {32, 0, true}, {32, 16, false},
-                                           {8, 64, true}, {8, -64, false}};
-  return all;
+constexpr RoundingMode kRoundings[] = {RoundingMode::half_even, RoundingMode::floor, RoundingMode::half_up};
+constexpr OverflowMode kOverflows[] = {OverflowMode::saturate, OverflowMode::wrap};
+
+FixedPoint in_modes(FixedPoint f, RoundingMode rounding, OverflowMode overflow) {
+  f.rounding = rounding;
+  f.overflow = overflow;
+  return f;
 }
 
-GridF32 grid32(const FixedPoint& f) {
-  return {static_cast<float>(f.inverse_scale()), static_cast<float>(f.scale()), static_cast<float>(f.qmin()),
-          static_cast<float>(f.qmax())};
+std::vector<FixedPoint> formats() {
+  const std::vector<FixedPoint> all{{8, 4, true},   {8, 4, false}, {1, 0, true},    {1, 0, false}, {2, 5, true},
+                                    {16, -3, true}, {32, 0, true}, {32, 16, false}, {8, 64, true}, {8, -64, false}};
+  std::vector<FixedPoint> found;
+  for (const FixedPoint& f : all)
+    for (const RoundingMode rounding : kRoundings)
+      for (const OverflowMode overflow : kOverflows) found.push_back(in_modes(f, rounding, overflow));
+  return found;
 }
-GridF64 grid64(const FixedPoint& f) { return {f.inverse_scale(), f.scale(), f.qmin(), f.qmax()}; }
+
+GridF32 grid32(const FixedPoint& f) { return grid_of<GridF32>(f); }
+GridF64 grid64(const FixedPoint& f) { return grid_of<GridF64>(f); }
 
 template <class T, class Grid, class Kernel>
 void compare_fake_quantize(Kernel fast, Kernel reference, const Grid& grid, const char* isa) {
@@ -30,8 +38,8 @@ void compare_fake_quantize(Kernel fast, Kernel reference, const Grid& grid, cons
     fast(x.data(), y.data(), size, grid);
     reference(x.data(), expected.data(), size, grid);
     const int64_t at = first_difference(y, expected);
-    CHECK(at < 0, isa, " size ", size, " step ", grid.step, " at ", at, " x ",
-          at < 0 ? T(0) : x[static_cast<size_t>(at)]);
+    CHECK(at < 0, isa, " size ", size, " step ", grid.step, " rounding ", static_cast<int>(grid.rounding), " overflow ",
+          static_cast<int>(grid.overflow), " at ", at, " x ", at < 0 ? T(0) : x[static_cast<size_t>(at)]);
   }
 }
 
@@ -58,17 +66,43 @@ TEST(fake_quantize_reference_is_right) {
   CHECK(one(INFINITY, s8) == 7.9375f && one(-INFINITY, s8) == -8.0f && std::isnan(one(NAN, s8)));
 }
 
+TEST(fake_quantize_reference_rounds_and_wraps_as_the_modes_say) {
+  const auto one = [](float x, FixedPoint f, RoundingMode rounding, OverflowMode overflow = OverflowMode::saturate) {
+    const GridF32 grid = grid32(in_modes(f, rounding, overflow));
+    float y = 0.0f;
+    reference_kernels.fake_quantize_f32(&x, &y, 1, grid);
+    return y;
+  };
+  const FixedPoint s8{8, 0, true}, u8{8, 0, false}, s32{32, 0, true}, coarse{8, -64, true};
+  const auto even = RoundingMode::half_even, down = RoundingMode::floor, up = RoundingMode::half_up;
+  const auto wrap = OverflowMode::wrap;
+  CHECK(one(2.5f, s8, even) == 2.0f && one(2.5f, s8, up) == 3.0f && one(2.9f, s8, down) == 2.0f);
+  CHECK(one(-2.5f, s8, even) == -2.0f && one(-2.5f, s8, up) == -2.0f && one(-2.1f, s8, down) == -3.0f);
+  CHECK(one(0.49999997f, s8, up) == 0.0f && one(8388609.0f, s32, up) == 8388609.0f);
+  CHECK(one(-1e-30f, coarse, down) == -0x1p64f);  // the product with 2^-64 is zero
+  CHECK(same_bits(one(-0.0f, s8, even), -0.0f) && same_bits(one(-0.0f, s8, down), -0.0f));
+  CHECK(same_bits(one(-0.0f, s8, up), 0.0f) && same_bits(one(-0.3f, s8, up), 0.0f));
+  CHECK(one(128.0f, s8, even, wrap) == -128.0f && one(-129.0f, s8, even, wrap) == 127.0f);
+  CHECK(one(300.0f, u8, even, wrap) == 44.0f && one(-1.0f, u8, even, wrap) == 255.0f);
+  CHECK(one(127.5f, s8, even, wrap) == -128.0f && one(127.5f, s8, down, wrap) == 127.0f);
+  CHECK(one(3e38f, {32, 64, true}, even, wrap) == 0.0f && one(-3e38f, u8, even, wrap) == 0.0f);
+  CHECK(same_bits(one(-256.0f, s8, even, wrap), 0.0f) && same_bits(one(-0.0f, u8, even, wrap), -0.0f));
+  for (const float x : {INFINITY, -INFINITY, NAN}) CHECK(std::isnan(one(x, s8, even, wrap)), x);
+  CHECK(std::isnan(one(NAN, s8, down)) && std::isnan(one(NAN, s8, up)) && one(INFINITY, s8, up) == 127.0f);
+}
+
 TEST(fake_quantize_of_unaligned_memory) {
-  const FixedPoint f{8, 4, true};
   const std::vector<float> x = awkward_values<float>(300, 0.0625f, -128.0f, 127.0f, 5);
   for (const Isa isa : available_isas())
-    for (size_t shift = 0; shift < 17; ++shift) {
-      const auto count = static_cast<int64_t>(x.size() - shift);
-      std::vector<float> y(x.size()), expected(x.size());
-      kernels(isa).fake_quantize_f32(x.data() + shift, y.data() + shift, count, grid32(f));
-      reference_kernels.fake_quantize_f32(x.data() + shift, expected.data() + shift, count, grid32(f));
-      CHECK(first_difference(y, expected) < 0, isa_name(isa), " shift ", shift);
-    }
+    for (const OverflowMode overflow : kOverflows)
+      for (size_t shift = 0; shift < 17; ++shift) {
+        const GridF32 grid = grid32(in_modes({8, 4, true}, RoundingMode::half_even, overflow));
+        const auto count = static_cast<int64_t>(x.size() - shift);
+        std::vector<float> y(x.size()), expected(x.size());
+        kernels(isa).fake_quantize_f32(x.data() + shift, y.data() + shift, count, grid);
+        reference_kernels.fake_quantize_f32(x.data() + shift, expected.data() + shift, count, grid);
+        CHECK(first_difference(y, expected) < 0, isa_name(isa), " shift ", shift);
+      }
 }
 
 void compare_elementwise(const KernelTable& k, const Elementwise& op, int rows, bool in_place) {
@@ -78,7 +112,8 @@ void compare_elementwise(const KernelTable& k, const Elementwise& op, int rows, 
   reference_kernels.elementwise(op, x.data(), expected.data(), rows);
   const int64_t at = first_difference(y, expected);
   CHECK(at < 0, k.isa, " rows ", rows, " affine ", op.alpha != nullptr, " fused ", op.fused_affine, " relu ", op.relu,
-        " rounding ", static_cast<int>(op.rounding), " at ", at, " x ", at < 0 ? 0.0f : x[static_cast<size_t>(at)]);
+        " rounding ", static_cast<int>(op.rounding), " modes ", static_cast<int>(op.grid.rounding),
+        static_cast<int>(op.grid.overflow), " at ", at, " x ", at < 0 ? 0.0f : x[static_cast<size_t>(at)]);
 }
 
 TEST(elementwise_equals_the_reference) {
@@ -100,6 +135,23 @@ TEST(elementwise_equals_the_reference) {
               op.rounding = rounding;
               if (affine || !fused) compare_elementwise(kernels(isa), op, rows, relu);
             }
+}
+
+TEST(elementwise_rounds_in_every_mode) {
+  const std::vector<float> alpha(8, 1.5f), beta(8, -0.25f);
+  Elementwise op;
+  for (const Isa isa : available_isas())
+    for (const FixedPoint& f : formats())
+      for (const bool affine : {false, true})
+        for (const bool relu : {false, true})
+          for (const Rounding rounding : {Rounding::codes, Rounding::values}) {
+            op.grid = grid32(f);
+            op.alpha = affine ? alpha.data() : nullptr;
+            op.beta = affine ? beta.data() : nullptr;
+            op.relu = relu;
+            op.rounding = rounding;
+            compare_elementwise(kernels(isa), op, 8, relu);
+          }
 }
 
 // Where a fused and a separate rounding differ, the kernels must differ too.

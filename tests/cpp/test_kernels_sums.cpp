@@ -72,15 +72,15 @@ TEST(linear_passes_special_values_on) {
     }
 }
 
-std::vector<int32_t> some_labels(int classes) {
+std::vector<uint16_t> some_labels(int classes) {
   Random random(static_cast<uint64_t>(classes));
-  std::vector<int32_t> labels(kBlock);
-  for (int32_t& label : labels) label = static_cast<int32_t>(random.below(classes));
+  std::vector<uint16_t> labels(kBlock);
+  for (uint16_t& label : labels) label = static_cast<uint16_t>(random.below(classes));
   return labels;
 }
 
 void compare_classify(const KernelTable& k, const std::vector<float>& logits, int classes, int valid) {
-  const std::vector<int32_t> labels = some_labels(classes);
+  const std::vector<uint16_t> labels = some_labels(classes);
   BlockScore score, expected;
   for (const bool want_loss : {true, false}) {
     k.classify(logits.data(), classes, labels.data(), valid, want_loss, &score);
@@ -113,7 +113,7 @@ TEST(classify_takes_the_first_of_equals_and_the_first_nan) {
     at(0, 3) = -INFINITY, at(1, 3) = INFINITY, at(2, 3) = INFINITY;
     for (int c = 0; c < 4; ++c) at(c, 4) = -INFINITY;
     BlockScore score;
-    const std::vector<int32_t> labels(kBlock, 0);
+    const std::vector<uint16_t> labels(kBlock, 0);
     kernels(isa).classify(logits.data(), 4, labels.data(), kBlock, true, &score);
     CHECK(score.predicted[0] == 0 && score.predicted[1] == 1 && score.predicted[2] == 2, isa_name(isa));
     CHECK(score.predicted[3] == 1 && score.predicted[4] == 0 && std::isnan(score.loss), isa_name(isa));

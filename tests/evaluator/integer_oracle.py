@@ -29,23 +29,29 @@ class Sums:
         return torch.from_numpy((self.values.astype(np.float64) * 2.0**-self.frac).astype(np.float32))
 
 
-def to_codes(values: Tensor, width: int, frac: int) -> tuple[Codes, int]:
-    """Codes, rounded half to even and clamped to a signed format, and how many had to be clamped."""
-    scaled = np.rint(values.detach().double().numpy() * 2.0**frac)
+def to_codes(values: Tensor, formats: dict[str, Any], operand: str) -> tuple[Codes, int]:
+    """Codes of an operand's signed format, and how many numbers lay beyond its range."""
+    width, frac = formats[f"{operand}_width"], formats[f"{operand}_frac_width"]
+    scaled = values.detach().double().numpy() * 2.0**frac
+    rounding = {"half_even": np.rint, "floor": np.floor, "half_up": lambda v: np.floor(v + 0.5)}
+    rounded = rounding[formats.get(f"{operand}_rounding", "half_even")](scaled)
+    whole = np.array([int(value) for value in rounded.ravel()], dtype=object).reshape(scaled.shape)
     low, high = -(2 ** (width - 1)), 2 ** (width - 1) - 1
-    codes = np.array([int(value) for value in np.clip(scaled, low, high).ravel()], dtype=object)
-    return codes.reshape(scaled.shape), int(((scaled < low) | (scaled > high)).sum())
+    beyond = int(((whole < low) | (whole > high)).sum())
+    if formats.get(f"{operand}_overflow") == "wrap":
+        return (whole - low) % 2**width + low, beyond
+    return np.clip(whole, low, high), beyond
 
 
 def layer_sums(layer: nn.Module, x: Tensor, formats: dict[str, Any]) -> Sums:
     """What a Linear, Conv1d or Conv2d sums under a table such as ``models.integer`` makes."""
-    codes, saturated = to_codes(x, formats["data_in_width"], formats["data_in_frac_width"])
-    weight, _ = to_codes(layer.weight, formats["weight_width"], formats["weight_frac_width"])
+    codes, saturated = to_codes(x, formats, "data_in")
+    weight, _ = to_codes(layer.weight, formats, "weight")
     product_frac = formats["data_in_frac_width"] + formats["weight_frac_width"]
     multiply = _linear if isinstance(layer, nn.Linear) else _convolution
     sums, reach, frac = multiply(layer, codes, weight), multiply(layer, abs(codes), abs(weight)), product_frac
     if layer.bias is not None:
-        bias, _ = to_codes(layer.bias, formats["bias_width"], formats["bias_frac_width"])
+        bias, _ = to_codes(layer.bias, formats, "bias")
         if not isinstance(layer, nn.Linear):
             bias = bias.reshape(-1, *[1] * (codes.ndim - 2))
         frac = max(product_frac, formats["bias_frac_width"])

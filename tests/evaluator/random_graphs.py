@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from random import Random
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chop import Evaluator
+from chop import MaseGraph
+from chop.ir.graph.quantize_targets import QuantizeTargets
 
 CLASSES = 4
 Shape = tuple[int, ...]
@@ -38,29 +38,22 @@ class Program(nn.Module):
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
     "cat": lambda a, b: torch.cat((a, b), 1),
     "flat": lambda a: torch.flatten(a, 1),
     "rows": lambda a: a.view(a.shape[0], -1),
 }
 
 
-@cache
-def is_run(kind: str) -> bool:
-    """Whether the evaluator runs this operation; those it does not are not generated."""
-    samples: dict[str, tuple[Program, Shape]] = {
-        "add": (Program({}, [("add", (0, 0))]), (4,)),
-        "cat": (Program({}, [("cat", (0, 0))]), (4,)),
-        "pool1d": (Program({"p": nn.MaxPool1d(2)}, [("p", (0,)), ("flat", (1,))]), (2, 4)),
-        "pool2d": (Program({"p": nn.MaxPool2d(2)}, [("p", (0,)), ("flat", (1,))]), (2, 4, 4)),
-        "average1d": (Program({"p": nn.AvgPool1d(2)}, [("p", (0,)), ("flat", (1,))]), (2, 4)),
-        "average2d": (Program({"p": nn.AvgPool2d(2)}, [("p", (0,)), ("flat", (1,))]), (2, 4, 4)),
-    }
-    program, shape = samples[kind]
-    try:
-        Evaluator(program.eval(), torch.ones(1, *shape), torch.zeros(1, dtype=torch.int64)).evaluate()
-    except ValueError:
-        return False
-    return True
+PAIRS = ("add", "add", "add", "sub", "mul")
+ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
+    nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.Hardswish, nn.Sigmoid, nn.Tanh,
+)  # fmt: skip
+POOLS: tuple[dict[int, type], ...] = (
+    {1: nn.MaxPool1d, 2: nn.MaxPool2d},
+    {1: nn.AvgPool1d, 2: nn.AvgPool2d},
+)
 
 
 class _Growing:
@@ -96,9 +89,9 @@ class _Growing:
         kind = random.random()
         if kind < 0.45:
             self.module(_layer(random, shape), at)
-        elif kind < 0.6 and is_run("add") and (len(same) > 1 or random.random() < 0.2):
-            self.function("add", (at, random.choice(same)))
-        elif kind < 0.66 and is_run("cat") and len(same) > 1 and shape[0] <= 24:
+        elif kind < 0.6 and (len(same) > 1 or random.random() < 0.2):
+            self.function(random.choice(PAIRS), (at, random.choice(same)))
+        elif kind < 0.66 and len(same) > 1 and shape[0] <= 24:
             self.function("cat", (at, random.choice(same)))
         elif kind < 0.7 and len(shape) > 1:
             self.function(random.choice(("flat", "rows")), (at,))
@@ -135,12 +128,9 @@ def _small(random: Random, shape: Shape) -> nn.Module:
     choices: list[Callable[[], nn.Module]] = [nn.ReLU, nn.ReLU, nn.Identity, lambda: nn.Dropout(0.3)]
     norm: list[type] = [nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d]
     choices += [lambda: norm[len(shape) - 1](shape[0])] * 3
+    choices.append(random.choice(ACTIVATIONS))
     if len(shape) > 1 and min(shape[1:]) >= 2:
-        d = len(shape) - 1
-        if is_run(f"pool{d}d"):
-            choices.append(lambda: (nn.MaxPool1d if d == 1 else nn.MaxPool2d)(2))
-        if is_run(f"average{d}d"):
-            choices.append(lambda: (nn.AvgPool1d if d == 1 else nn.AvgPool2d)(2))
+        choices.append(lambda: random.choice(POOLS)[len(shape) - 1](2))
     return random.choice(choices)()
 
 
@@ -180,28 +170,30 @@ def random_model(seed: int) -> tuple[nn.Module, Shape]:
     return model, shape
 
 
-def random_config(model: nn.Module, random: Random) -> dict[str, Any]:
-    """Another format for each layer, by name; some layers and most activations stay float."""
-    narrow = random.random() < 0.6
+OPERANDS = {
+    **dict.fromkeys(("linear", "conv1d", "conv2d"), ("data_in", "weight", "bias")),
+    **dict.fromkeys(("relu", "add", "sub", "mul"), ("data_in",)),
+}
+
+
+def random_config(mg: MaseGraph, random: Random) -> dict[str, Any]:
+    """Another format for each layer, by name; some layers and most other operations stay float."""
+    most_bits = 9 if random.random() < 0.6 else 16
     config: dict[str, Any] = {"by": "name", "default": {"config": {"name": None}}}
     floats = random.choice((0.0, 0.0, 0.3))
-
-    def width() -> int:
-        return random.randint(1, 9 if narrow else 16)
-
-    for name, module in model.named_children():
-        is_layer = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
-        if is_layer and random.random() >= floats:
-            operands = ("data_in", "weight", "bias")
-        elif isinstance(module, nn.ReLU) and random.random() < 0.3:
-            operands = ("data_in",)
-        else:
+    modes = random.random() < 0.3
+    for name, op in QuantizeTargets(mg).ops.items():
+        is_layer = len(OPERANDS.get(op, ())) == 3
+        if op not in OPERANDS or random.random() < (floats if is_layer else 0.7):
             continue
         formats: dict[str, Any] = {"name": "integer"}
-        for operand in operands:
-            bits = width()
+        for operand in OPERANDS[op]:
+            bits = random.randint(1, most_bits)
             formats[f"{operand}_width"] = bits
             formats[f"{operand}_frac_width"] = random.randint(-1, bits + 1)
+            if modes:
+                formats[f"{operand}_rounding"] = random.choice(("half_even", "floor", "half_up"))
+                formats[f"{operand}_overflow"] = random.choice(("saturate", "saturate", "wrap"))
         config[name] = {"config": formats}
     return config
 

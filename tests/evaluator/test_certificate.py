@@ -40,24 +40,29 @@ def one_layer(weights: list[list[float]], bias: list[float] | None = None) -> nn
     ],
 )
 @pytest.mark.parametrize("formats", [(8, 4), (6, 3, 4, 3, 10, 9), (16, 9), (5, -1, 6, 4, 8, 2)])
+@pytest.mark.parametrize("modes", [("half_even", "saturate"), ("floor", "saturate"), ("half_up", "wrap")])
 def test_counts_equal_those_of_integers(
-    layer: nn.Module, shape: tuple[int, ...], formats: tuple[int, ...]
+    layer: nn.Module, shape: tuple[int, ...], formats: tuple[int, ...], modes: tuple[str, str]
 ) -> None:
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 2)
     table, x = integer(*formats), torch.randn(70, *shape, generator=generator) * 6
+    for operand in ("data_in", "weight", "bias"):
+        table |= dict(zip((f"{operand}_rounding", f"{operand}_overflow"), modes, strict=True))
     model = nn.Sequential(layer, nn.Flatten())
     rule = {"linear": table, "conv1d": table, "conv2d": table}
-    row = Evaluator(model, x, labels(70), threads=2).certificate(by_type(**rule)).layers[0]
+    ev = Evaluator(model, x, labels(70), threads=2)
+    row = ev.certificate(by_type(**rule)).layers[0]
     expected = layer_sums(layer, x, table)
+    assert torch.equal(ev.forward(by_type(**rule)), expected.floats().flatten(1))
     assert row.used == max(abs(value) for value in expected.values.ravel())
     assert row.reach == expected.reach
     assert row.bound >= row.reach >= row.used
     assert row.unit == 2.0**-expected.frac
     assert (row.inputs.beyond, row.inputs.total) == (expected.saturated, x.numel())
-    _, weights = to_codes(layer.weight, table["weight_width"], table["weight_frac_width"])
+    _, weights = to_codes(layer.weight, table, "weight")
     assert (row.weights.beyond, row.weights.total) == (weights, layer.weight.numel())
     assert (row.biases is None) == (layer.bias is None)
 
@@ -171,3 +176,32 @@ def test_threads_change_nothing(threads: int) -> None:
     config = by_type(linear=integer(16, 9), relu=integer(12, 6))
     alone = Evaluator(model, x, y).certificate(config)
     assert Evaluator(model, x, y, threads=threads).certificate(config) == alone
+
+
+def test_what_bits_do_not_hold_is_named() -> None:
+    """Behind the last quantized layer it is no harm."""
+    first, last = nn.Linear(4, 4), nn.Linear(4, 3)
+    x, config = torch.randn(20, 4), by_type(linear=integer(8, 4))
+    before = Evaluator(nn.Sequential(first, nn.Sigmoid(), last), x, labels(20)).certificate(config)
+    assert all(row.exact for row in before.layers) and not before.exact and not before.quantized_part_is_exact
+    assert before.between == ("_1 (sigmoid) gives other bits on other machines",) and before.behind == ()
+    assert before["_0"].outputs == before["_2"].inputs
+    after = Evaluator(nn.Sequential(first, nn.ReLU(), last, nn.Sigmoid()), x, labels(20)).certificate(config)
+    assert after.exact and after.behind == ("_3 (sigmoid) gives other bits on other machines",)
+    assert repr(after).splitlines()[-1].startswith("behind the last quantized layer: _3")
+
+
+def test_what_torch_computes_is_named() -> None:
+    class Sorted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(torch.cumsum(self.a(x), 1))
+
+    ev = Evaluator(Sorted(), torch.randn(20, 4), labels(20))
+    (name,) = ev.torch_nodes
+    found = ev.certificate(by_type(linear=integer(8, 4)))
+    assert not found.exact and len(found.between) == 1
+    assert found.between[0].startswith(name) and "computed by torch" in found.between[0]

@@ -22,13 +22,14 @@ def case(
     random = Random(seed)
     model, shape = random_model(seed)
     x, y = random_data(shape, rows, seed)
-    drawn = [random_config(model, random) for _ in range(configs - 1)]
+    mg = MaseGraph(model)
+    drawn = [random_config(mg, random) for _ in range(configs - 1)]
     # Configs that share rules share packed weights and steps.
     mixed = [
         {**a, **{key: rule for key, rule in b.items() if key != "by" and random.random() < 0.5}}
         for a, b in pairwise(drawn)
     ]
-    return MaseGraph(model), x, y, [None, *drawn, *mixed]
+    return mg, x, y, [None, *drawn, *mixed]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -26,13 +26,14 @@ def check(seed: int) -> str:
     """Compare one random case with torch. Returns what was promised of it."""
     random = Random(seed)
     model, shape = random_model(seed)
-    config = random_config(model, random)
+    mg = MaseGraph(model)
+    config = random_config(mg, random)
     rows = ROWS[min(random.randrange(len(ROWS)), random.randrange(len(ROWS)))]
     x, y = random_data(shape, rows, seed)
     quantized, _ = quantize_transform_pass(MaseGraph(model), config)
     with torch.no_grad():
         expected = quantized.model.eval()(x)
-    ev = Evaluator(MaseGraph(model), x, y, threads=random.randint(1, 4))
+    ev = Evaluator(mg, x, y, threads=random.randint(1, 4))
     found, certificate = ev.forward(config), ev.certificate(config)
     case = f"seed {seed}, {rows} rows, {config}\n{model.steps}\n{model}\n{certificate!r}"
     if certificate.quantized_part_is_exact and not certificate.behind:

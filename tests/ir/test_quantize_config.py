@@ -51,6 +51,32 @@ def test_by_name_and_aliases():
     assert rules[2].formats == {"data_in": IntegerFormat(8, 4, False)}
 
 
+def test_modes_of_each_operand():
+    modes = {"data_in_rounding": "floor", "weight_rounding": "half_up", "weight_overflow": "wrap"}
+    linear, relu = resolve_quantize_config(GRAPH, config(default={**EIGHT, **modes}))[1:]
+    assert linear.formats == {
+        "data_in": IntegerFormat(8, 4, True, "floor"),
+        "weight": IntegerFormat(8, 4, True, "half_up", "wrap"),
+        "bias": IntegerFormat(8, 4, True, "half_up", "wrap"),
+    }
+    assert relu.formats == {"data_in": IntegerFormat(8, 4, False, "floor", "saturate")}
+    assert IntegerFormat(8, 4, True) == IntegerFormat(8, 4, True, "half_even", "saturate")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, IntegerFormat(8, 4, True, "floor", "wrap")),
+        ({"bias_rounding": "half_even"}, IntegerFormat(8, 4, True, "half_even", "wrap")),
+        ({"bias_width": 6, "bias_frac_width": 2}, IntegerFormat(6, 2, True, "floor", "wrap")),
+        ({"bias_overflow": "saturate"}, IntegerFormat(8, 4, True, "floor", "saturate")),
+    ],
+)
+def test_each_mode_of_the_bias_falls_back_to_the_weights(own, expected):
+    table = {**EIGHT, "weight_rounding": "floor", "weight_overflow": "wrap", **own}
+    assert resolve_quantize_config(GRAPH, config(linear=table))[1].formats["bias"] == expected
+
+
 def test_by_regex_takes_the_first_hit_of_the_whole_name():
     table = {"by": "regex_name", "default": {"config": FLOAT}, r"seq_blocks_[23]": {"config": EIGHT}}
     table[r".*_\d"] = {"config": FOUR}
@@ -93,6 +119,22 @@ def test_default_is_needed_only_by_nodes_without_a_rule():
         (config(linear={**EIGHT, "weight_width": "8"}), "got '8'"),
         (config(linear={**EIGHT, "data_in_frac_width": 65}), r"must be -64\.\.64, got 65"),
         (config(linear={**EIGHT, "weight_widht": 4}), r"linear.weight_widht .*did you mean 'weight_width'"),
+        (
+            config("name", seq_blocks_2={**EIGHT, "weight_rounding": "flor"}),
+            r"quantize: seq_blocks_2.weight_rounding must be one of half_even, floor, half_up, got 'flor' "
+            r"\(did you mean 'floor'\?\)",
+        ),
+        (
+            config(relu={**EIGHT, "data_in_overflow": "warp"}),
+            r"quantize: relu.data_in_overflow must be one of saturate, wrap, got 'warp' \(did you mean 'wrap'",
+        ),
+        (config(linear={**EIGHT, "bias_rounding": None}), "linear.bias_rounding must be one of .*, got None"),
+        (
+            config(linear={**EIGHT, "bias_overflow": ["wrap"]}),
+            r"linear.bias_overflow must be .*, got \['wrap'\]",
+        ),
+        (config(linear={**EIGHT, "weight_roundin": "floor"}), "did you mean 'weight_rounding'"),
+        (config(linear={**EIGHT, "rounding": "floor"}), "linear.rounding is not a key of 'integer'"),
         (config(default={**EIGHT, "weight_width": 33}), "quantize: default.weight_width"),
         (config(conv1d={**EIGHT, "weight_width": 33}), "quantize: conv1d.weight_width"),
         (config(linear={"name": "integer"}), "quantize: linear.data_in_width is missing"),

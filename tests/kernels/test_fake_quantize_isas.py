@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chop import _core
+from tests.nn.fixed_point_oracle import MODES
+from tests.nn.fixed_point_oracle import quantized as by_whole_numbers
 
 SIZES = [*range(1, 11), 15, 16, 17, 31, 32, 33, 63, 64, 65, 1003]
 ISAS = [*_core.available_isas(), "reference"]
@@ -31,9 +33,11 @@ def bits(x: torch.Tensor) -> torch.Tensor:
     return x.view(torch.int32 if x.dtype == torch.float32 else torch.int64)
 
 
-def quantized(x: torch.Tensor, width: int, frac_width: int, is_signed: bool, isa: str) -> torch.Tensor:
+def quantized(
+    x: torch.Tensor, width: int, frac_width: int, is_signed: bool, isa: str, *modes: str
+) -> torch.Tensor:
     y = torch.empty_like(x)
-    _core.fake_quantize(x, y, width, frac_width, is_signed, isa)
+    _core.fake_quantize(x, y, width, frac_width, is_signed, isa, *modes)
     return y
 
 
@@ -56,20 +60,41 @@ def test_every_isa_equals_torch(isa: str, dtype: torch.dtype, grid: tuple[int, i
             )
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "grid", [(8, 4, True), (8, 4, False), (1, 0, True), (32, 31, True), (4, -3, True), (32, 64, False)]
+)
+def test_every_isa_and_mode_equals_whole_numbers(
+    isa: str, mode: tuple[str, str], grid: tuple[int, int, bool]
+) -> None:
+    generator = torch.Generator().manual_seed(7)
+    for dtype in (torch.float32, torch.float64):
+        x = torch.randn(131, dtype=dtype, generator=generator) * 2.0 ** torch.randint(
+            -40, 90, (131,), generator=generator
+        )
+        for data in (x, special_values(dtype)):
+            expected = by_whole_numbers(data.numpy(), (*grid, *mode))
+            assert torch.equal(bits(quantized(data, *grid, isa, *mode)), bits(torch.from_numpy(expected)))
+
+
+@settings(max_examples=120, deadline=None)
 @given(
     width=st.integers(1, 32),
     frac_width=st.integers(-64, 64),
     is_signed=st.booleans(),
+    mode=st.sampled_from(MODES),
     patterns=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=70),
 )
 def test_isas_agree_on_any_bit_pattern(
-    width: int, frac_width: int, is_signed: bool, patterns: list[int]
+    width: int, frac_width: int, is_signed: bool, mode: tuple[str, str], patterns: list[int]
 ) -> None:
     x = torch.tensor(patterns, dtype=torch.int32).view(torch.float32)
-    expected = bits(quantized(x, width, frac_width, is_signed, "reference"))
+    expected = bits(quantized(x, width, frac_width, is_signed, "reference", *mode))
+    whole = by_whole_numbers(x.numpy(), (width, frac_width, is_signed, *mode))
+    assert torch.equal(expected, bits(torch.from_numpy(whole)))
     for isa in _core.available_isas():
-        assert torch.equal(bits(quantized(x, width, frac_width, is_signed, isa)), expected), isa
+        assert torch.equal(bits(quantized(x, width, frac_width, is_signed, isa, *mode)), expected), isa
 
 
 @pytest.mark.parametrize(
@@ -79,6 +104,8 @@ def test_isas_agree_on_any_bit_pattern(
         ((0, 4, True, "baseline"), r"width must be 1\.\.32, got 0"),
         ((8, 99, True, "baseline"), r"frac_width must be -64\.\.64, got 99"),
         ((8, 4, True, "sse9"), "must be baseline, avx2 or avx512, got 'sse9'"),
+        ((8, 4, True, "baseline", "flor"), "rounding must be one of half_even, floor, half_up, got 'flor'"),
+        ((8, 4, True, "baseline", "floor", "warp"), "overflow must be one of saturate, wrap, got 'warp'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: tuple, message: str) -> None:

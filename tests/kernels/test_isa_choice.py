@@ -31,6 +31,10 @@ for widths in (None, (8, 4), (4, 2), (24, 14)):
     config = widths and {"by": "type", **rules}
     digest.update(ev.forward(config).numpy().tobytes())
     digest.update(repr(ev.evaluate(config)).encode())
+    for rounding, overflow in (("floor", "saturate"), ("half_up", "wrap"), ("half_even", "wrap")):
+        for operand in ("data_in", "weight") if widths else ():
+            rules["linear"]["config"] |= {f"{operand}_rounding": rounding, f"{operand}_overflow": overflow}
+        digest.update(ev.forward(config).numpy().tobytes())
 print(_core.active_isa(), digest.hexdigest())
 """
 

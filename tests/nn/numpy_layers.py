@@ -1,6 +1,6 @@
 """Quantized layers written down a second time, in NumPy and with loops: the oracle of the tests.
 
-Operands are rounded in their own dtype, sums run in float64, where sums of products of grid points are exact.
+All of it in float64, where sums of products of grid points are exact.
 """
 
 from __future__ import annotations
@@ -10,21 +10,34 @@ from typing import Any
 
 import numpy as np
 
+# Numbers of the tests are far below 2^52, where v + 0.5 is exact in float64.
+ROUNDING = {"half_even": np.rint, "floor": np.floor, "half_up": lambda v: np.floor(v + 0.5)}
 
-def on_grid(x: np.ndarray, width: int, frac_width: int | None, is_signed: bool = True) -> np.ndarray:
+
+def on_grid(
+    x: np.ndarray,
+    width: int,
+    frac_width: int | None,
+    is_signed: bool = True,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> np.ndarray:
     frac_width = width // 2 if frac_width is None else frac_width
     low, high = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if is_signed else (0, 2**width - 1)
-    return (
-        np.clip(np.rint(x * x.dtype.type(2.0**frac_width)), low, high).astype(np.float64) * 2.0**-frac_width
-    )
+    codes = ROUNDING[rounding](x.astype(np.float64) * 2.0**frac_width)
+    codes = np.clip(codes, low, high) if overflow == "saturate" else np.mod(codes - low, 2**width) + low
+    return codes * 2.0**-frac_width
 
 
 def operand(x: np.ndarray, config: Mapping[str, Any], name: str, is_signed: bool = True) -> np.ndarray:
     if config.get("bypass", False):
         return x.astype(np.float64)
-    if f"{name}_width" not in config:
-        name = "weight"
-    return on_grid(x, config[f"{name}_width"], config[f"{name}_frac_width"], is_signed)
+    source = name if f"{name}_width" in config else "weight"
+    modes = {
+        mode: config.get(f"{name}_{mode}", config.get(f"weight_{mode}" if name == "bias" else "", usual))
+        for mode, usual in (("rounding", "half_even"), ("overflow", "saturate"))
+    }
+    return on_grid(x, config[f"{source}_width"], config[f"{source}_frac_width"], is_signed, **modes)
 
 
 def linear(

@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from chop.nn.quantizers import IntegerQuantize, integer_fraction, integer_quantizer, quantizer_map
-from chop.nn.quantizers.integer import _fake_quantize_formula
+from chop.nn.quantizers import (
+    IntegerFormat,
+    IntegerQuantize,
+    integer_fraction,
+    integer_quantizer,
+    quantizer_map,
+)
+from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.tools.errors import ConfigError
 
 formats = st.tuples(st.integers(1, 32), st.none() | st.integers(-64, 64), st.booleans())
@@ -56,7 +62,7 @@ def test_equals_the_oracle(x, format):
     assert_same(y.numpy(), oracle(x, *format))
     width, frac_width, is_signed = format
     frac_width = width // 2 if frac_width is None else frac_width
-    formula = _fake_quantize_formula(torch.from_numpy(x), width, frac_width, is_signed)
+    formula = fake_quantize_formula(torch.from_numpy(x), IntegerFormat(width, frac_width, is_signed))
     assert_same(formula.numpy(), oracle(x, *format))
 
 

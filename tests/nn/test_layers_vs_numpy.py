@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chop.nn.quantized.functional import quantized_func_map
 from chop.nn.quantized.modules import Conv1dInteger, Conv2dInteger, LinearInteger, ReLUInteger
+from chop.nn.quantizers import OVERFLOW_MODES, ROUNDING_MODES
 from tests.nn import numpy_layers as oracle
 
 widths, fracs = st.integers(1, 16), st.none() | st.integers(-4, 18)
@@ -21,6 +22,10 @@ def configs(draw, with_bias=True):
     names = ("data_in", "weight", "bias") if with_bias and draw(st.booleans()) else ("data_in", "weight")
     for name in names:
         config |= {f"{name}_width": draw(widths), f"{name}_frac_width": draw(fracs)}
+    for name in ("data_in", "weight", "bias"):
+        for key, modes in (("rounding", ROUNDING_MODES), ("overflow", OVERFLOW_MODES)):
+            if draw(st.booleans()):
+                config[f"{name}_{key}"] = draw(st.sampled_from(modes))
     return config
 
 

@@ -123,6 +123,29 @@ def test_bias_falls_back_to_the_weights_format():
     assert layer.formats["bias"] == layer.formats["weight"]
 
 
+@pytest.mark.parametrize("rounding", ["half_even", "floor", "half_up"])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_weights_and_codes_in_every_mode(rounding, overflow):
+    config = {**CONFIG, "weight_rounding": rounding, "weight_overflow": overflow, "bias_rounding": "half_up"}
+    layer = LinearInteger(16, 5, config=config)
+    with torch.no_grad():
+        layer.weight.mul_(100)
+    codes = layer.int_weight
+    whole = {"half_even": torch.round, "floor": torch.floor, "half_up": lambda v: torch.floor(v + 0.5)}
+    expected = whole[rounding](layer.weight.double() * 8)
+    expected = expected.clamp(-32, 31) if overflow == "saturate" else (expected + 32) % 64 - 32
+    assert torch.equal(codes, expected.int())
+    assert torch.equal(codes * layer.scale, layer.get_quantized_weight())
+    assert (layer.formats["bias"].rounding, layer.formats["bias"].overflow) == ("half_up", overflow)
+    with torch.no_grad():
+        layer.weight[0, 0] = float("inf")
+    if overflow == "wrap":
+        with pytest.raises(ValueError, match="infinity that wraps"):
+            layer.int_weight  # noqa: B018
+    else:
+        assert layer.int_weight[0, 0] == 31
+
+
 def test_bypass_is_the_plain_layer():
     layer = LinearInteger(4, 3, config={**CONFIG, "bypass": True})
     x = torch.randn(2, 4)
@@ -145,6 +168,10 @@ def test_relu_quantizes_without_sign():
         ({"weight_width": 40}, r"linear_integer.weight_width must be 1..32, got 40"),
         ({"weight_widht": 4}, r"did you mean 'weight_width'"),
         ({"data_in_frac_width": 99}, r"linear_integer.data_in_frac_width must be -64..64, got 99"),
+        (
+            {"weight_rounding": "flor"},
+            r"linear_integer.weight_rounding must be one of .* \(did you mean 'floor'",
+        ),
         ({"bypass": "yes"}, r"linear_integer.bypass must be true or false, got 'yes'"),
         ({"bias_width": [8]}, r"linear_integer.bias_width must be 1..32, got \[8\]"),
     ],

@@ -20,6 +20,8 @@ def test_opcheck(dtype: torch.dtype, requires_grad: bool) -> None:
         torch.randn(0, 3, dtype=dtype),
     ):
         torch.library.opcheck(OP, (x.requires_grad_(requires_grad), 8, 4, True))
+        torch.library.opcheck(OP, (x, 8, 4, True, 1))
+        torch.library.opcheck(OP, (x, 8, 4, False, 2, 1))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 5), (0, 4)])
@@ -39,6 +41,26 @@ def test_gradient_is_straight_through_also_where_the_range_clamps() -> None:
     grad = torch.tensor([1.0, 2.0, 3.0, 4.0])
     OP(x, 4, 2, True).backward(grad)
     assert torch.equal(x.grad, grad)
+
+
+@pytest.mark.parametrize("modes", [(0, 1), (1,), (1, 1), (2, 0), (2, 1)])
+def test_modes_under_grad_vmap_compile_and_fake_tensors(modes: tuple[int, ...]) -> None:
+    x = (torch.randn(7, 5) * 400).round() / 32  # half of them ties, many out of range
+    expected = OP(x, 8, 4, True, *modes)
+    assert not torch.equal(expected, OP(x, 8, 4, True))
+    names = {"rounding": modes[0], "overflow": modes[1] if len(modes) > 1 else 0}
+    assert torch.equal(OP(x, 8, 4, True, **names), expected)
+    leaf = x.clone().requires_grad_()
+    OP(leaf, 8, 4, True, *modes).backward(x)
+    assert torch.equal(leaf.grad, x)
+    assert torch.equal(torch.func.vmap(lambda row: OP(row, 8, 4, True, *modes))(x), expected)
+    assert torch.equal(
+        torch.func.vmap(lambda row: OP(row, 8, 4, True, **names), in_dims=1, out_dims=1)(x), expected
+    )
+    compiled = torch.compile(lambda v: OP(v, 8, 4, True, *modes), fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x), expected)
+    with torch._subclasses.FakeTensorMode():
+        assert OP(torch.zeros(3, 4), 8, 4, True, *modes).shape == (3, 4)
 
 
 def test_vmap_and_compile() -> None:
@@ -79,6 +101,12 @@ def test_threads_change_nothing() -> None:
     [
         (torch.zeros(2), (33, 0, True), r"width must be 1\.\.32, got 33"),
         (torch.zeros(2), (8, -65, True), r"frac_width must be -64\.\.64, got -65"),
+        (
+            torch.zeros(2),
+            (8, 4, True, 3),
+            r"rounding must be 0 \(half_even\), 1 \(floor\), 2 \(half_up\), got 3",
+        ),
+        (torch.zeros(2), (8, 4, True, 0, -1), r"overflow must be 0 \(saturate\), 1 \(wrap\), got -1"),
         (torch.zeros(2, dtype=torch.int32), (8, 4, True), "x must be float32 or float64"),
     ],
 )

@@ -260,7 +260,8 @@ def test_cast_of_values_keeps_the_callers_arguments():
 
 def test_metadata_file_and_back(tmp_path):
     graph = analysed(Functional().eval(), torch.randn(2, 16), add_value=False)
-    pass_args = {"name": "integer", **{**EIGHT, "data_in_frac_width": None}}
+    modes = {"data_in_rounding": "floor", "weight_overflow": "wrap"}
+    pass_args = {"name": "integer", **{**EIGHT, "data_in_frac_width": None}, **modes}
     quantize_transform_pass(graph, {"by": "type", "default": {"config": pass_args}})
     save_node_meta_param_interface_pass(graph, {"save_path": tmp_path / "meta.toml"})
     fresh, _ = init_metadata_analysis_pass(MaseGraph(graph.model))

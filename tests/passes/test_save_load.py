@@ -29,6 +29,8 @@ from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, Chain, Functional, Reshaping, Shared
 
 MODELS = (Chain, Functional, Reshaping, Shared)
+WRAPPING = {**EIGHT, "data_in_frac_width": 6, "data_in_rounding": "floor", "data_in_overflow": "wrap"}
+WRAPPING |= {"weight_rounding": "half_up", "bias_overflow": "wrap"}
 
 
 def by_type(config):
@@ -78,13 +80,13 @@ def same(graph, other):
     assert comparable(graph.meta["mase"].parameters) == comparable(other.meta["mase"].parameters)
 
 
-@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize("quantized", [None, EIGHT, WRAPPING])
 @pytest.mark.parametrize("kind", MODELS)
 def test_structure_layers_metadata_and_outputs(kind, quantized, tmp_path):
     x = sample(kind)
     graph = analysed(kind().eval(), x)
     if quantized:
-        quantize_transform_pass(graph, by_type(EIGHT))
+        quantize_transform_pass(graph, by_type(quantized))
     state = torch.random.get_rng_state()
     again = saved_and_loaded(graph, tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -26,7 +26,8 @@ def analysed(model):
 def test_right_before_and_after_quantizing(kind):
     graph = analysed(kind())
     assert verify_common_metadata_analysis_pass(graph, None) == (graph, {})
-    for config in (EIGHT, FLOAT, {**EIGHT, "bypass": True}):
+    floor = {**EIGHT, "data_in_rounding": "floor", "weight_overflow": "wrap"}
+    for config in (EIGHT, floor, FLOAT, floor, EIGHT, {**EIGHT, "bypass": True}):
         quantize_transform_pass(graph, {"by": "type", "default": {"config": config}})
         verify_common_metadata_analysis_pass(graph)
 

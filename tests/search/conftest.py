@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+
+from tests.search.postgresql import Server
 
 WIDTHS = {"data_in": [4, 8], "weight": [2, 4, 8], "bias": [8]}
 
@@ -146,3 +151,16 @@ def run(model: nn.Module, data_module: RandomRows) -> Callable[..., Any]:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A running server; skips, with the reason, where there is none to run."""
+    # Not below pytest's own folder: the user postgres may not enter that.
+    folder = Path(tempfile.mkdtemp(prefix="chop-postgresql-"))
+    try:
+        server = Server(folder)
+        yield server
+        server.stop("fast")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -92,6 +92,27 @@ def test_a_point_is_a_config_of_the_quantize_pass(model: nn.Module, choices: dic
     assert config == before
 
 
+def test_modes_can_be_searched(model: nn.Module, choices: dict[str, Any]) -> None:
+    modes = {"data_in_rounding": ["half_even", "floor", "half_up"], "weight_overflow": ["saturate", "wrap"]}
+    seed = {"default": FLOAT, "linear": {"config": {**choices, "data_in_width": [6], **modes}}}
+    space = space_of(model, "type", seed)
+    assert space.choices_flattened["seq_blocks_4/config/data_in_rounding"] == modes["data_in_rounding"]
+    last = {name: length - 1 for name, length in space.choice_lengths_flattened.items()}
+    config = space.flattened_indexes_to_config(last)
+    assert config["seq_blocks_4"]["config"]["weight_overflow"] == "wrap"
+    x = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
+    graph, _ = quantize_transform_pass(MaseGraph(model), config)
+    with torch.no_grad():
+        expected = graph.model.eval()(x)
+    assert torch.equal(Evaluator(model, x, torch.zeros(50, dtype=torch.int64)).forward(config), expected)
+    for entry, choice in (("data_in_rounding", "flor"), ("weight_overflow", None)):
+        bad = {"default": FLOAT, "linear": {"config": {**choices, entry: [choice]}}}
+        with pytest.raises(
+            ConfigError, match=f"seed.linear.config.{entry} must be one of .*, got {choice!r}"
+        ):
+            space_of(model, "type", bad)
+
+
 def test_configs_share_nothing(model: nn.Module, choices: dict[str, Any]) -> None:
     seed = {"default": {"config": choices}}
     before = copy.deepcopy(seed)

@@ -3,8 +3,7 @@
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/core/cpu_isa.h"
-#include "chop/core/fixed_point.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/grid.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::bindings {
@@ -22,8 +21,8 @@ const KernelTable& table_of(const std::string& isa) {
 
 // For tests that compare instruction sets: the quantizer on one of them.
 void fake_quantize(pybind11::handle x, pybind11::handle y, int64_t width, int64_t frac_width, bool is_signed,
-                   const std::string& isa) {
-  const FixedPoint f = make_fixed_point(width, frac_width, is_signed);
+                   const std::string& isa, const std::string& rounding, const std::string& overflow) {
+  const FixedPoint f = make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow));
   const auto run = [&](auto zero, const char* dtype, auto kernel, auto grid) {
     using T = decltype(zero);
     const TensorView from = view(x, "x", dtype), to = view(y, "y", dtype);
@@ -31,12 +30,9 @@ void fake_quantize(pybind11::handle x, pybind11::handle y, int64_t width, int64_
     kernel(from.data<T>(), to.data<T>(), from.elements(), grid);
   };
   if (pybind11::str(x.attr("dtype")).cast<std::string>() == "torch.float64") {
-    run(0.0, "torch.float64", table_of(isa).fake_quantize_f64,
-        GridF64{f.inverse_scale(), f.scale(), f.qmin(), f.qmax()});
+    run(0.0, "torch.float64", table_of(isa).fake_quantize_f64, grid_of<GridF64>(f));
   } else {
-    run(0.0f, "torch.float32", table_of(isa).fake_quantize_f32,
-        GridF32{static_cast<float>(f.inverse_scale()), static_cast<float>(f.scale()), static_cast<float>(f.qmin()),
-                static_cast<float>(f.qmax())});
+    run(0.0f, "torch.float32", table_of(isa).fake_quantize_f32, grid_of<GridF32>(f));
   }
 }
 
@@ -56,7 +52,8 @@ void bind_core(pybind11::module_& m) {
   m.def("available_isas", isa_names, "Instruction sets that were built and that this processor runs, slowest first.");
   m.def("quantizers", quantizer_names, "Names of the quantizers with a native twin.");
   m.def("fake_quantize", fake_quantize, arg("x"), arg("y"), arg("width"), arg("frac_width"), arg("is_signed"),
-        arg("isa"), "Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'.");
+        arg("isa"), arg("rounding") = "half_even", arg("overflow") = "saturate",
+        "Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'.");
 }
 
 }  // namespace chop::bindings

@@ -19,9 +19,12 @@ NodeWidths make_widths(int node, bool quantized, double data_in, double weight, 
   return {node, {quantized, data_in, weight, bias, effective, configured, cost::kFloatBits}};
 }
 
-double effective_weight_bits(const Costs& self, size_t node, int width, int frac_width, bool is_signed) {
+double effective_weight_bits(const Costs& self, size_t node, int width, int frac_width, bool is_signed,
+                             const std::string& rounding, const std::string& overflow) {
   check(node < self.operations().size(), "cost: there is no node ", node);
-  return cost::effective_weight_bits(*self.operations()[node].node, make_fixed_point(width, frac_width, is_signed));
+  return cost::effective_weight_bits(
+      *self.operations()[node].node,
+      make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow)));
 }
 
 // (name, unit, definition, reads the weights' values) of every native model.
@@ -101,7 +104,8 @@ void bind_cost(pybind11::module_& m) {
                           const std::set<std::pair<std::string, std::string>>&>(),
            arg("graph"), arg("batch"), arg("models"), arg("repeated"))
       .def("effective_weight_bits", &effective_weight_bits, arg("node"), arg("width"), arg("frac_width"),
-           arg("is_signed"), "Effective bits of the weights of a node, together.")
+           arg("is_signed"), arg("rounding") = "half_even", arg("overflow") = "saturate",
+           "Effective bits of the weights of a node, together.")
       .def(
           "figures",
           [](const Costs& self, const Config& config) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/metric_values.h"
 #include "chop/bindings/rule_memo.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/evaluator.h"
@@ -12,19 +13,19 @@ namespace {
 
 using evaluator::Config;
 using evaluator::Evaluator;
-using evaluator::Metrics;
 using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
-// (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-using PyFormat = std::tuple<int, int, bool>;
+// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
 using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
 
 NodeFormat to_format(const PyNode& entry) {
   const auto& [node, quantizer, operands] = entry;
   NodeFormat format{node, quantizer, {}, nullptr};
   for (const auto& [name, f] : operands)
-    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f));
+    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
+                                             rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
   return format;
 }
 
@@ -98,9 +99,10 @@ class PythonCall {
 };
 
 std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function,
-                                                std::vector<int64_t> input_sizes, int64_t output_size) {
+                                                std::vector<int64_t> input_sizes, int64_t output_size, size_t bytes) {
   const auto call = std::make_shared<evaluator::TorchCall>();
   call->node = node;
+  call->bytes = bytes;
   call->run = PythonCall(std::move(function), std::move(input_sizes), output_size);
   return call;
 }
@@ -108,23 +110,36 @@ std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind1
 // The sizes of a row of data are the graph's business.
 std::unique_ptr<Evaluator> make(const ir::Graph& graph, pybind11::handle x, pybind11::handle y, int threads,
                                 bool fused_affine, const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
-  const TensorView data = view(x, "x", "torch.float32"), labels = view(y, "y", "torch.int64");
+  const TensorView data = view(x, "x", "torch.float32");
   check(data.shape.size() >= 2, "x must have two or more dimensions, rows first");
-  check(labels.shape == std::vector<int64_t>{data.shape[0]}, "y must hold one class index for each row of x");
+  const int64_t* labels = nullptr;
+  if (!y.is_none()) {
+    const TensorView given = view(y, "y", "torch.int64");
+    check(given.shape == std::vector<int64_t>{data.shape[0]}, "y must hold one class index for each row of x");
+    labels = given.data<const int64_t>();
+  }
   int64_t features = 1;
   for (size_t i = 1; i < data.shape.size(); ++i) features *= data.shape[i];
   std::map<std::string, TorchCallPtr> by_node;
   for (const auto& call : calls) by_node[call->node] = call;
   const pybind11::gil_scoped_release release;
-  return std::make_unique<Evaluator>(graph, data.data<const float>(), labels.data<const int64_t>(), data.shape[0],
-                                     features, threads, fused_affine, std::move(by_node));
+  return std::make_unique<Evaluator>(graph, data.data<const float>(), labels, data.shape[0], features, threads,
+                                     fused_affine, std::move(by_node));
 }
 
-std::vector<Metrics> evaluate(const Evaluator& self, const std::vector<const Formats*>& configs, bool loss) {
+pybind11::list evaluate(const Evaluator& self, const std::vector<const Formats*>& configs,
+                        const std::vector<PyMetricSpec>& metrics) {
   std::vector<Config> all;
   for (const Formats* formats : configs) all.push_back(formats->config);
-  const pybind11::gil_scoped_release release;
-  return self.evaluate(all, loss);
+  const std::vector<evaluator::MetricSpec> specs = to_metric_specs(metrics);
+  std::vector<std::vector<evaluator::MetricValue>> found;
+  {
+    const pybind11::gil_scoped_release release;
+    found = self.evaluate(all, specs);
+  }
+  pybind11::list results;
+  for (const auto& values : found) results.append(to_metric_values(values));
+  return results;
 }
 
 void forward(const Evaluator& self, const Formats& formats, pybind11::handle logits) {
@@ -137,8 +152,12 @@ void forward(const Evaluator& self, const Formats& formats, pybind11::handle log
 
 std::vector<std::tuple<std::string, std::string, double>> layers(const Evaluator& self, const Formats& formats) {
   std::vector<std::tuple<std::string, std::string, double>> rows;
-  for (const auto& layer : self.layers(formats.config))
-    rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
+  std::vector<evaluator::LayerReport> found;
+  {
+    const pybind11::gil_scoped_release release;
+    found = self.layers(formats.config);
+  }
+  for (const auto& layer : found) rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
   return rows;
 }
 
@@ -184,29 +203,23 @@ std::map<std::string, bool> float_ops() {
 void bind_evaluator(pybind11::module_& m) {
   using pybind11::arg;
   m.def("float_ops", &float_ops, "Operations on floats that the evaluator runs: whether torch fixes their bits.");
-  pybind11::class_<Metrics>(m, "Metrics", "Counts of one evaluation.")
-      .def_readonly("rows", &Metrics::rows)
-      .def_readonly("support", &Metrics::support)
-      .def_readonly("predicted", &Metrics::predicted)
-      .def_readonly("correct", &Metrics::correct)
-      .def_property_readonly("accuracy", &Metrics::accuracy_macro)
-      .def_property_readonly("accuracy_micro", &Metrics::accuracy_micro)
-      .def_property_readonly("loss", [](const Metrics& metrics) {
-        return metrics.has_loss ? std::optional<double>(metrics.loss()) : std::nullopt;
-      });
+  m.def("nodes_for_torch", &evaluator::nodes_for_torch, arg("graph"),
+        "Names of the nodes that only torch can compute.");
   pybind11::class_<evaluator::TorchCall, std::shared_ptr<evaluator::TorchCall>>(m, "TorchCall",
                                                                                 "A node that torch computes.")
       .def(pybind11::init(&make_call), arg("node"), arg("function"), arg("input_sizes"), arg("output_size"),
-           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row.")
+           arg("bytes") = 0,
+           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row. bytes: what it "
+           "holds.")
       .def_readonly("node", &evaluator::TorchCall::node)
       .def_property_readonly(
           "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
           "Spent so far, by all threads together.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
-      .def(
-          pybind11::init(&make_formats), arg("nodes"),
-          arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
-          "nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float.");
+      .def(pybind11::init(&make_formats), arg("nodes"),
+           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
+           "without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
                                "Formats that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())
@@ -216,7 +229,8 @@ void bind_evaluator(pybind11::module_& m) {
   pybind11::class_<Evaluator>(m, "Evaluator", "Evaluates configs on resident data and weights.")
       .def(pybind11::init(&make), arg("graph"), arg("x"), arg("y"), arg("threads"), arg("fused_affine"),
            arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{})
-      .def("evaluate", &evaluate, arg("configs"), arg("loss"))
+      .def("evaluate", &evaluate, arg("configs"), arg("metrics"),
+           "For each config the values of score(), in the order of the metrics, which are specs as there.")
       .def("forward", &forward, arg("config"), arg("logits"))
       .def("layers", &layers, arg("config"), "(node, road, bound) for every linear layer.")
       .def("certificate", &certificate, arg("config"),

@@ -9,6 +9,9 @@ void bind_core(pybind11::module_& m);
 void bind_ir(pybind11::module_& m);
 void bind_cost(pybind11::module_& m);
 void bind_statistics(pybind11::module_& m);
+void bind_quantization_errors(pybind11::module_& m);
+void bind_metrics(pybind11::module_& m);
 void bind_evaluator(pybind11::module_& m);
+void bind_float_ops(pybind11::module_& m);
 
 }  // namespace chop::bindings

@@ -7,5 +7,8 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_ir(m);
   chop::bindings::bind_cost(m);
   chop::bindings::bind_statistics(m);
+  chop::bindings::bind_quantization_errors(m);
+  chop::bindings::bind_metrics(m);
   chop::bindings::bind_evaluator(m);
+  chop::bindings::bind_float_ops(m);
 }

@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "chop/core/check.h"
@@ -85,7 +86,7 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) co
   std::unique_lock lock(s.mutex);
   s.done.wait(lock, [&] { return s.running == 0; });
   s.task = nullptr;
-  const std::exception_ptr error = s.error;
+  const std::exception_ptr error = std::exchange(s.error, nullptr);
   lock.unlock();
   s.busy.store(false);
   if (error) std::rethrow_exception(error);

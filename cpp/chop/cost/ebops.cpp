@@ -6,7 +6,7 @@
 
 #include "chop/cost/model.h"
 #include "chop/cost/work.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/grid.h"
 
 namespace chop::cost {
 namespace {
@@ -39,10 +39,8 @@ double layer(const Operation& o, const Widths& w) {
 
 double effective_weight_bits(const ir::Node& node, const FixedPoint& f) {
   const std::vector<float>& weights = node.values("weight");
-  const GridF32 codes{static_cast<float>(f.inverse_scale()), 1.0f, static_cast<float>(f.qmin()),
-                      static_cast<float>(f.qmax())};
   std::vector<float> found(weights.size());
-  kernels().fake_quantize_f32(weights.data(), found.data(), static_cast<int64_t>(weights.size()), codes);
+  kernels().fake_quantize_f32(weights.data(), found.data(), static_cast<int64_t>(weights.size()), code_grid_of(f));
   double bits = 0;
   for (const float code : found) bits += std::isnan(code) ? f.width : effective_bits(code);
   return bits;

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "chop/core/check.h"
 
@@ -14,69 +16,40 @@ double none(const Operation&) { return 0; }
 double per_output(const Operation& o) { return o.output_elements; }
 double per_input(const Operation& o) { return o.input_elements; }
 double products(const Operation& o) { return o.macs; }
-double affine(const Operation& o) { return 4 * o.output_elements; }   // subtract mean, scale, times gamma, plus beta
-double layered(const Operation& o) { return 5 * o.output_elements; }  // as affine, and the statistics
+double affine(const Operation& o) { return 4 * o.output_elements; }  // subtract mean, scale, times gamma, plus beta
+// As affine, and the statistics; softmax: maximum, subtract, exponential, sum, divide.
+double layered(const Operation& o) { return 5 * o.output_elements; }
 double windows(const Operation& o) {
   double count = o.output_elements;
   for (const int64_t size : o.node->list("kernel_size")) count *= static_cast<double>(size);
   return count;
 }
 
-// One row an operation. batch_norm, layer_norm, relu, pools and linear as MASE counts them.
+// batch_norm, layer_norm, relu, pools and linear as MASE counts them.
 const std::map<std::string, Count>& counts() {
-  static const std::map<std::string, Count> table = {
-      {"input", none},
-      {"identity", none},
-      {"embedding", none},
-      {"flatten", none},
-      {"view", none},
-      {"permute", none},
-      {"transpose", none},
-      {"unsqueeze", none},
-      {"squeeze", none},
-      {"cat", none},
-      {"stack", none},
-      {"linear", products},
-      {"conv1d", products},
-      {"conv2d", products},
-      {"matmul", products},
-      {"bmm", products},
-      {"batch_norm1d", affine},
-      {"batch_norm2d", affine},
-      {"layer_norm", layered},
-      {"group_norm", layered},
-      {"relu", per_output},
-      {"relu6", per_output},
-      {"leaky_relu", per_output},
-      {"hardswish", per_output},
-      {"hardsigmoid", per_output},
-      {"hardtanh", per_output},
-      {"sigmoid", per_output},
-      {"tanh", per_output},
-      {"gelu", per_output},
-      {"silu", per_output},
-      {"neg", per_output},
-      {"softmax", layered},
-      {"log_softmax", layered},  // maximum, subtract, exponential, sum, divide
-      {"avg_pool1d", windows},
-      {"avg_pool2d", windows},
-      {"max_pool1d", windows},
-      {"max_pool2d", windows},
-      {"adaptive_avg_pool1d", per_input},
-      {"adaptive_avg_pool2d", per_input},
-      {"adaptive_max_pool1d", per_input},
-      {"adaptive_max_pool2d", per_input},
-      {"mean", per_input},
-      {"sum", per_input},
-      {"add", per_output},
-      {"sub", per_output},
-      {"mul", per_output},
-      {"div", per_output},
-      {"add_scalar", per_output},
-      {"sub_scalar", per_output},
-      {"mul_scalar", per_output},
-      {"div_scalar", per_output},
+  static const std::map<Count, std::vector<std::string>> groups = {
+      {none,
+       {"input", "identity", "embedding", "flatten", "view", "permute", "transpose", "unsqueeze", "squeeze", "slice",
+        "pad", "upsample_nearest", "cat", "stack"}},
+      {products, {"linear", "conv1d", "conv2d", "matmul", "bmm"}},
+      {affine, {"batch_norm1d", "batch_norm2d"}},
+      {layered, {"layer_norm", "group_norm", "softmax", "log_softmax"}},
+      {windows, {"avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"}},
+      {per_input,
+       {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "mean", "sum"}},
+      {per_output,
+       {"relu",    "relu6",      "leaky_relu", "hardswish",  "hardsigmoid", "hardtanh",   "sigmoid",  "tanh",
+        "gelu",    "gelu_tanh",  "silu",       "mish",       "softsign",    "logsigmoid", "softplus", "elu",
+        "prelu",   "clamp",      "clamp_min",  "clamp_max",  "abs",         "exp",        "log",      "sqrt",
+        "rsqrt",   "pow_scalar", "neg",        "add",        "sub",         "mul",        "div",      "minimum",
+        "maximum", "add_scalar", "sub_scalar", "mul_scalar", "div_scalar"}},
   };
+  static const std::map<std::string, Count> table = [] {
+    std::map<std::string, Count> counts;
+    for (const auto& [count, operations] : groups)
+      for (const std::string& operation : operations) counts[operation] = count;
+    return counts;
+  }();
   return table;
 }
 
@@ -91,7 +64,7 @@ double window_of(const Operation& o) {
 
 bool is_view(const ir::Op& op) {
   static const std::set<std::string> names{"flatten",   "view",    "permute", "transpose",
-                                           "unsqueeze", "squeeze", "identity"};
+                                           "unsqueeze", "squeeze", "slice",   "identity"};
   return names.count(op.name) != 0;
 }
 

@@ -19,6 +19,7 @@ class Blocks {
 
   std::byte* at(int64_t block) { return first_ + static_cast<size_t>(block) * stride_; }
   const std::byte* at(int64_t block) const { return first_ + static_cast<size_t>(block) * stride_; }
+  size_t stride() const { return stride_; }  // bytes from block to block
   size_t bytes() const { return bytes_; }
 
  private:

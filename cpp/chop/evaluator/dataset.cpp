@@ -15,13 +15,7 @@ constexpr int kMostClasses = 65536;
 }  // namespace
 
 Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes)
-    : rows_(rows),
-      features_(features),
-      packed_((rows + kBlock - 1) / kBlock, features),
-      labels_(static_cast<size_t>((rows + kBlock - 1) / kBlock) * kBlock, 0),
-      support_(static_cast<size_t>(classes), 0) {
-  check(classes <= kMostClasses, "evaluator: the model has ", classes, " classes; at most ", kMostClasses,
-        " are supported");
+    : rows_(rows), features_(features), packed_((rows + kBlock - 1) / kBlock, features) {
   for (int64_t b = 0; b < blocks(); ++b) {
     auto* block = reinterpret_cast<float*>(packed_.at(b));
     const int valid = valid_rows(b);
@@ -30,6 +24,11 @@ Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int featur
     for (int f = 0; f < features; ++f)
       for (int s = 0; s < valid; ++s) block[f * kBlock + s] = from[static_cast<int64_t>(s) * features + f];
   }
+  if (!labels) return;
+  check(classes <= kMostClasses, "evaluator: the model has ", classes, " classes; at most ", kMostClasses,
+        " are supported");
+  labels_.assign(static_cast<size_t>(blocks()) * kBlock, 0);
+  support_.assign(static_cast<size_t>(classes), 0);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t label = labels[row];
     check(label >= 0 && label < classes, "y[", row, "] is ", label, "; the model has ", classes, " classes");

@@ -10,16 +10,19 @@ namespace chop::evaluator {
 
 class Dataset {
  public:
-  // x: [rows][features], row-major; labels: rows class indices in [0, classes). Throws std::invalid_argument.
+  // x: [rows][features], row-major; labels: rows class indices in [0, classes), or null. Throws std::invalid_argument.
   Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes);
 
   int64_t rows() const { return rows_; }
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
   const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
-  const uint16_t* labels(int64_t b) const { return labels_.data() + b * kBlock; }
+  size_t stride() const { return packed_.stride(); }  // bytes from block to block
+  bool labelled() const { return !support_.empty(); }
+  // Null without labels.
+  const uint16_t* labels(int64_t b) const { return labelled() ? labels_.data() + b * kBlock : nullptr; }
   int valid_rows(int64_t b) const;                                  // kBlock, or less in the last block
-  const std::vector<int64_t>& support() const { return support_; }  // rows of each class
+  const std::vector<int64_t>& support() const { return support_; }  // rows of each class; empty without labels
 
  private:
   int64_t rows_;

@@ -1,7 +1,8 @@
 #include "chop/evaluator/evaluator.h"
 
 #include <algorithm>
-#include <mutex>
+#include <deque>
+#include <optional>
 
 #include "chop/core/check.h"
 #include "chop/evaluator/runner.h"
@@ -11,7 +12,8 @@
 namespace chop::evaluator {
 namespace {
 
-constexpr int64_t kChunk = 64;  // blocks a task: large enough to hand out, small enough to share
+constexpr int64_t kChunk = 64;                   // blocks a task: large enough to hand out, small enough to share
+static_assert(kChunk * kBlock % kSumRows == 0);  // so that sums do not depend on the chunks
 
 struct Span {
   int64_t first, last;
@@ -22,32 +24,33 @@ Span part_of(int64_t count, int64_t parts, int64_t index) {
   return {count * index / parts, count * (index + 1) / parts};
 }
 
-void score_block(const float* logits, const Dataset& data, int64_t b, bool want_loss, Metrics* found) {
-  BlockScore score;
-  int32_t labels[kBlock];
-  for (int s = 0; s < kBlock; ++s) labels[s] = data.labels(b)[s];
-  const int valid = data.valid_rows(b);
-  kernels().classify(logits, static_cast<int>(found->correct.size()), labels, valid, want_loss, &score);
-  found->loss_sum += score.loss;
-  for (int s = 0; s < valid; ++s) {
-    const auto predicted = static_cast<size_t>(score.predicted[s]);
-    ++found->predicted[predicted];
-    found->correct[predicted] += score.predicted[s] == labels[s];
-  }
-}
+using ScoresPtr = std::unique_ptr<Scores>;
 
-// The plans of one range on the blocks of one chunk: found[i] belongs to the plan at plans.first + i.
-std::vector<Metrics> score_chunk(const Schedule& schedule, Span plans, const Dataset& data, Span blocks,
-                                 const Metrics& empty, bool want_loss) {
+// The plans of one range on the blocks of one chunk: found[i] belongs to the plan at plans.first + i. reference: of the
+// float model, null where no metric compares with it.
+std::vector<ScoresPtr> score_chunk(const Schedule& schedule, Span plans, const Plan* reference, const Dataset& data,
+                                   Span blocks, const MetricSet& metrics) {
   std::vector<const Plan*> all;
-  for (int64_t i = plans.first; i < plans.last; ++i) all.push_back(&schedule.at(static_cast<size_t>(i)));
-  Runner runner = all.size() == 1 ? Runner(*all.front(), data) : Runner(all, data);
-  std::vector<Metrics> found(all.size(), empty);
-  for (int64_t b = blocks.first; b < blocks.last; ++b)
+  std::vector<ScoresPtr> found;
+  for (int64_t i = plans.first; i < plans.last; ++i) {
+    all.push_back(&schedule.at(static_cast<size_t>(i)));
+    found.push_back(metrics.start(blocks.first * kBlock));
+  }
+  const int together = reference ? reference->together : 1;
+  Runner runner = all.size() == 1 ? Runner(*all.front(), data, together) : Runner(all, data, together);
+  std::optional<Runner> float_model;
+  if (reference) float_model.emplace(*reference, data, runner.together());
+  for (int64_t b = blocks.first; b < blocks.last; b += runner.together()) {
+    const auto count = static_cast<int>(std::min<int64_t>(runner.together(), blocks.last - b));
+    if (float_model) float_model->run(*reference, b, count, 0);
     for (size_t i = 0; i < all.size(); ++i) {
       const size_t done = i == 0 ? 0 : schedule.shared[static_cast<size_t>(plans.first) + i];
-      score_block(runner.run(*all[i], b, done), data, b, want_loss, &found[i]);
+      runner.run(*all[i], b, count, done);
+      for (int k = 0; k < count; ++k)
+        found[i]->add((b + k) * kBlock, data.valid_rows(b + k), runner.output(*all[i], k), data.labels(b + k),
+                      float_model ? float_model->output(*reference, k) : nullptr);
     }
+  }
   return found;
 }
 
@@ -75,45 +78,33 @@ std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs) const {
   return plans;
 }
 
-std::vector<Metrics> Evaluator::evaluate(const std::vector<Config>& configs, bool want_loss) const {
-  check(output_shape().size() == 1, "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
+std::vector<std::vector<MetricValue>> Evaluator::evaluate(const std::vector<Config>& configs,
+                                                          const std::vector<MetricSpec>& metrics) const {
+  check(output_shape().size() == 1,
+        "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
         output_shape().size(), " dimensions");
+  const MetricSet set(metrics, {planner_.outputs(), data_.rows(), data_.support()});
   const Schedule schedule(plans(configs));
-  const auto classes = static_cast<size_t>(planner_.outputs());
-  Metrics empty;
-  empty.rows = data_.rows();
-  empty.support = data_.support();
-  empty.predicted.assign(classes, 0);
-  empty.correct.assign(classes, 0);
-  empty.has_loss = want_loss;
+  const std::vector<Plan> reference = plans(std::vector<Config>(set.needs_reference() ? 1 : 0));
 
   // A task is a chunk of the data and, where there are few chunks for the threads, a part of the plans.
   const auto count = static_cast<int64_t>(configs.size());
   const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
   const int64_t parts =
       threads() == 1 ? 1 : std::clamp<int64_t>(4 * threads() / chunks, 1, std::max<int64_t>(count, 1));
-  std::vector<Metrics> results(configs.size(), empty);
-  std::vector<double> losses(static_cast<size_t>(chunks * count));
-  std::mutex merging;
+  std::deque<OrderedScores> joined;
+  for (size_t i = 0; i < configs.size(); ++i) joined.emplace_back(set);
   pool_.run(chunks * parts, [&](int64_t task) {
     const int64_t chunk = task / parts;
     const Span part = part_of(count, parts, task % parts);
     const Span blocks{chunk * kChunk, std::min(data_.blocks(), (chunk + 1) * kChunk)};
-    const std::vector<Metrics> found = score_chunk(schedule, part, data_, blocks, empty, want_loss);
-    const std::lock_guard lock(merging);
-    for (size_t i = 0; i < found.size(); ++i) {
-      const size_t which = schedule.order[static_cast<size_t>(part.first) + i];
-      losses[which * static_cast<size_t>(chunks) + static_cast<size_t>(chunk)] = found[i].loss_sum;
-      for (size_t c = 0; c < classes; ++c) {
-        results[which].predicted[c] += found[i].predicted[c];
-        results[which].correct[c] += found[i].correct[c];
-      }
-    }
+    std::vector<ScoresPtr> found =
+        score_chunk(schedule, part, reference.empty() ? nullptr : &reference.front(), data_, blocks, set);
+    for (size_t i = 0; i < found.size(); ++i)
+      joined[schedule.order[static_cast<size_t>(part.first) + i]].put(chunk, std::move(found[i]));
   });
-  // Counts may be added in any order, losses only in this one.
-  for (size_t which = 0; which < results.size(); ++which)
-    for (size_t chunk = 0; chunk < static_cast<size_t>(chunks); ++chunk)
-      results[which].loss_sum += losses[which * static_cast<size_t>(chunks) + chunk];
+  std::vector<std::vector<MetricValue>> results;
+  for (const OrderedScores& scores : joined) results.push_back(set.values(scores.joined()));
   return results;
 }
 
@@ -126,10 +117,14 @@ std::vector<LayerCertificate> Evaluator::certificate(const Config& config) const
     std::vector<LayerObserver>& observers = seen[static_cast<size_t>(chunk)];
     for (const ObservedLayer& layer : layers) observers.emplace_back(layer);
     Runner runner({&plan}, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      runner.run(plan, b, 0);
-      for (size_t i = 0; i < layers.size(); ++i)
-        observers[i].add(static_cast<const float*>(runner.block(layers[i].block)), b * kBlock, data_.valid_rows(b));
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (size_t i = 0; i < layers.size(); ++i)
+          observers[i].add(static_cast<const float*>(runner.block(layers[i].block, k)), (b + k) * kBlock,
+                           data_.valid_rows(b + k));
     }
   });
   std::vector<LayerCertificate> found;
@@ -152,10 +147,14 @@ void Evaluator::forward(const Config& config, float* logits) const {
   const int outputs = planner_.outputs();
   pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
     Runner runner(plan, data_);
-    for (int64_t b = chunk * kChunk; b < std::min(data_.blocks(), (chunk + 1) * kChunk); ++b) {
-      const float* block = runner.run(plan, b, 0);
-      for (int s = 0; s < data_.valid_rows(b); ++s)
-        for (int c = 0; c < outputs; ++c) logits[(b * kBlock + s) * outputs + c] = block[c * kBlock + s];
+    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
+    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
+      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
+      runner.run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k)
+        for (int s = 0; s < data_.valid_rows(b + k); ++s)
+          for (int c = 0; c < outputs; ++c)
+            logits[((b + k) * kBlock + s) * outputs + c] = runner.output(plan, k)[c * kBlock + s];
     }
   });
 }

@@ -7,19 +7,22 @@
 #include "chop/evaluator/certificate.h"
 #include "chop/evaluator/dataset.h"
 #include "chop/evaluator/input_cache.h"
-#include "chop/evaluator/metrics.h"
+#include "chop/evaluator/metrics/metric_set.h"
 #include "chop/evaluator/planner.h"
 
 namespace chop::evaluator {
 
 class Evaluator {
  public:
-  // x: [rows][features]; labels: rows. Both are copied. Throws std::invalid_argument on what does not fit the graph.
+  // x: [rows][features]; labels: rows, or null. Both are copied. Throws std::invalid_argument on what does not fit the
+  // graph.
   Evaluator(ir::Graph graph, const float* x, const int64_t* labels, int64_t rows, int64_t features, int threads,
             bool fused_affine, std::map<std::string, TorchCallPtr> calls = {});
 
-  // The same result for any number of threads and any company of other configs, bit for bit.
-  std::vector<Metrics> evaluate(const std::vector<Config>& configs, bool want_loss) const;
+  // One value for each metric of each config: the same for any number of threads and any company of other configs and
+  // metrics, bit for bit.
+  std::vector<std::vector<MetricValue>> evaluate(const std::vector<Config>& configs,
+                                                 const std::vector<MetricSpec>& metrics) const;
 
   // logits: [rows][outputs].
   void forward(const Config& config, float* logits) const;
@@ -31,7 +34,7 @@ class Evaluator {
   const Planner& planner() const { return planner_; }
   int64_t rows() const { return data_.rows(); }
   int outputs() const { return planner_.outputs(); }  // numbers in a row of the result
-  ir::Shape output_shape() const;                       // of a row
+  ir::Shape output_shape() const;                     // of a row
   int threads() const { return pool_.threads(); }
 
  private:

@@ -128,12 +128,14 @@ struct CodeSums {
     const bool deep = std::abs(finest) > kDeepestGrid || std::abs(x.frac_width + weight.frac_width) > kDeepestGrid;
     if (deep || !(bound <= kInt32)) return Road::float64;
     const bool integers = finite && shift <= kMostShift;
+    // Kernels that pack codes know MASE's modes only.
+    const bool packs = x.rounding == RoundingMode::half_even && x.overflow == OverflowMode::saturate;
     const bool bytes = fits(weight, false, -128, 127) && (fits(x, nonnegative, 0, 255) || fits(x, false, -128, 127));
-    if (integers && bytes) return Road::int8;
+    if (integers && packs && bytes) return Road::int8;
     if (bound < kExactFloat) return Road::exact_float32;
     if (!integers) return Road::float64;
     const bool shorts = fits(weight, false, -32768, 32767) && fits(x, nonnegative, -32768, 32767);
-    if (shorts) return Road::int16;
+    if (packs && shorts) return Road::int16;
     return fits(x, nonnegative, -kInt32, kInt32) && fits(weight, false, -kInt32, kInt32) ? Road::int32 : Road::float64;
   }
 };

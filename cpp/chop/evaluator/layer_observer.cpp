@@ -12,9 +12,20 @@ namespace {
 __extension__ typedef __int128 Wide;
 constexpr int kMostShift = 40;
 
-// Whether the number, rounded to the grid, lies outside the format's range. NaN does not.
+// A float times a power of two is exact in double, and so is what is rounded of it here.
+double rounded(double at, RoundingMode mode) {
+  switch (mode) {
+    case RoundingMode::floor: return std::floor(at);
+    case RoundingMode::half_up: return std::floor(at + 0.5);
+    case RoundingMode::half_even: break;
+  }
+  return std::nearbyint(at);
+}
+
+// Whether the number, rounded to the grid, lies outside the format's range, so that it is clamped or wraps. NaN does
+// not.
 bool is_beyond(float value, const FixedPoint& f) {
-  const double code = std::nearbyint(static_cast<double>(value) * f.inverse_scale());
+  const double code = rounded(static_cast<double>(value) * f.inverse_scale(), f.rounding);
   return code < f.qmin() || code > f.qmax();
 }
 
@@ -54,13 +65,15 @@ void LayerObserver::add(const float* x, int64_t first_row, int valid) {
     const Saturation s = saturation(x + r * kBlock, valid, observed_.grid);
     found_.inputs.beyond += s.beyond;
     found_.inputs.count += s.count;
-    for (int i = 0; i < valid; ++i) found_.data_is_finite = found_.data_is_finite && !std::isnan(x[r * kBlock + i]);
   }
-  if (!found_.countable()) return;
-  const Window& w = *observed_.window;
   x_codes_.resize(static_cast<size_t>(observed_.rows) * kBlock);
   const auto count = static_cast<int64_t>(x_codes_.size());
   quantizers::registry().get(observed_.format.quantizer).codes(x, x_codes_.data(), count, observed_.grid);
+  for (int r = 0; r < observed_.rows; ++r)
+    for (int i = 0; i < valid; ++i)
+      found_.data_is_finite = found_.data_is_finite && !std::isnan(x_codes_[static_cast<size_t>(r * kBlock + i)]);
+  if (!found_.countable()) return;
+  const Window& w = *observed_.window;
   for (int place = 0; place < w.places_out; ++place)
     for (int o = 0; o < w.out; ++o) output(place, o, first_row, valid);
 }

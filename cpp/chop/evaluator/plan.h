@@ -19,7 +19,8 @@ struct PlannedStep {
 struct Plan {
   std::vector<PlannedStep> steps;
   std::vector<std::shared_ptr<const Blocks>> known;  // what a step writes, for all of the data, where that is kept
-  int output = 0;  // in Encoding::f32, the rows of the graph's output
+  int output = 0;                                    // in Encoding::f32, the rows of the graph's output
+  int together = 1;  // how many blocks go through a step before the next one; more where torch computes a node
   std::vector<LayerReport> layers;
 };
 

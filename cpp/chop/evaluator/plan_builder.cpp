@@ -23,6 +23,7 @@ void append(Key* key, const FixedPoint* f) {
   if (!f) return key->push_back(-1);
   key->push_back(f->width + 64 * (f->is_signed ? 1 : 0));
   key->push_back(f->frac_width);
+  key->push_back(static_cast<int64_t>(f->rounding) * 2 + static_cast<int64_t>(f->overflow));
 }
 
 void append(Key* key, const NodeFormat* format) {
@@ -37,7 +38,7 @@ std::vector<int32_t> all_rows(int count) {
   return rows;
 }
 
-size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()); }
+size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()) + step.bytes(); }
 
 }  // namespace
 
@@ -117,12 +118,6 @@ void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint
   value->range = rounded(value->range, grid);
 }
 
-void PlanBuilder::observe(ObservedLayer layer, Value* in) {
-  layer.block = settle(in);
-  layer.rows = in->channels * in->places;
-  observed_->push_back(std::move(layer));
-}
-
 // The block of the value's codes, as the layer wants them. The codes are pending already.
 int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) {
   const Encoding to = layer.encoding;
@@ -161,7 +156,8 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
-  if (observed_ && layer->codes_in) observe({&node, window, layer, *format, *grid}, &in);
+  if (observed_ && layer->codes_in)
+    observed_->push_back({&node, window, layer, *format, *grid, in.rows(), settle(&in)});
   // Codes for another layer's packing cannot end a layer that is packed otherwise.
   const bool in_line = in.layer && in.window->groups == 1 && window->groups == 1 &&
                        window->places_in == in.window->places_out && window->channels == in.window->out;
@@ -206,7 +202,7 @@ void PlanBuilder::affine(const Node& node, size_t index) {
 void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   Value value = taken(input(node, 0));
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
-  if (grid && observed_) observe({&node, nullptr, nullptr, *format, *grid}, &value);
+  if (grid && observed_) observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
   if (grid) round(&value, *format, *grid, Rounding::values);
   if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
     if (value.pending.rounding != Rounding::none) settle(&value);
@@ -227,7 +223,8 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     const std::vector<std::string>& operands = node.op->operands;
     if (format && !operands.empty()) {
       const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
-      if (grid && observed_) observe({&node, nullptr, nullptr, *format, *grid}, &value);
+      if (grid && observed_)
+        observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
       if (grid) round(&value, *format, *grid, Rounding::values);
     }
     blocks.push_back(settle(&value));
@@ -251,6 +248,7 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
   Value out = shaped(
       node, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
   out.range = {std::numeric_limits<double>::infinity(), false};
+  plan_.together = planner_.together();
   values_.push_back(std::move(out));
 }
 
@@ -267,9 +265,9 @@ void PlanBuilder::reshape(const Node& node) {
 
 void PlanBuilder::add(size_t index, const NodeFormat* format) {
   const Node& node = planner_.graph_.nodes()[index];
-  check(!format || !node.op->operands.empty(), "evaluator: node ", node.name, " (", node.op->name,
-        ") takes no formats");
   const auto known = planner_.calls_.find(node.name);
+  const bool in_core = known == planner_.calls_.end() && !node.op->operands.empty();
+  check(!format || format->call || in_core, "evaluator: node ", node.name, " (", node.op->name, ") takes no formats");
   if (format && format->call) {
     torch_call(node, index, format->call);
   } else if (known != planner_.calls_.end()) {

@@ -29,6 +29,8 @@ struct Value {
   int channels = 0, places = 1;  // row = channel * places + place
   int readers = 1;
   Range range{};
+
+  int rows() const { return channels * places; }
 };
 
 class PlanBuilder {
@@ -52,7 +54,6 @@ class PlanBuilder {
   Value shaped(const ir::Node& node, int block) const;
   Value taken(Value& from);  // the value for one reader, who may go on with what is pending
   void round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding);
-  void observe(ObservedLayer layer, Value* in);
   int settle(Value* value);  // the block of its floats, nothing pending
   int encode(Value* value, const Window& reader, const Layer& layer);
   int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make);

@@ -1,5 +1,6 @@
 #include "chop/evaluator/planner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -11,15 +12,29 @@ namespace {
 
 using ir::Node;
 
+constexpr int kMostTogether = 64;
+constexpr int64_t kTogetherBytes = int64_t{64} << 20;  // of all values of the blocks that go together, for one thread
+
 constexpr size_t kMostStepBytes = size_t{64} << 20, kMostLayerBytes = size_t{256} << 20;
 
-// Operations that the builder knows itself; the others are in float_ops(). Reshaping needs no work while the batch stays
-// first, which `elements` has made sure of.
+// Operations that the builder knows itself; the others are in float_ops(). Reshaping needs no work while the batch
+// stays first, which `elements` has made sure of.
 bool in_core(const Node& node) {
   for (const char* name : {"input", "linear", "conv1d", "conv2d", "batch_norm1d", "batch_norm2d", "relu", "identity",
                            "flatten", "view", "squeeze", "unsqueeze"})
     if (node.op->name == name) return true;
   return float_ops().members().count(node.op->name) > 0;
+}
+
+// Whether the core can compute a node of that kind with these attributes, too.
+bool makes_step(const Node& node, const std::vector<const Node*>& inputs) {
+  const auto found = float_ops().members().find(node.op->name);
+  if (found == float_ops().members().end()) return true;
+  try {
+    return found->second.make(node, inputs) != nullptr;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 // torch's order of operations, to the bit.
@@ -53,9 +68,10 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
   alphas_.resize(nodes.size());
   betas_.resize(nodes.size());
   size_t sources = 0;
+  int64_t values = 0;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = nodes[i];
-    elements(node);
+    values += elements(node);
     check(in_core(node) || calls_.count(node.name), "evaluator: node ", node.name, " (", node.op->name,
           ") is of a kind that the evaluator does not run");
     sources += node.op->name == "input";
@@ -69,6 +85,8 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
   ++readers_[static_cast<size_t>(graph_.output())];
   inputs_ = elements(nodes.front());
   outputs_ = elements(nodes[static_cast<size_t>(graph_.output())]);
+  together_ = static_cast<int>(
+      std::clamp<int64_t>(kTogetherBytes / (std::max<int64_t>(values, 1) * kGroupBytes), 1, kMostTogether));
   plan({});  // every layer has its weights, or the constructor says which has not
 }
 
@@ -85,6 +103,16 @@ Plan Planner::plan(const Config& config, std::vector<ObservedLayer>* observed) c
   }
   check(used == formats.size(), "evaluator: the config names a node that the graph lacks");
   return builder.finish();
+}
+
+std::vector<std::string> nodes_for_torch(const ir::Graph& graph) {
+  std::vector<std::string> found;
+  for (const Node& node : graph.nodes()) {
+    std::vector<const Node*> inputs;
+    for (const int from : node.inputs) inputs.push_back(&graph.nodes()[static_cast<size_t>(from)]);
+    if (!in_core(node) || !makes_step(node, inputs)) found.push_back(node.name);
+  }
+  return found;
 }
 
 }  // namespace chop::evaluator

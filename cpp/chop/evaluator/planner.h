@@ -30,6 +30,9 @@ class Planner {
   const ir::Graph& graph() const { return graph_; }
   int inputs() const { return inputs_; }    // numbers in a row of data
   int outputs() const { return outputs_; }  // and in a row of the result
+  // How many blocks torch gets at a time: a call costs much, and memory is finite. The same for every config, because
+  // torch's sums may depend on it.
+  int together() const { return together_; }
 
  private:
   friend class PlanBuilder;
@@ -38,13 +41,16 @@ class Planner {
   double largest_input_;
   bool fused_affine_;
   std::map<std::string, TorchCallPtr> calls_;
-  int inputs_ = 0, outputs_ = 0;
-  std::vector<int> readers_;                             // of each node; the graph's output has one more
-  std::vector<std::shared_ptr<const Window>> windows_;   // of each linear layer and convolution
-  std::vector<std::vector<float>> alphas_, betas_;       // of each BatchNorm
+  int inputs_ = 0, outputs_ = 0, together_ = 1;
+  std::vector<int> readers_;                            // of each node; the graph's output has one more
+  std::vector<std::shared_ptr<const Window>> windows_;  // of each linear layer and convolution
+  std::vector<std::vector<float>> alphas_, betas_;      // of each BatchNorm
   mutable std::mutex mutex_;
   mutable StepCache<Step> steps_;
   mutable StepCache<Layer> layers_;
 };
+
+// Names of the nodes that only torch can compute.
+std::vector<std::string> nodes_for_torch(const ir::Graph& graph);
 
 }  // namespace chop::evaluator

@@ -15,14 +15,17 @@ const std::set<std::string> kKeepsSign{
     "flatten",    "view",       "permute",    "transpose",           "unsqueeze",           "squeeze",
     "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d",          "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "mean",       "cat",        "stack",      "adaptive_max_pool1d", "adaptive_max_pool2d"};
-const std::set<std::string> kShrinks{"tanh", "gelu", "silu", "hardswish", "leaky_relu", "neg"};
+const std::set<std::string> kDivides{"avg_pool1d", "avg_pool2d"};
+const std::set<std::string> kParts{"slice", "upsample_nearest"};
+const std::set<std::string> kShrinks{"gelu_tanh", "mish",      "softsign",   "tanh", "gelu",
+                                     "silu",      "hardswish", "leaky_relu", "neg"};
 
 }  // namespace
 
 Range rounded(const Range& input, const FixedPoint& format) {
   Range range = input;
   if (range.finite()) range.limit = std::fmin(range.limit + format.scale(), format.largest_code() * format.scale());
-  range.nonnegative = range.nonnegative || !format.is_signed;
+  range.nonnegative = !format.is_signed || (range.nonnegative && format.overflow == OverflowMode::saturate);
   return range;
 }
 
@@ -38,7 +41,15 @@ Range range_after(const ir::Node& node, const std::vector<Range>& inputs) {
   }
   if (among(kUnits, node)) return {1.0, true};
   if (node.op->name == "relu6") return {6.0, true};
+  if (among(kDivides, node) && node.attribute("divisor_override") != 0.0) return {nothing, false};
   if (among(kKeepsSign, node)) return {most, nonnegative};
+  if (among(kParts, node)) return {most, nonnegative};
+  if (node.op->name == "pad") return {larger(most, std::fabs(node.attribute("value"))), false};
+  if (node.op->name == "hardtanh" || node.op->name == "clamp") {
+    const char* low = node.op->name == "clamp" ? "min" : "min_val";
+    const char* high = node.op->name == "clamp" ? "max" : "max_val";
+    return {larger(std::fabs(node.attribute(low)), std::fabs(node.attribute(high))), false};
+  }
   if (node.op->name == "leaky_relu") return {most * larger(1.0, std::fabs(node.attribute("negative_slope"))), false};
   if (among(kShrinks, node)) return {most, false};
   if (node.op->name == "add") return {sum, nonnegative};

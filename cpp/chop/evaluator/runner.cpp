@@ -23,7 +23,8 @@ size_t most_inputs(const Plan& plan) {
 
 }  // namespace
 
-Runner::Runner(const Plan& plan, const Dataset& data) : data_(data) {
+Runner::Runner(const Plan& plan, const Dataset& data, int together)
+    : data_(data), together_(std::max(plan.together, together)) {
   const std::vector<size_t> last = last_readers(plan);
   std::vector<int> sizes;
   std::vector<size_t> free_after;  // the step that reads a slot last
@@ -35,40 +36,45 @@ Runner::Runner(const Plan& plan, const Dataset& data) : data_(data) {
     free_after[slot] = std::max(last[i], i);
     places_.push_back(slot);
   }
-  for (const int groups : sizes) slots_.emplace_back(1, groups);
+  allocate(sizes);
   written_.resize(plan.steps.size() + 1);
   arguments_.resize(most_inputs(plan));
 }
 
-Runner::Runner(const std::vector<const Plan*>& plans, const Dataset& data)
-    : data_(data) {
+Runner::Runner(const std::vector<const Plan*>& plans, const Dataset& data, int together)
+    : data_(data), together_(together) {
   std::vector<int> sizes;
   size_t arguments = 1;
   for (const Plan* plan : plans) {
+    together_ = std::max(together_, plan->together);
     sizes.resize(std::max(sizes.size(), plan->steps.size()), 1);
     arguments = std::max(arguments, most_inputs(*plan));
     for (size_t i = 0; i < plan->steps.size(); ++i) sizes[i] = std::max(sizes[i], plan->steps[i].step->groups());
   }
-  for (const int groups : sizes) slots_.emplace_back(1, groups);
+  allocate(sizes);
   written_.resize(sizes.size() + 1);
   arguments_.resize(arguments);
 }
 
-const float* Runner::run(const Plan& plan, int64_t b, size_t done) {
-  written_[0] = data_.block(b);
+void Runner::allocate(const std::vector<int>& sizes) {
+  for (const int groups : sizes) slots_.emplace_back(together_, groups);
+}
+
+void Runner::run(const Plan& plan, int64_t first, int count, size_t done) {
+  const auto rows = static_cast<int>(std::min<int64_t>(int64_t{count} * kBlock, data_.rows() - first * kBlock));
+  written_[0] = {reinterpret_cast<const std::byte*>(data_.block(first)), data_.stride()};
   for (size_t i = done; i < plan.steps.size(); ++i) {
     const PlannedStep& planned = plan.steps[i];
     if (!plan.known.empty() && plan.known[i]) {
-      written_[i + 1] = plan.known[i]->at(b);
+      written_[i + 1] = {plan.known[i]->at(first), plan.known[i]->stride()};
       continue;
     }
-    for (size_t k = 0; k < planned.inputs.size(); ++k)
-      arguments_[k] = written_[static_cast<size_t>(planned.inputs[k])];
-    void* to = memory_of(i);
-    planned.step->run(arguments_.data(), to);
-    written_[i + 1] = to;
+    read_.clear();
+    for (const int from : planned.inputs) read_.push_back(written_[static_cast<size_t>(from)]);
+    Blocks& memory = slots_[places_.empty() ? i : places_[i]];
+    written_[i + 1] = {memory.at(0), memory.stride()};
+    planned.step->run_many(read_, written_[i + 1], count, rows, &arguments_);
   }
-  return static_cast<const float*>(written_[static_cast<size_t>(plan.output)]);
 }
 
 }  // namespace chop::evaluator

@@ -1,4 +1,4 @@
-// Runs plans on blocks, one thread's worth of memory.
+// Runs plans on blocks, one or a few neighbours at a time, one thread's worth of memory.
 #pragma once
 
 #include <vector>
@@ -12,24 +12,32 @@ namespace chop::evaluator {
 class Runner {
  public:
   // One plan: a block's memory is used again as soon as nobody reads it, so that it stays in the nearest cache.
-  Runner(const Plan& plan, const Dataset& data);
+  // together: the least that together() shall be.
+  Runner(const Plan& plan, const Dataset& data, int together = 1);
   // Several plans, one after the other on each block: every step has its own memory, and the next plan can begin where
   // it starts to differ.
-  Runner(const std::vector<const Plan*>& plans, const Dataset& data);
+  Runner(const std::vector<const Plan*>& plans, const Dataset& data, int together = 1);
 
-  // Returns the plan's output for block b. The first `done` steps are those of the plan that ran before on it.
-  const float* run(const Plan& plan, int64_t b, size_t done);
+  // How many blocks a run takes: as many as the plan that wants most of them.
+  int together() const { return together_; }
 
-  // What the last run wrote; with one plan, only what nothing has overwritten.
-  const void* block(int number) const { return written_[static_cast<size_t>(number)]; }
+  // For the `count` blocks from `first` on, at most together(). The first `done` steps are those of the plan that ran
+  // before on them.
+  void run(const Plan& plan, int64_t first, int count, size_t done);
+
+  // What the last run wrote for the k-th of its blocks; with one plan, only what nothing has overwritten.
+  const void* block(int number, int k) const { return written_[static_cast<size_t>(number)].at(k); }
+  const float* output(const Plan& plan, int k) const { return static_cast<const float*>(block(plan.output, k)); }
 
  private:
-  void* memory_of(size_t step) { return slots_[places_.empty() ? step : places_[step]].at(0); }
+  void allocate(const std::vector<int>& sizes);
 
   const Dataset& data_;
+  int together_ = 1;
   std::vector<Blocks> slots_;
-  std::vector<size_t> places_;         // the slot of each step; empty: its own
-  std::vector<const void*> written_;   // of the block at hand
+  std::vector<size_t> places_;       // the slot of each step; empty: its own
+  std::vector<Neighbours> written_;  // of the blocks at hand
+  std::vector<Neighbours> read_;     // by the step at hand
   std::vector<const void*> arguments_;
 };
 

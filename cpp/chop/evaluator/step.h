@@ -1,6 +1,7 @@
 // One kernel call of a plan, on one block. Steps are immutable and shared between plans.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,13 @@
 #include "chop/kernels/product.h"
 
 namespace chop::evaluator {
+
+// The same block of neighbouring parts of the data.
+struct Neighbours {
+  const std::byte* first;
+  size_t stride;  // bytes
+  const void* at(int k) const { return first + static_cast<size_t>(k) * stride; }
+};
 
 class Step {
  public:
@@ -20,8 +28,15 @@ class Step {
   // in[i]: the blocks that the step reads, none of which is `out`.
   virtual void run(const void* const* in, void* out) const = 0;
 
+  // The same for `count` neighbours, of whose places `rows` hold data. arguments: memory for as many pointers as there
+  // are inputs.
+  virtual void run_many(const std::vector<Neighbours>& in, const Neighbours& out, int count, int rows,
+                        std::vector<const void*>* arguments) const;
+
   // Whether what it makes of the data is worth keeping: much smaller than the data itself.
   virtual bool compact() const { return false; }
+
+  virtual size_t bytes() const { return 0; }  // that it holds beside a block, if that is worth counting
 
   int groups() const { return groups_; }  // of the block that it writes, kGroupBytes each
 

@@ -14,6 +14,7 @@ namespace chop::evaluator {
 struct TorchCall {
   std::string node;
   std::function<void(const std::vector<const float*>& inputs, float* output, int rows)> run;
+  size_t bytes = 0;                             // that it holds, parameters above all
   mutable std::atomic<int64_t> nanoseconds{0};  // spent so far, by all threads together
 };
 using TorchCallPtr = std::shared_ptr<const TorchCall>;

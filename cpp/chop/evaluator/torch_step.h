@@ -1,4 +1,4 @@
-// The step of a node that torch computes, on one block at a time.
+// The step of a node that torch computes, on many rows at a time.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,9 @@ class TorchStep : public Step {
   TorchStep(TorchCallPtr call, std::vector<int> input_sizes, int output_size)
       : Step(output_size), call_(std::move(call)), input_sizes_(std::move(input_sizes)) {}
   void run(const void* const* in, void* out) const override;
+  void run_many(const std::vector<Neighbours>& in, const Neighbours& out, int count, int rows,
+                std::vector<const void*>* arguments) const override;
+  size_t bytes() const override { return call_->bytes; }
 
  private:
   TorchCallPtr call_;

@@ -25,8 +25,8 @@ Op elementwise(const char* name, Names attributes = {}, Names operands = {}) {
   return layer(name, {}, {}, std::move(attributes), {}, std::move(operands), same_shape);
 }
 
-Op pool(const char* name, decltype(Op::shape) shape) {
-  return layer(name, {}, {}, {"ceil_mode"}, kPoolLists, {}, shape);
+Op pool(const char* name, decltype(Op::shape) shape, Names attributes = {"ceil_mode"}) {
+  return layer(name, {}, {}, std::move(attributes), kPoolLists, {}, shape);
 }
 
 Op adaptive(const char* name, decltype(Op::shape) shape) { return layer(name, {}, {}, {}, {"output_size"}, {}, shape); }
@@ -44,7 +44,7 @@ Op scalar(const char* name, Names operands = {"data_in"}) {
   return elementwise(name, {"other", "reversed"}, std::move(operands));
 }
 
-std::vector<Op> make_table() {
+std::vector<Op> layers() {
   return {
       {"input", 0, {}, {}, {}, {}, {}, input_shape},
       layer("linear", {"weight"}, {"bias"}, {}, {}, kWeighted, linear_shape),
@@ -55,6 +55,11 @@ std::vector<Op> make_table() {
       layer("layer_norm", {}, {"weight", "bias"}, {"eps"}, {"normalized_shape"}, {}, layer_norm_shape),
       layer("group_norm", {}, {"weight", "bias"}, {"eps", "num_groups"}, {}, {}, group_norm_shape),
       layer("embedding", {"weight"}, {}, {}, {}, {}, embedding_shape),
+  };
+}
+
+std::vector<Op> functions() {
+  return {
       elementwise("relu", {}, {"data_in"}),
       elementwise("relu6"),
       elementwise("leaky_relu", {"negative_slope"}),
@@ -64,13 +69,36 @@ std::vector<Op> make_table() {
       elementwise("sigmoid"),
       elementwise("tanh"),
       elementwise("gelu"),
+      elementwise("gelu_tanh"),
       elementwise("silu"),
+      elementwise("mish"),
+      elementwise("softsign"),
+      elementwise("logsigmoid"),
+      elementwise("softplus", {"beta", "threshold"}),
+      elementwise("elu", {"alpha", "scale", "input_scale"}),
+      layer("prelu", {"weight"}, {}, {}, {}, {}, prelu_shape),
+      elementwise("clamp", {"min", "max"}),
+      elementwise("clamp_min", {"min"}),
+      elementwise("clamp_max", {"max"}),
+      elementwise("abs"),
+      elementwise("exp"),
+      elementwise("log"),
+      elementwise("sqrt"),
+      elementwise("rsqrt"),
+      elementwise("pow_scalar", {"exponent"}),
       elementwise("neg"),
       elementwise("identity"),
       layer("softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
       layer("log_softmax", {}, {}, {"dim"}, {}, {}, along_dim_shape),
-      pool("avg_pool1d", pool1d_shape),
-      pool("avg_pool2d", pool2d_shape),
+  };
+}
+
+// Pools, views and reductions.
+std::vector<Op> arrangements() {
+  return {
+      // divisor_override: 0 divides by the window.
+      pool("avg_pool1d", pool1d_shape, {"ceil_mode", "count_include_pad", "divisor_override"}),
+      pool("avg_pool2d", pool2d_shape, {"ceil_mode", "count_include_pad", "divisor_override"}),
       pool("max_pool1d", pool1d_shape),
       pool("max_pool2d", pool2d_shape),
       adaptive("adaptive_avg_pool1d", adaptive_pool1d_shape),
@@ -83,12 +111,23 @@ std::vector<Op> make_table() {
       view("transpose", {"dim0", "dim1"}, {}, transpose_shape),
       view("unsqueeze", {"dim"}, {}, unsqueeze_shape),
       view("squeeze", {}, {"dims"}, squeeze_shape),
+      view("slice", {}, {"start", "step", "size", "shape"}, slice_shape),
+      view("pad", {"value"}, {"before", "after"}, pad_shape),
+      view("upsample_nearest", {}, {"output_size"}, upsample_shape),
       view("mean", {"keepdim"}, {"dims"}, reduce_shape),
       view("sum", {"keepdim"}, {"dims"}, reduce_shape),
+  };
+}
+
+// Of several nodes.
+std::vector<Op> arithmetic() {
+  return {
       binary("add", {"data_in"}),
       binary("sub", {"data_in"}),
       binary("mul", {"data_in"}),
       binary("div", {}),
+      binary("minimum", {}),
+      binary("maximum", {}),
       binary("matmul", {"data_in", "weight"}, matmul_shape),
       binary("bmm", {"data_in", "weight"}, bmm_shape),
       scalar("add_scalar"),
@@ -97,7 +136,15 @@ std::vector<Op> make_table() {
       scalar("div_scalar", {}),
       {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
       {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
+      {"opaque", {1, kAny}, {}, {}, {}, {"shape"}, {}, opaque_shape},  // known to torch alone
   };
+}
+
+std::vector<Op> make_table() {
+  std::vector<Op> table;
+  for (auto part : {layers, functions, arrangements, arithmetic})
+    for (Op& op : part()) table.push_back(std::move(op));
+  return table;
 }
 
 }  // namespace

@@ -35,6 +35,15 @@ Shape input_shape(const Node& node, const Shapes&) {
   return node.shape;
 }
 
+Shape opaque_shape(const Node& node, const Shapes&) {
+  Shape shape{kBatch};
+  for (const int64_t size : node.list("shape")) {
+    check(size >= 0, "node ", node.name, ": ", node.op->name, " gives a negative size, ", size);
+    shape.push_back(size);
+  }
+  return shape;
+}
+
 Shape same_shape(const Node&, const Shapes& inputs) { return inputs[0]; }
 
 Shape along_dim_shape(const Node& node, const Shapes& inputs) {
@@ -97,6 +106,13 @@ Shape embedding_shape(const Node& node, const Shapes& inputs) {
         shape_text(weight.shape));
   Shape shape = inputs[0];
   shape.push_back(weight.shape[1]);
+  return shape;
+}
+
+Shape prelu_shape(const Node& node, const Shapes& inputs) {
+  const Shape &weight = node.parameter("weight")->shape, &shape = inputs[0];
+  check(weight == Shape{1} || weight.empty() || (shape.size() >= 2 && weight == Shape{shape[1]}), "node ", node.name,
+        ": prelu needs one weight or one for each channel of ", shape_text(shape), ", got ", shape_text(weight));
   return shape;
 }
 

@@ -12,6 +12,7 @@ using Shapes = std::vector<Shape>;
 
 // shape_rules.cpp
 Shape input_shape(const Node& node, const Shapes& inputs);
+Shape opaque_shape(const Node& node, const Shapes& inputs);  // rows of what its attribute says
 Shape same_shape(const Node& node, const Shapes& inputs);
 Shape along_dim_shape(const Node& node, const Shapes& inputs);  // same, with an attribute dim that must exist
 Shape linear_shape(const Node& node, const Shapes& inputs);
@@ -20,6 +21,7 @@ Shape batch_norm2d_shape(const Node& node, const Shapes& inputs);
 Shape layer_norm_shape(const Node& node, const Shapes& inputs);
 Shape group_norm_shape(const Node& node, const Shapes& inputs);
 Shape embedding_shape(const Node& node, const Shapes& inputs);
+Shape prelu_shape(const Node& node, const Shapes& inputs);
 
 // window_shapes.cpp
 Shape conv1d_shape(const Node& node, const Shapes& inputs);
@@ -36,6 +38,11 @@ Shape permute_shape(const Node& node, const Shapes& inputs);
 Shape transpose_shape(const Node& node, const Shapes& inputs);
 Shape unsqueeze_shape(const Node& node, const Shapes& inputs);
 Shape squeeze_shape(const Node& node, const Shapes& inputs);
+
+// slice_shapes.cpp
+Shape slice_shape(const Node& node, const Shapes& inputs);
+Shape pad_shape(const Node& node, const Shapes& inputs);
+Shape upsample_shape(const Node& node, const Shapes& inputs);
 
 // operand_shapes.cpp
 Shape broadcast_shape(const Node& node, const Shapes& inputs);

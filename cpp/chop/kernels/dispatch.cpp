@@ -16,11 +16,16 @@ namespace {
    ns::encode,                                                                                            \
    {ns::integer_products.u8x4, ns::integer_products.s16x2, ns::integer_products.whole, ns::exact_product, \
     ns::ordered_products.ordered, ns::ordered_products.wide},                                             \
-   ns::classify,                                                                                          \
+   ns::classify.rows,                                                                                     \
+   ns::classify.counts,                                                                                   \
+   ns::outputs,                                                                                           \
    ns::moments_f32,                                                                                       \
    ns::moments_f64,                                                                                       \
    ns::windows.f32,                                                                                       \
-   ns::windows.f64}
+   ns::windows.f64,                                                                                       \
+   ns::squared_errors,                                                                                    \
+   ns::activation,                                                                                        \
+   ns::row_kernels}
 
 const KernelTable baseline_table = CHOP_TABLE(baseline);
 #ifdef CHOP_HAS_avx2

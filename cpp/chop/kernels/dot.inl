@@ -133,9 +133,7 @@ struct Numbers {
   using V = typename VectorOf<T>::type;
   using Input = V;
   using Weight = V;
-  static Input input(const void* x) {
-    return __builtin_convertvector(read<typename VectorOf<T>::floats>(x), V);
-  }
+  static Input input(const void* x) { return __builtin_convertvector(read<typename VectorOf<T>::floats>(x), V); }
   static Weight weight(const void* w) { return V{} + read<T>(w); }
   static void add(V& sum, Input x, Weight w) { sum += x * w; }
 };

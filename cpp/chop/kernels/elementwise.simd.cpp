@@ -33,8 +33,37 @@ void rows(const Elementwise& op, const float* x, float* y, int count) {
   }
 }
 
+// One row of a block on the grid in modes of its own, in place: a second pass over a row keeps the loops above few.
+template <class Modes>
+void round_row(const GridF32& grid, float step, float* row) {
+  const CodeRange<float> range = code_range<float>(grid);
+  for (int s = 0; s < kBlock; ++s) {
+    const float v = row[s] * grid.inverse_step;
+    row[s] = into_range<Modes::overflow>(round_code<Modes::rounding>(row[s], v), row[s], v, range) * step;
+  }
+}
+
+using RowRounding = void (*)(const GridF32&, float, float*);
+
+template <Affine affine, bool relu>
+void rows_in_modes(const Elementwise& op, const float* x, float* y, int count) {
+  const float step = op.rounding == Rounding::values ? op.grid.step : 1.0f;
+  const RowRounding round = with_modes(op.grid, [](auto modes) -> RowRounding { return round_row<decltype(modes)>; });
+  for (int r = 0; r < count; ++r) {
+    float result[kBlock];
+    row<affine, relu, Rounding::none>(op, r, x + r * kBlock, result);
+    round(op.grid, step, result);
+    __builtin_memcpy(y + r * kBlock, result, sizeof result);
+  }
+}
+
+bool has_usual_modes(const GridF32& grid) {
+  return grid.rounding == RoundingMode::half_even && grid.overflow == OverflowMode::saturate;
+}
+
 template <Affine affine, bool relu>
 void by_rounding(const Elementwise& op, const float* x, float* y, int count) {
+  if (op.rounding != Rounding::none && !has_usual_modes(op.grid)) return rows_in_modes<affine, relu>(op, x, y, count);
   switch (op.rounding) {
     case Rounding::none: return rows<affine, relu, Rounding::none>(op, x, y, count);
     case Rounding::codes: return rows<affine, relu, Rounding::codes>(op, x, y, count);

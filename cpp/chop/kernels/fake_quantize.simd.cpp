@@ -6,14 +6,23 @@
 namespace chop::CHOP_ISA {
 namespace {
 
-template <class T, class Grid>
+template <class Modes, class T, class Grid>
 void run(const T* __restrict x, T* __restrict y, int64_t n, const Grid& grid) {
-  const T inverse = grid.inverse_step, step = grid.step, lo = grid.qmin, hi = grid.qmax;
-  for (int64_t i = 0; i < n; ++i) y[i] = clamp(round_half_even(x[i] * inverse), lo, hi) * step;
+  const T inverse = grid.inverse_step, step = grid.step;
+  const CodeRange<T> range = code_range<T>(grid);
+  for (int64_t i = 0; i < n; ++i) {
+    const T v = x[i] * inverse;
+    y[i] = into_range<Modes::overflow>(round_code<Modes::rounding>(x[i], v), x[i], v, range) * step;
+  }
 }
 
-void f32(const float* x, float* y, int64_t n, const GridF32& grid) { run(x, y, n, grid); }
-void f64(const double* x, double* y, int64_t n, const GridF64& grid) { run(x, y, n, grid); }
+template <class T, class Grid>
+void by_modes(const T* x, T* y, int64_t n, const Grid& grid) {
+  with_modes(grid, [&](auto modes) { run<decltype(modes)>(x, y, n, grid); });
+}
+
+void f32(const float* x, float* y, int64_t n, const GridF32& grid) { by_modes(x, y, n, grid); }
+void f64(const double* x, double* y, int64_t n, const GridF64& grid) { by_modes(x, y, n, grid); }
 
 }  // namespace
 

@@ -7,8 +7,10 @@
 #include <cstdint>
 
 #include "chop/core/cpu_isa.h"
+#include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
 #include "chop/kernels/product.h"
+#include "chop/kernels/rows.h"
 
 namespace chop {
 
@@ -16,6 +18,18 @@ namespace chop {
 struct BlockScore {
   int32_t predicted[kBlock];  // index of the largest logit, the first one on ties, the first NaN if there is one
   double loss;                // sum of cross-entropy over the valid rows
+};
+
+// What metrics of logits[classes][kBlock] take from one block; rows beyond `valid` count for nothing.
+struct SquareSums {
+  double error, signal;  // of (logits - reference)^2 and of reference^2
+};
+struct OutputKernels {
+  // Cross-entropy of each valid row.
+  void (*row_losses)(const float* logits, int classes, const uint16_t* labels, int valid, double* losses);
+  SquareSums (*squares)(const float* logits, const float* reference, int classes, int valid);
+  // KL(softmax(reference) || softmax(logits)) in nats, added up over the rows.
+  double (*divergence)(const float* logits, const float* reference, int classes, int valid);
 };
 
 // Columns are taken kMomentTile at a time: x[rows] of `width` numbers each, `stride` apart; width is a multiple of it.
@@ -51,6 +65,9 @@ struct MatrixProduct {
   int m = 0, n = 0, k = 0;
 };
 
+// Squared errors are summed in lanes: number i of a stream goes to lane i % kErrorLanes, in the order of the stream.
+inline constexpr int kErrorLanes = 16;
+
 struct KernelTable {
   const char* isa;
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
@@ -75,8 +92,14 @@ struct KernelTable {
   ProductKernels product;
 
   // logits[classes][kBlock]; labels[kBlock]; rows beyond `valid` count for nothing.
-  void (*classify)(const float* logits, int classes, const int32_t* labels, int valid, bool want_loss,
+  void (*classify)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
                    BlockScore* score);
+  // The same, but adds to each class how often it was predicted, and rightly so, and returns the loss (0 unless
+  // wanted).
+  double (*classify_counts)(const float* logits, int classes, const uint16_t* labels, int valid, bool want_loss,
+                            int64_t* predicted, int64_t* correct);
+
+  OutputKernels outputs;
 
   MomentKernels<float> moments_f32;
   MomentKernels<double> moments_f64;
@@ -85,6 +108,13 @@ struct KernelTable {
   // 1 numbers, and returns how many those are. NaN is nowhere.
   int64_t (*window_f32)(const float* x, int64_t n, float low, float high, WindowCounts* counts, float* inside);
   int64_t (*window_f64)(const double* x, int64_t n, double low, double high, WindowCounts* counts, double* inside);
+
+  // Adds the squared distances, in double, of x[n] from their fake_quantize_f32 to sums[count][kErrorLanes], one row a
+  // grid. x[0] is number `place` of its stream. NaN and infinities count for nothing.
+  void (*squared_errors)(const float* x, int64_t n, int64_t place, const GridF32* grids, int count, double* sums);
+
+  ActivationKernel activation = nullptr;
+  RowKernels rows{};
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

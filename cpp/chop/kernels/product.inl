@@ -3,6 +3,7 @@
 #pragma once
 
 #include "chop/kernels/dot.inl"
+#include "chop/kernels/groups.inl"
 #include "chop/kernels/simd_tables.h"
 
 namespace chop::CHOP_ISA {
@@ -14,7 +15,6 @@ inline constexpr int kCols = kLanes == 16 ? 4 : 2;
 // Integer sums: the bias joins at the end where the sum is shifted, else it is the start.
 template <class Dot, int WeightBytes>
 struct IntegerSums : Dot {
-  using Sum = int32_t;
   using V = Words;
   static constexpr int lanes = kLanes;
   static constexpr int weight_bytes = WeightBytes;
@@ -23,31 +23,35 @@ struct IntegerSums : Dot {
   static V start(const Product& p, int o) {
     return V{} + (p.shift == 0 && p.bias ? static_cast<uint32_t>(static_cast<const int32_t*>(p.bias)[o]) : 0u);
   }
-  static void keep(const Product& p, int o, V sum, int32_t* to) {
+  static void keep(const Product& p, int o, V sum, char* to) {
     if (p.shift > 0)
       sum = (sum << p.shift) + (p.bias ? static_cast<uint32_t>(static_cast<const int32_t*>(p.bias)[o]) : 0u);
-    __builtin_memcpy(to, &sum, sizeof sum);
+    if (p.finish.to == Encoding::f32) {
+      store(reinterpret_cast<float*>(to), __builtin_convertvector((Integers)sum, VectorOf<float>::type) * p.scale);
+    } else {
+      __builtin_memcpy(to, &sum, sizeof sum);
+    }
   }
 };
 
 template <class T>
 struct FloatSums : Numbers<T> {
-  using Sum = float;
   using V = typename VectorOf<T>::type;
   static constexpr int lanes = VectorOf<T>::lanes;
   static constexpr int weight_bytes = sizeof(T);
   static constexpr bool integers = false;
 
   static V start(const Product& p, int o) { return V{} + (p.bias ? static_cast<const T*>(p.bias)[o] : T(0)); }
-  static void keep(const Product&, int, V sum, float* to) {
+  static void keep(const Product&, int, V sum, char* to) {
     const auto rounded = __builtin_convertvector(sum, typename VectorOf<T>::floats);
     __builtin_memcpy(to, &rounded, sizeof rounded);
   }
 };
 
-// Rows outputs from `o` on, at one position; `weight` is their tile's.
+// Rows outputs from `o` on, at one position; `weight` is their tile's. Their rows go to `to`, `distance` bytes apart:
+// floats where the result is floats, else sums.
 template <class Sums, int Rows>
-inline void tile(const Product& p, const int32_t* at, int o, const char* weight, typename Sums::Sum (*to)[kBlock]) {
+inline void tile(const Product& p, const int32_t* at, int o, const char* weight, char* to, int64_t distance) {
   constexpr int line = kTile * Sums::weight_bytes;  // weights of one group
   for (int s = 0; s < kBlock; s += kCols * Sums::lanes) {
     typename Sums::V sum[Rows][kCols];
@@ -75,51 +79,97 @@ inline void tile(const Product& p, const int32_t* at, int o, const char* weight,
       }
     }
     CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-      CHOP_UNROLL for (int c = 0; c < kCols; ++c) Sums::keep(p, o + r, sum[r][c], to[r] + s + c * Sums::lanes);
+      CHOP_UNROLL for (int c = 0; c < kCols; ++c)
+          Sums::keep(p, o + r, sum[r][c], to + r * distance + (s + c * Sums::lanes) * 4);
     }
   }
 }
 
 template <class Sums>
-inline void some_rows(const Product& p, int rows, const int32_t* at, int o, const char* weight,
-                      typename Sums::Sum (*to)[kBlock]) {
+inline void some_rows(const Product& p, int rows, const int32_t* at, int o, const char* weight, char* to,
+                      int64_t distance) {
   switch (rows) {
-    case 1: return tile<Sums, 1>(p, at, o, weight, to);
-    case 2: return tile<Sums, 2>(p, at, o, weight, to);
-    case 3: return tile<Sums, 3>(p, at, o, weight, to);
-    default: return tile<Sums, 4>(p, at, o, weight, to);
+    case 1: return tile<Sums, 1>(p, at, o, weight, to, distance);
+    case 2: return tile<Sums, 2>(p, at, o, weight, to, distance);
+    case 3: return tile<Sums, 3>(p, at, o, weight, to, distance);
+    default: return tile<Sums, 4>(p, at, o, weight, to, distance);
   }
 }
 
+// Where the rows of floats go, they are finished by the elementwise kernel, which knows every rounding.
 template <class Sums>
-inline void product(const Product& p) {
-  using Sum = typename Sums::Sum;
-  static_assert(kTile == 4 && kBlock % (kCols * Sums::lanes) == 0);
-  alignas(64) Sum sums[kTile][kBlock];
-  FinishTile result;
-  result.finish = &p.finish;
-  result.scale = p.scale;
-  const int channels = channels_of(p.finish.to);
-  const bool rows = p.finish.to == Encoding::f32;
-  result.stride = rows ? static_cast<int64_t>(p.positions) * kBlock * 4 : kGroupBytes;
-  FinishKernel finish;
-  if constexpr (Sums::integers) {
-    finish = finishes.of_sums(p.finish, p.scale);
-  } else {
-    finish = finishes.of_floats(p.finish);
-  }
+inline void product_to_floats(const Product& p) {
+  const int64_t distance = static_cast<int64_t>(p.positions) * kGroupBytes;
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
-  for (int at = 0; at < p.positions; ++at) {
+  const Elementwise& op = p.finish.op;
+  const bool finished = !op.alpha && !op.relu && op.rounding == Rounding::none;
+  for (int position = 0; position < p.positions; ++position) {
     const char* weight = static_cast<const char*>(p.weight);
     for (int o = 0; o < p.out; o += kTile, weight += tile_bytes) {
-      const int left = p.out - o < kTile ? p.out - o : kTile;
-      some_rows<Sums>(p, left, p.at + static_cast<int64_t>(at) * p.taps, o, weight, sums);
-      for (int r = 0; r < kTile; ++r) result.rows[r] = r < left ? sums[r] : nullptr;
-      result.channel = o;
-      const int64_t first = rows ? static_cast<int64_t>(o) * p.positions + at
-                                 : static_cast<int64_t>(at) * ((p.out + channels - 1) / channels) + o / channels;
-      result.y = static_cast<char*>(p.y) + first * kGroupBytes;
-      finish(result);
+      const int rows = p.out - o < kTile ? p.out - o : kTile;
+      char* y = static_cast<char*>(p.y) + o * distance + static_cast<int64_t>(position) * kGroupBytes;
+      some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, y, distance);
+      if (finished) continue;
+      const int together = p.positions == 1 ? rows : 1;  // rows side by side
+      for (int r = 0; r < rows; r += together) {
+        Elementwise some = op;
+        if (op.alpha) some.alpha = op.alpha + o + r, some.beta = op.beta + o + r;
+        float* row = reinterpret_cast<float*>(y + r * distance);
+        elementwise(some, row, row, together);
+      }
+    }
+  }
+}
+
+// One tile's sums on their way into groups of codes.
+template <class Sums>
+class CodesTile {
+ public:
+  explicit CodesTile(const Product& p) : p_(p), channels_(channels_of(p.finish.to)) {
+    for (int i = 0; i < kTile; ++i) group_.row[i] = sums_[i];
+    kernel_ = Sums::integers ? finishes.codes_of_sums(p.finish, p.scale, &group_)
+                             : finishes.codes_of_floats(p.finish, &group_);
+  }
+
+  char* sums() { return reinterpret_cast<char*>(sums_); }
+
+  // The sums are those of `rows` outputs from `o` on; y is the first of their groups.
+  void finish(int o, int rows, char* y) {
+    for (int i = 0; i < rows; i += channels_, y += kGroupBytes) {
+      group_.row[0] = sums_[i], group_.row[1] = sums_[i + 1];
+      if (p_.finish.op.alpha) group_.alpha = p_.finish.op.alpha + o + i, group_.beta = p_.finish.op.beta + o + i;
+      group_.y = y;
+      if (i + channels_ <= rows) {
+        kernel_(group_);
+      } else {
+        const bool here[kTile] = {true, i + 1 < rows, i + 2 < rows, false};
+        finish_partly(kernel_, group_, p_.finish, here);
+      }
+    }
+  }
+
+ private:
+  const Product& p_;
+  int channels_;
+  CodesKernel kernel_;
+  CodesGroup group_;
+  alignas(64) uint32_t sums_[kTile][kBlock];
+};
+
+template <class Sums>
+inline void product(const Product& p) {
+  static_assert(kTile == 4 && kBlock % (kCols * Sums::lanes) == 0);
+  if (p.finish.to == Encoding::f32) return product_to_floats<Sums>(p);
+  const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
+  const int channels = channels_of(p.finish.to), groups = (p.out + channels - 1) / channels;
+  CodesTile<Sums> made(p);
+  for (int position = 0; position < p.positions; ++position) {
+    const char* weight = static_cast<const char*>(p.weight);
+    char* y = static_cast<char*>(p.y) + static_cast<int64_t>(position) * groups * kGroupBytes;
+    for (int o = 0; o < p.out; o += kTile, weight += tile_bytes, y += kTile / channels * kGroupBytes) {
+      const int rows = p.out - o < kTile ? p.out - o : kTile;
+      some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, made.sums(), kGroupBytes);
+      made.finish(o, rows, y);
     }
   }
 }

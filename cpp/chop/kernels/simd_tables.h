@@ -29,22 +29,26 @@ struct OrderedProducts {
   ProductKernel ordered, wide;
 };
 
-// Up to kTile rows [kBlock] of sums or floats on their way into a block, where they become rows or one group of u8x4 or
-// one or two groups of s16x2. A null row becomes the code 0; rows after the last one are null.
-struct FinishTile {
-  const Finish* finish = nullptr;
-  float scale = 1.0f;  // of sums
-  int channel = 0;     // of the first row: its place in alpha and beta
-  const void* rows[kTile] = {};
+// Rows of sums or floats, [kBlock] each, that become one group of codes; of as many rows as the group has channels,
+// and with an alpha and a beta for each of them.
+struct CodesGroup {
+  const void* row[kTile] = {};
+  const float* alpha = nullptr;
+  const float* beta = nullptr;
   void* y = nullptr;
-  int64_t stride = kGroupBytes;  // bytes from one row or group of y to the next
+  float before, after, low, high, rounder;  // see finish.simd.cpp
 };
-using FinishKernel = void (*)(const FinishTile&);
+using CodesKernel = void (*)(const CodesGroup&);
 struct FinishKernels {
-  FinishKernel (*of_sums)(const Finish&, float scale);
-  FinishKernel (*of_floats)(const Finish&);
+  // The kernel for groups of sums (to be scaled) or of floats, and what it wants to know about the finish.
+  CodesKernel (*codes_of_sums)(const Finish&, float scale, CodesGroup*);
+  CodesKernel (*codes_of_floats)(const Finish&, CodesGroup*);
 };
-using ClassifyKernel = void (*)(const float*, int, const int32_t*, int, bool, BlockScore*);
+struct ClassifyKernels {
+  void (*rows)(const float*, int, const uint16_t*, int, bool, BlockScore*);
+  double (*counts)(const float*, int, const uint16_t*, int, bool, int64_t*, int64_t*);
+};
+using SquaredErrorsKernel = void (*)(const float*, int64_t, int64_t, const GridF32*, int, double*);
 struct WindowKernels {
   int64_t (*f32)(const float*, int64_t, float, float, WindowCounts*, float*);
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
@@ -62,10 +66,14 @@ struct WindowKernels {
   extern const IntegerProducts integer_products;   \
   extern const OrderedProducts ordered_products;   \
   extern const ProductKernel exact_product;        \
-  extern const ClassifyKernel classify;            \
+  extern const ClassifyKernels classify;           \
+  extern const OutputKernels outputs;              \
   extern const MomentKernels<float> moments_f32;   \
   extern const MomentKernels<double> moments_f64;  \
   extern const WindowKernels windows;              \
+  extern const SquaredErrorsKernel squared_errors; \
+  extern const ActivationKernel activation;        \
+  extern const RowKernels row_kernels;             \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

@@ -1,6 +1,10 @@
 // A float vector as wide as the instruction set's registers, by the compiler's vector extension.
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "chop/kernels/kernels.h"
 
 namespace chop::CHOP_ISA {
@@ -41,11 +45,27 @@ inline void store(T* p, typename VectorOf<T>::type v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Loops over the tile are unrolled by order: only then do its sums stay in registers to the end.
+// a > b ? a : b, and so b where either is NaN, in the one instruction that does this.
+inline VectorOf<float>::type larger_of(VectorOf<float>::type a, VectorOf<float>::type b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(0xffff, a, b);  // the plain one warns of what it never reads
+#elif defined(__AVX__)
+  return _mm256_max_ps(a, b);
+#elif defined(__SSE2__)
+  return _mm_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+// CHOP_NO_ALIAS: what the loop writes, it does not read. Loops over the tile are unrolled by order: only then do its
+// sums stay in registers to the end.
 #if defined(__clang__)
 #define CHOP_UNROLL _Pragma("clang loop unroll(full)")
+#define CHOP_NO_ALIAS _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define CHOP_UNROLL _Pragma("GCC unroll 16")
+#define CHOP_NO_ALIAS _Pragma("GCC ivdep")
 #endif
 
 // y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: each x vector

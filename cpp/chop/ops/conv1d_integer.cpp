@@ -108,9 +108,11 @@ Tensor small_conv1d(const Tensor& input, const Tensor& weight, const std::option
 Tensor conv1d_integer(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, int64_t stride,
                       int64_t padding, int64_t dilation, int64_t groups, int64_t data_in_width,
                       int64_t data_in_frac_width, int64_t weight_width, int64_t weight_frac_width, int64_t bias_width,
-                      int64_t bias_frac_width) {
-  const LayerFormats formats =
-      layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width, bias_width, bias_frac_width);
+                      int64_t bias_frac_width, int64_t data_in_rounding, int64_t data_in_overflow,
+                      int64_t weight_rounding, int64_t weight_overflow, int64_t bias_rounding, int64_t bias_overflow) {
+  const LayerFormats formats = layer_formats({data_in_width, data_in_frac_width, weight_width, weight_frac_width,
+                                              bias_width, bias_frac_width, data_in_rounding, data_in_overflow,
+                                              weight_rounding, weight_overflow, bias_rounding, bias_overflow});
   const Convolution c = checked(x, weight, bias, stride, padding, dilation, groups);
   const bool empty = x.numel() == 0 || weight.numel() == 0;
   const bool small = c.window() <= kLargestWindow && c.group_outputs() <= kLargestChannels &&
@@ -124,10 +126,9 @@ Tensor conv1d_integer(const Tensor& x, const Tensor& weight, const std::optional
 }  // namespace chop::ops
 
 STABLE_TORCH_LIBRARY_FRAGMENT(chop, m) {
-  m.def(
-      "conv1d_integer(Tensor x, Tensor weight, Tensor? bias, int stride, int padding, int dilation, int groups, "
-      "int data_in_width, int data_in_frac_width, int weight_width, int weight_frac_width, int bias_width, "
-      "int bias_frac_width) -> Tensor");
+  const std::string operands =
+      "conv1d_integer(Tensor x, Tensor weight, Tensor? bias, int stride, int padding, int dilation, int groups, ";
+  m.def((operands + chop::ops::kLayerSchema).c_str());
 }
 
 STABLE_TORCH_LIBRARY_IMPL(chop, CPU, m) { m.impl("conv1d_integer", TORCH_BOX(&chop::ops::conv1d_integer)); }

@@ -3,8 +3,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include "chop/core/fixed_point.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/grid.h"
 
 namespace chop {
 namespace {
@@ -16,16 +15,17 @@ constexpr int64_t kGrain = 1 << 15;  // below this a thread costs more than it b
 
 template <class T, class Grid, class Kernel>
 void quantize(const Tensor& x, Tensor& y, const FixedPoint& format, Kernel kernel) {
-  const Grid grid{static_cast<T>(format.inverse_scale()), static_cast<T>(format.scale()), static_cast<T>(format.qmin()),
-                  static_cast<T>(format.qmax())};
+  const Grid grid = grid_of<Grid>(format);
   const T* from = x.const_data_ptr<T>();
   T* to = y.mutable_data_ptr<T>();
   torch::stable::parallel_for(0, x.numel(), kGrain,
                               [&](int64_t begin, int64_t end) { kernel(from + begin, to + begin, end - begin, grid); });
 }
 
-Tensor integer_quantize(const Tensor& input, int64_t width, int64_t frac_width, bool is_signed) {
-  const FixedPoint format = make_fixed_point(width, frac_width, is_signed);
+Tensor integer_quantize(const Tensor& input, int64_t width, int64_t frac_width, bool is_signed, int64_t rounding,
+                        int64_t overflow) {
+  const FixedPoint format =
+      make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow));
   const ScalarType type = input.scalar_type();
   check(type == ScalarType::Float || type == ScalarType::Double, "integer_quantize: x must be float32 or float64");
   const Tensor x = torch::stable::contiguous(input);
@@ -42,7 +42,10 @@ Tensor integer_quantize(const Tensor& input, int64_t width, int64_t frac_width, 
 }  // namespace chop
 
 STABLE_TORCH_LIBRARY(chop, m) {
-  m.def("integer_quantize(Tensor x, int width, int frac_width, bool is_signed) -> Tensor");
+  // The modes are numbers because strings that pass the stable ABI leak (torch 2.13, ToImpl<std::string>).
+  m.def(
+      "integer_quantize(Tensor x, int width, int frac_width, bool is_signed, int rounding=0, int overflow=0) -> "
+      "Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(chop, CPU, m) { m.impl("integer_quantize", TORCH_BOX(&chop::integer_quantize)); }

@@ -70,9 +70,11 @@ bool is_small(int64_t in, int64_t out) {
 
 Tensor linear_integer(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, int64_t data_in_width,
                       int64_t data_in_frac_width, int64_t weight_width, int64_t weight_frac_width, int64_t bias_width,
-                      int64_t bias_frac_width) {
-  const LayerFormats formats =
-      layer_formats(data_in_width, data_in_frac_width, weight_width, weight_frac_width, bias_width, bias_frac_width);
+                      int64_t bias_frac_width, int64_t data_in_rounding, int64_t data_in_overflow,
+                      int64_t weight_rounding, int64_t weight_overflow, int64_t bias_rounding, int64_t bias_overflow) {
+  const LayerFormats formats = layer_formats({data_in_width, data_in_frac_width, weight_width, weight_frac_width,
+                                              bias_width, bias_frac_width, data_in_rounding, data_in_overflow,
+                                              weight_rounding, weight_overflow, bias_rounding, bias_overflow});
   check_dtypes("linear_integer", x, weight, bias);
   check(weight.dim() == 2 && x.dim() >= 1, "linear_integer: weight must be [out, in] and x [..., in]");
   const int64_t out = weight.size(0), in = weight.size(1);
@@ -89,9 +91,8 @@ Tensor linear_integer(const Tensor& x, const Tensor& weight, const std::optional
 }  // namespace chop::ops
 
 STABLE_TORCH_LIBRARY_FRAGMENT(chop, m) {
-  m.def(
-      "linear_integer(Tensor x, Tensor weight, Tensor? bias, int data_in_width, int data_in_frac_width, "
-      "int weight_width, int weight_frac_width, int bias_width, int bias_frac_width) -> Tensor");
+  const std::string operands = "linear_integer(Tensor x, Tensor weight, Tensor? bias, ";
+  m.def((operands + chop::ops::kLayerSchema).c_str());
 }
 
 STABLE_TORCH_LIBRARY_IMPL(chop, CPU, m) { m.impl("linear_integer", TORCH_BOX(&chop::ops::linear_integer)); }

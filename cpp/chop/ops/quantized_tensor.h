@@ -7,33 +7,40 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "chop/core/check.h"
-#include "chop/core/fixed_point.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/grid.h"
 
 namespace chop::ops {
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-template <class Grid>
-Grid grid_of(const FixedPoint& f) {
-  using T = decltype(Grid::step);
-  return {static_cast<T>(f.inverse_scale()), static_cast<T>(f.scale()), static_cast<T>(f.qmin()),
-          static_cast<T>(f.qmax())};
-}
-
 // The formats of a layer's operands, all signed.
 struct LayerFormats {
   FixedPoint data_in, weight, bias;
 };
 
-inline LayerFormats layer_formats(int64_t data_in_width, int64_t data_in_frac_width, int64_t weight_width,
-                                  int64_t weight_frac_width, int64_t bias_width, int64_t bias_frac_width) {
-  return {make_fixed_point(data_in_width, data_in_frac_width, true),
-          make_fixed_point(weight_width, weight_frac_width, true), make_fixed_point(bias_width, bias_frac_width, true)};
+// The numbers that end the argument lists of the fused operators, in their order.
+struct LayerNumbers {
+  int64_t data_in_width, data_in_frac_width, weight_width, weight_frac_width, bias_width, bias_frac_width;
+  int64_t data_in_rounding, data_in_overflow, weight_rounding, weight_overflow, bias_rounding, bias_overflow;
+};
+
+inline constexpr const char* kLayerSchema =
+    "int data_in_width, int data_in_frac_width, int weight_width, int weight_frac_width, int bias_width, "
+    "int bias_frac_width, int data_in_rounding=0, int data_in_overflow=0, int weight_rounding=0, "
+    "int weight_overflow=0, int bias_rounding=0, int bias_overflow=0) -> Tensor";
+
+inline LayerFormats layer_formats(const LayerNumbers& n) {
+  const auto format = [](int64_t width, int64_t frac_width, int64_t rounding, int64_t overflow) {
+    return make_fixed_point(width, frac_width, true, rounding_mode(rounding), overflow_mode(overflow));
+  };
+  return {format(n.data_in_width, n.data_in_frac_width, n.data_in_rounding, n.data_in_overflow),
+          format(n.weight_width, n.weight_frac_width, n.weight_rounding, n.weight_overflow),
+          format(n.bias_width, n.bias_frac_width, n.bias_rounding, n.bias_overflow)};
 }
 
 inline bool has_dtype(const Tensor& t, ScalarType type) { return t.scalar_type() == type && t.is_cpu(); }

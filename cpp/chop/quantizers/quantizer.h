@@ -11,7 +11,7 @@ namespace chop::quantizers {
 
 struct Quantizer {
   GridF32 (*grid)(const FixedPoint& format);
-  // y[i] = code of x[i], an integer in float; NaN stays NaN.
+  // y[i] = code of x[i], an integer in float; NaN stays NaN, and so do infinities that wrap.
   void (*codes)(const float* x, float* y, int64_t n, const FixedPoint& format);
 };
 

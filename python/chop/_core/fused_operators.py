@@ -12,12 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-FORMAT_FIELDS = 6  # width and fraction width of input, weight, bias, in this order, end every argument list
+# Width and fraction width of input, weight, bias, in this order, end every argument list, followed by rounding and
+# overflow of the three, which torch leaves out from where on they are 0.
+WIDTH_FIELDS = 6
+FORMAT_FIELDS = 12
 
 
 def _on_grid(x: Tensor, formats: tuple[int, ...], operand: int) -> Tensor:
     width, frac_width = formats[2 * operand : 2 * operand + 2]
-    return torch.ops.chop.integer_quantize(x, width, frac_width, True)
+    modes = formats[WIDTH_FIELDS + 2 * operand : WIDTH_FIELDS + 2 * operand + 2]
+    return torch.ops.chop.integer_quantize(x, width, frac_width, True, *modes)
 
 
 def _quantized(

@@ -23,8 +23,8 @@ class _NodeRow(TypedDict):
     parameters: dict[str, list[int]]
     shape: list[int]
 
-# (node, quantizer, {operand: (width, frac_width, is_signed)}) for every quantized node.
-_Node = tuple[str, str, Mapping[str, tuple[int, int, bool]]]
+# (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
+_Node = tuple[str, str, Mapping[str, tuple[int, int, bool, str, str]]]
 
 @final
 class Graph:
@@ -101,7 +101,15 @@ class Costs:
     def __init__(
         self, graph: Graph, batch: int, models: Sequence[str], repeated: Set[tuple[str, str]]
     ) -> None: ...
-    def effective_weight_bits(self, node: int, width: int, frac_width: int, is_signed: bool) -> float:
+    def effective_weight_bits(
+        self,
+        node: int,
+        width: int,
+        frac_width: int,
+        is_signed: bool,
+        rounding: str = "half_even",
+        overflow: str = "saturate",
+    ) -> float:
         """Effective bits of the weights of a node, together."""
     def figures(self, config: Sequence[NodeWidths]) -> list[tuple[list[float], float]]:
         """(one number a node, total) for each model; NaN where a model says nothing of a node."""
@@ -118,33 +126,23 @@ class NamedTotals:
     def of_config(self, memo: WidthMemo, config: Any) -> dict[str, float] | None:
         """None if a rule is new to the memo."""
 
-@final
-class Metrics:
-    """Counts of one evaluation."""
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def support(self) -> list[int]: ...
-    @property
-    def predicted(self) -> list[int]: ...
-    @property
-    def correct(self) -> list[int]: ...
-    @property
-    def accuracy(self) -> float: ...
-    @property
-    def accuracy_micro(self) -> float: ...
-    @property
-    def loss(self) -> float | None: ...
+# A metric with its options, and what it found: a number, or (float64 bytes, shape, whether they are counts).
+_Metric = tuple[str, Mapping[str, int]]
+_Value = float | tuple[bytearray, list[int], bool]
 
 @final
 class TorchCall:
     """A node that torch computes."""
 
     def __init__(
-        self, node: str, function: Callable[..., None], input_sizes: Sequence[int], output_size: int
+        self,
+        node: str,
+        function: Callable[..., None],
+        input_sizes: Sequence[int],
+        output_size: int,
+        bytes: int = ...,
     ) -> None:
-        """function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row."""
+        """function(inputs, output, rows): memoryviews of float32, rows times the size of a row; bytes: held."""
     @property
     def node(self) -> str: ...
     @property
@@ -156,7 +154,7 @@ class Formats:
     """A config as the evaluator takes it."""
 
     def __init__(self, nodes: Sequence[_Node], calls: Sequence[TorchCall] = ...) -> None:
-        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed)}); an operand without a format is float."""
+        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand without a format is float."""
 
 @final
 class FormatMemo:
@@ -176,14 +174,15 @@ class Evaluator:
         self,
         graph: Graph,
         x: Tensor,
-        y: Tensor,
+        y: Tensor | None,
         threads: int,
         fused_affine: bool,
         calls: Sequence[TorchCall] = ...,
     ) -> None: ...
     def certificate(self, config: Formats) -> list[dict[str, Any]]:
         """One dict for each operand of data that is on a grid; sums: of a layer whose operands all are."""
-    def evaluate(self, configs: Sequence[Formats], loss: bool) -> list[Metrics]: ...
+    def evaluate(self, configs: Sequence[Formats], metrics: Sequence[_Metric]) -> list[list[_Value]]:
+        """For each config the values of score(), in the order of the metrics, which are specs as there."""
     def forward(self, config: Formats, logits: Tensor) -> None: ...
     def layers(self, config: Formats) -> list[tuple[str, str, float]]:
         """(node, road, bound) for every linear layer."""
@@ -207,6 +206,23 @@ class Statistic:
         """Fields (name, float64 bytes, numbers per group, missing, integral), int64 bytes of the counts and of the
         NaN counts, and whether the count is shown."""
 
+@final
+class QuantizationErrors:
+    """Sums of squared errors of a stream of numbers under many fraction widths."""
+
+    def __init__(self, width: int, is_signed: bool, frac_widths: Sequence[int]) -> None: ...
+    def update(self, tensor: Tensor, threads: int = 1) -> None:
+        """The next numbers: a contiguous float32 tensor."""
+    @property
+    def errors(self) -> list[float]:
+        """Sum of squared errors for each fraction width; NaN and infinities count for nothing."""
+    @property
+    def power(self) -> float:
+        """Sum of squares of the numbers."""
+    @property
+    def count(self) -> int:
+        """How many numbers were given."""
+
 def active_isa() -> str:
     """Name of the instruction set that the kernels use."""
 
@@ -216,11 +232,30 @@ def available_isas() -> list[str]:
 def float_ops() -> dict[str, bool]:
     """Operations on floats that the evaluator runs: whether torch fixes their bits."""
 
+def nodes_for_torch(graph: Graph) -> list[str]:
+    """Names of the nodes that only torch can compute."""
+
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""
 
 def statistics() -> dict[str, dict[str, bool | int | float | str]]:
     """The native statistics: name to {argument: standard value}."""
+
+def metrics() -> list[
+    tuple[str, str, str, str, tuple[bool, bool], list[tuple[str, int | None, int, bool, str]]]
+]:
+    """(name, unit, direction, definition, (needs labels, needs a reference), options) of every native metric; an option
+    is (name, standard value or None, least value, whether the number of classes bounds it, meaning)."""
+
+def score(
+    logits: Tensor,
+    labels: Tensor | None,
+    reference: Tensor | None,
+    specs: Sequence[_Metric],
+    threads: int,
+) -> list[_Value]:
+    """Of each metric a number, or (float64 bytes, shape, whether they are counts): logits float32 (rows, classes),
+    labels int64 (rows) or None, reference float32 like the logits or None, specs ((name, {option: number}), …)."""
 
 def cost_models() -> list[tuple[str, str, str, bool]]:
     """(name, unit, definition, reads_values) of every native cost model."""
@@ -228,5 +263,17 @@ def cost_models() -> list[tuple[str, str, str, bool]]:
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""
 
-def fake_quantize(x: Tensor, y: Tensor, width: int, frac_width: int, is_signed: bool, isa: str) -> None:
+def run_float_op(graph: Graph, node: str, inputs: Sequence[Tensor], output: Tensor) -> None:
+    """Run one node of a lowered graph on what it reads (one float32 tensor an input, batch first) into output."""
+
+def fake_quantize(
+    x: Tensor,
+    y: Tensor,
+    width: int,
+    frac_width: int,
+    is_signed: bool,
+    isa: str,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> None:
     """Write the fixed-point values of x to y with the kernels of one instruction set or 'reference'."""

@@ -16,18 +16,18 @@ _NAME = "chop::integer_quantize"
 _registered = False
 
 
-def _fake(x: Tensor, width: int, frac_width: int, is_signed: bool) -> Tensor:
+def _fake(
+    x: Tensor, width: int, frac_width: int, is_signed: bool, rounding: int = 0, overflow: int = 0
+) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-    return grad, None, None, None
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return grad, None, None, None, None, None
 
 
-def _vmap(
-    info: Any, in_dims: tuple[int | None, ...], x: Tensor, width: int, frac_width: int, is_signed: bool
-) -> tuple[Tensor, int | None]:
-    return torch.ops.chop.integer_quantize(x, width, frac_width, is_signed), in_dims[0]
+def _vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, *format: int) -> tuple[Tensor, int | None]:
+    return torch.ops.chop.integer_quantize(x, *format), in_dims[0]
 
 
 def register() -> None:

@@ -16,8 +16,14 @@ _DEEPEST_GRID = 2.0**100  # finer or coarser grids come near float32's own limit
 _LAYERS = frozenset({"linear", "conv1d", "conv2d"})
 # What these do to a number depends on its channel at most, and every number stays one number.
 _ELEMENT_BY_ELEMENT = frozenset(
-    {"batch_norm1d", "batch_norm2d", "relu", "identity", "flatten", "view", "squeeze", "unsqueeze"}
-)
+    {
+        "batch_norm1d", "batch_norm2d", "relu", "identity", "flatten", "view", "squeeze", "unsqueeze",
+        "permute", "transpose", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "hardswish",
+        "hardsigmoid", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "mish", "softplus", "softsign",
+        "logsigmoid", "neg", "abs", "exp", "log", "sqrt", "rsqrt", "pow_scalar", "clamp", "clamp_min",
+        "clamp_max", "add_scalar", "sub_scalar", "mul_scalar", "div_scalar",
+    }
+)  # fmt: skip
 
 
 def certify(
@@ -61,7 +67,8 @@ class _Certifying:
     def certificate(self, rows: int) -> Certificate:
         layers = [self._row(node) for node in self.nodes if self._has_row(node)]
         in_front = self._before_a_quantized_layer()
-        between, behind = [], []
+        between: list[str] = []
+        behind: list[str] = []
         for node in self.nodes:
             if reason := self._undefined(node):
                 (between if node["name"] in in_front else behind).append(reason)

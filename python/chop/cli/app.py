@@ -7,6 +7,7 @@ Every failure is one line on standard error.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ class _Run:
     def __init__(self) -> None:
         self.folder: Path | None = None  # set once everything is checked and writing may begin
         self.debug = False
+        self.argv: tuple[str, ...] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     (2, 'ch: --batch-size must be an integer in 1..2147483647, got 0\\n')
     """
     run = _Run()
+    run.argv = tuple(sys.argv[1:] if argv is None else argv)
     try:
         with warnings.catch_warnings(), _sigterm_as_interrupt():
             _main(argv, run)
@@ -128,7 +131,7 @@ def _start(
 
     if info is None:
         checks.check_action(action)
-    merged = merge(typed, config)
+    merged = dataclasses.replace(merge(typed, config), argv=run.argv)
     options = merged.options
     set_logging_verbosity("debug" if options.to_debug else options.log_level)
     if options.no_warnings:
@@ -169,13 +172,22 @@ def _table(merged: Any) -> str:
     from chop.cli.tables import options_table
     from chop.tools.config_load import merge_options
 
-    given = {*(merged.config or ()), *merged.typed}
+    config, typed = _without_passwords(merged.config), _without_passwords(merged.typed)
+    given = {*(config or ()), *(typed or ())}
     labels = {name: key for key, name in keys().items() if flags()[name].table or name in given}
     # As given, not as converted: 0 stays 0 although the option is a number with a fraction.
-    effective = merge_options(defaults(), merged.config or {}, merged.typed)
+    effective = merge_options(defaults(), config or {}, typed or {})
     return options_table(
-        defaults(), merged.config, merged.typed, effective, labels=labels, colour=sys.stdout.isatty()
+        defaults(), config, typed or {}, effective, labels=labels, colour=sys.stdout.isatty()
     )
+
+
+def _without_passwords(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    if values is None or not isinstance(values.get("storage"), str):
+        return values
+    from chop.actions.search.strategies.storage import masked
+
+    return values | {"storage": masked(values["storage"])}
 
 
 def _seed(seed: int) -> None:

@@ -53,6 +53,19 @@ def check_needs(action: str, merged: Merged) -> None:
     if action == "test" and options.load_name is None and not options.is_pretrained:
         raise ConfigError("test needs weights: --load CHECKPOINT or --pretrained")
     _check_files(options)
+    if action == "search" and options.load_name is not None:
+        _refuse_pickled_study(Path(options.load_name))
+
+
+def _refuse_pickled_study(path: Path) -> None:
+    """MASE leaves its studies as pickles, and someone will try to go on with one."""
+    with path.open("rb") as file:
+        pickled = path.suffix in (".pkl", ".pickle") and file.read(1) == b"\x80"
+    if pickled:
+        raise ConfigError(
+            f"load_name: {str(path)!r} is a pickle, and reading a pickle can run any code: it is refused; "
+            "a study goes on with the command that began it, and weights come as mz, pt or pl"
+        )
 
 
 def _check_files(options: Options) -> None:

@@ -30,6 +30,7 @@ class Merged:
         typed: field -> value, as typed.
         tables: the tables [passes] and [search] of the config file.
         path: the config file.
+        argv: the words of the command line.
     """
 
     options: Options
@@ -37,6 +38,7 @@ class Merged:
     typed: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
+    argv: tuple[str, ...] = ()
 
 
 def merge(typed_text: Mapping[str, Any], config_path: str | os.PathLike[str] | None = None) -> Merged:

@@ -178,6 +178,15 @@ class Options(BaseModel):
     scaler: Annotated[Text | None,
         _flag("--scaler", group="data", metavar="FILE.npz", table=False,
               help="mean and scale to use instead of a fit")] = None
+    storage: Annotated[Text | None,
+        _flag("--storage", group="search", metavar="URL", table=False,
+              help="where the study lives: journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB, "
+                   "grpc://HOST:PORT; the same command elsewhere joins it")] = None
+    study: Annotated[Text | None,
+        _flag("--study", group="search", metavar="NAME", table=False, help="name of the study there")] = None
+    workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
+        _flag("--workers", group="search", metavar="NUM", table=False,
+              help="processes that measure trials, watched and replaced; 0: this one does")] = 0
     profile: Annotated[bool,
         _flag("--profile", group="runtime", table=False, help="write a profile of the run")] = False
     no_warnings: Annotated[bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,10 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
         accelerator=parts.accelerator,
         seed=merged.options.seed,
         validate_only=validate_only,
+        storage=merged.options.storage,
+        study_name=merged.options.study,
+        workers=merged.options.workers,
+        worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
 
 

@@ -70,7 +70,12 @@ class WidthTable:
         effective = None
         if isinstance(weight, IntegerFormat) and not bypass and name in self._with_values:
             effective = self.core.effective_weight_bits(
-                self.positions[name], weight.width, weight.frac_width, weight.is_signed
+                self.positions[name],
+                weight.width,
+                weight.frac_width,
+                weight.is_signed,
+                weight.rounding,
+                weight.overflow,
             )
         shown = {} if bypass else bits
         return _core.NodeWidths(

@@ -104,7 +104,7 @@ class Objective:
             indexes: parameter name -> index; parameters with one choice may be left out.
             number: of this trial.
         """
-        key = self._key(indexes)
+        key = self.key(indexes)
         if key in self._seen:
             first, outcome = self._seen[key]
             return dataclasses.replace(outcome, repeat_of=first)
@@ -120,7 +120,7 @@ class Objective:
         software, hardware, scaled, config = (attributes[name] for name in names)
         further = {name: attributes.get(name) for name in ("passes", "failure")}
         outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
-        self._seen.setdefault(self._key(indexes), (number, outcome))
+        self._seen.setdefault(self.key(indexes), (number, outcome))
 
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""
@@ -176,11 +176,11 @@ class Objective:
     def _values(self, scaled: Measured) -> list[float]:
         return [sum(scaled.values())] if self.sum_scaled_metrics else list(scaled.values())
 
-    def _key(self, indexes: Mapping[str, int]) -> Hashable:
+    def key(self, indexes: Mapping[str, int]) -> Hashable:
+        """What a point is known by: its choices, as two indexes may hold the same one."""
         own: Callable[[Mapping[str, int]], Hashable] | None = getattr(self.space, "key_of", None)
         if own is not None:
             return own(indexes)
-        # By value: two indexes may hold the same choice.
         return tuple(choices[indexes.get(name, 0)] for name, choices in self.space.choices_flattened.items())
 
 

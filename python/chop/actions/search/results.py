@@ -27,14 +27,16 @@ class SearchResult:
         study_name: its name in the journal.
         best: the entries of ``best.json``: number, value (a list), the metrics and ``sampled_config``.
         folder: where ``log.json`` and ``best.json`` lie.
-        journal: the Optuna journal file.
+        journal: the Optuna journal file; None where the study is in another storage.
+        storage: URL of the storage without its password; empty for the journal in ``folder``.
     """
 
     study: Any
     study_name: str
     best: list[dict[str, Any]]
     folder: Path
-    journal: Path
+    journal: Path | None
+    storage: str = ""
 
 
 def best_entries(study: Any) -> list[dict[str, Any]]:

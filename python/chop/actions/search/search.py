@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 from chop.tools.writer import write_line
 
@@ -34,6 +35,10 @@ def search(
     visualizer: Any = None,
     seed: int = 0,
     validate_only: bool = False,
+    storage: str | None = None,
+    study_name: str | None = None,
+    workers: int = 0,
+    worker_command: Sequence[str] = (),
 ) -> SearchResult | None:
     """Search a space of quantization configs and leave the study in ``save_path``.
 
@@ -54,9 +59,13 @@ def search(
             trial.
         seed: same seed, same study, whatever the number of threads.
         validate_only: build all that a trial needs and check it, run no trial, write nothing, return None.
+        storage, study_name: over the keys of ``search.strategy.setup``: a URL, and the study's name there.
+        workers: processes to start and watch; 0: this one does the work.
+        worker_command: what starts one of them, for example ``["python", "my_search.py"]``: a program that
+            comes to the same call of this function.
 
     Returns:
-        The study and its best trials.
+        The study and its best trials; None in a worker process.
 
     Raises:
         ConfigError: anything in the config that cannot be used; nothing has been written then.
@@ -66,14 +75,20 @@ def search(
     from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
 
-    config = parse_search_config(_table_of(search_config))
+    crew = _crew(workers, worker_command)
+    setup_keys = {"storage": storage, "study_name": study_name}
+    config = parse_search_config(_with_setup(_table_of(search_config), setup_keys))
     graph = _graph_of(model, load_name, load_type)
     space = SEARCH_SPACES[config.search_space.name](
         graph, config.search_space.setup, config.search_space.seed
     )
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
+    _appoint(strategy, config.strategy.name, crew)
     objective, identity = _prepare(config, space, graph, model_info, task, dataset_info, data_module, seed)
     if validate_only:
+        return None
+    if crew is not None and crew.role is not None:
+        strategy.work(objective, identity, Path(save_path))  # type: ignore[attr-defined]
         return None
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
@@ -89,6 +104,36 @@ def _table_of(search_config: Mapping[str, Any] | str | os.PathLike[str]) -> Mapp
 
         return load_config(search_config)
     return search_config
+
+
+def _with_setup(table: Mapping[str, Any], keys: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the table with keys of ``search.strategy.setup`` replaced, where they are given."""
+    given = {key: value for key, value in keys.items() if value is not None}
+    search = table.get("search", table)
+    strategy = search.get("strategy") if isinstance(search, Mapping) else None
+    if not given or not isinstance(strategy, Mapping) or not isinstance(strategy.get("setup"), Mapping):
+        return table
+    return {**search, "strategy": {**strategy, "setup": {**strategy["setup"], **given}}}
+
+
+def _crew(workers: int, command: Sequence[str]) -> Any:
+    """Who does the work; None where it is this process alone."""
+    from chop.actions.search.strategies.shared_search import Crew
+    from chop.actions.search.strategies.supervisor import worker_role
+
+    role = worker_role()
+    if role is not None:
+        return Crew(role=role)
+    if workers < 0 or (workers and not command):
+        raise ConfigError(f"workers must be 0, or at least 1 with a worker_command, got {workers}")
+    return Crew(workers, tuple(command)) if workers else None
+
+
+def _appoint(strategy: Any, name: str, crew: Any) -> None:
+    if crew is not None and not hasattr(strategy, "crew"):
+        raise ConfigError(f"search.strategy.name: {name!r} runs in one process; leave --workers out")
+    if crew is not None:
+        strategy.crew = crew
 
 
 def _graph_of(model: Any, load_name: str | None, load_type: str) -> MaseGraph:
@@ -154,6 +199,5 @@ def _report(result: SearchResult) -> None:
     if not result.best:
         logger.warning("no trial of study %s was completed: there is no best trial", result.study_name)
     write_line(best_trials_text(result.best))
-    write_line(
-        f"Results: {result.folder} (log.json, best.json; study {result.study_name} in {result.journal.name})"
-    )
+    where = result.journal.name if result.journal is not None else result.storage
+    write_line(f"Results: {result.folder} (log.json, best.json; study {result.study_name} in {where})")

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from chop import _core
 from chop.ir.graph.lowering_call import BATCH, Call, Lowered, plain_tensor
 from chop.ir.graph.lowering_rules import LOWERING
+from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import describe_target, find_row
 
@@ -60,7 +61,7 @@ def lower(
     """
     if features is not None:
         input_shapes = (features,)
-    return _Lowering(mg, input_shapes, values).run()
+    return Lowering(mg, input_shapes, values).run()
 
 
 def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core.Graph:
@@ -71,7 +72,7 @@ def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core
     """
     graph = fx.Graph()
     node = graph.call_module("module", (graph.placeholder("x"),))
-    call = Call(node, mase_op, module, {}, lambda _: None, int, values=False)
+    call = Call(node, mase_op, module, {}, lambda _: None, int, lambda _: [BATCH, *shape[1:]], values=False)
     made = _rule(node, mase_op).make(call)
     builder = _core.GraphBuilder()
     builder.add("x", "input", [], {}, {}, [BATCH, *shape[1:]])
@@ -102,7 +103,7 @@ def _node_parameters(
                 yield name, tensor
 
 
-class _Lowering:
+class Lowering:
     """One run of :func:`lower`."""
 
     def __init__(self, mg: MaseGraph, input_shapes: InputShapes | Sequence[int] | None, values: bool) -> None:
@@ -116,14 +117,23 @@ class _Lowering:
             if node.op == "output":
                 if not isinstance(node.args[0], fx.Node):
                     raise ValueError(f"lower: a model with one output is needed, got {node.args[0]}")
-                return self.builder.build(node.args[0].name)
+                return self._build(node.args[0])
             if node.op == "placeholder":
-                self.builder.add(node.name, "input", [], {}, {}, [BATCH, *self._input_shape(node)])
-            elif node.op != "get_attr" and not self._is_size(node):
-                made = self._lowered(node)
-                self._refuse_get_attr(node, made)
-                self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
+                self._add_input(node, [BATCH, *self._input_shape(node)])
+            elif node.op != "get_attr" and not self._is_size(node) and not self._is_pieces(node):
+                self._add(node)
         raise ValueError("lower: the graph has no output node")
+
+    def _build(self, output: fx.Node) -> _core.Graph:
+        return self.builder.build(output.name)
+
+    def _add_input(self, node: fx.Node, shape: list[int]) -> None:
+        self.builder.add(node.name, "input", [], {}, {}, shape)
+
+    def _add(self, node: fx.Node) -> None:
+        made = self._lowered(node)
+        self._refuse_get_attr(node, made)
+        self.builder.add(node.name, made.op, made.inputs, made.attributes, made.parameters, [])
 
     def _lowered(self, node: fx.Node) -> Lowered:
         row = find_row(node, self.modules)
@@ -132,7 +142,8 @@ class _Lowering:
         module = self.modules[str(node.target)] if node.op == "call_module" else None
         arguments = {} if module is not None else _arguments(node, rule.signature)
         tensor_of = lambda value: _stored_tensor(self.mg, value)  # noqa: E731
-        return rule.make(Call(node, mase_op, module, arguments, tensor_of, self._size, self.values))
+        call = Call(node, mase_op, module, arguments, tensor_of, self._size, self._shape_of, self.values)
+        return rule.make(call)
 
     def _refuse_get_attr(self, node: fx.Node, made: Lowered) -> None:
         for source in node.all_input_nodes:
@@ -169,6 +180,11 @@ class _Lowering:
         if found:
             self.sizes.add(node)
         return found
+
+    def _is_pieces(self, node: fx.Node) -> bool:
+        """Whether a node gives several tensors; what takes one of them is lowered as a slice."""
+        row = find_row(node, self.modules)
+        return row is not None and row.mase_op in PIECES
 
     def _size(self, value: Any) -> int:
         """The number that an argument stands for: itself, or what its nodes read from shapes."""

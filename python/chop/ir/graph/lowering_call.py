@@ -50,6 +50,7 @@ class Call:
         tensor_of: gives the parameter or buffer that a get_attr node reads, None for any other node.
         size_of: turns a size (a number, or nodes that compute one from shapes) into a number; BATCH is the
             batch.
+        shape_of: gives the shape of a node that was lowered before, with BATCH for the batch.
         values: False to hand over the parameters' shapes without their values.
     """
 
@@ -59,6 +60,7 @@ class Call:
     arguments: Mapping[str, Any]
     tensor_of: Callable[[Any], Tensor | None]
     size_of: Callable[[Any], int]
+    shape_of: Callable[[Any], list[int]]
     values: bool = True
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -126,3 +128,30 @@ class Call:
     ) -> Lowered:
         """What a node with one tensor input becomes."""
         return Lowered(op or self.mase_op, [self.source()], parameters or {}, attributes)
+
+    def refuse(self, name: str, harmless: Any = None) -> None:
+        """Raise ValueError if an argument that the core does not know is given and does something."""
+        value = self.get(name, harmless)
+        if value not in (harmless, None, False):
+            raise ValueError(
+                f"lower: node {self.node.name} ({self.mase_op}): {name}={value} is not known to the core"
+            )
+
+    def input_shape(self) -> list[int]:
+        """Shape of the node's first tensor, with BATCH for the batch."""
+        return self.shape_of(self.arguments.get("input", self.node.args[0] if self.node.args else None))
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringRule:
+    """How nodes of one mase_op are lowered.
+
+    Args:
+        make: gives the core's operation.
+        signature: names of a function's or method's positional arguments; what comes after them is ``rest``.
+        ops: operations of the core that ``make`` may give; the op's own name if empty.
+    """
+
+    make: Callable[[Call], Lowered]
+    signature: str = "input"
+    ops: tuple[str, ...] = ()

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import fx
 
-from chop.ir.graph.lowering_call import Attributes, Call, Lowered
-
-
-@dataclass(frozen=True, slots=True)
-class LoweringRule:
-    """How nodes of one mase_op are lowered.
-
-    Args:
-        make: gives the core's operation.
-        signature: names of a function's or method's positional arguments; what comes after them is ``rest``.
-        ops: operations of the core that ``make`` may give; the op's own name if empty.
-    """
-
-    make: Callable[[Call], Lowered]
-    signature: str = "input"
-    ops: tuple[str, ...] = ()
+from chop.ir.graph.lowering_call import Attributes, Call, Lowered, LoweringRule
+from chop.ir.graph.lowering_functions import FUNCTION_RULES
+from chop.ir.graph.lowering_slices import SLICE_RULES
 
 
 def _same(call: Call) -> Lowered:
@@ -90,28 +76,38 @@ def _group_norm(call: Call) -> Lowered:
 
 
 def _embedding(call: Call) -> Lowered:
+    call.refuse("max_norm")
     return call.lowered(None, call.tensors("weight"))
 
 
-def _pool(call: Call) -> Lowered:
+def _pool(call: Call, more: Attributes | None = None) -> Lowered:
     spatial = int(call.mase_op[-2])
     kernel = call.numbers("kernel_size", spatial)
     stride = call.get("stride")
-    return call.lowered(
-        kernel_size=kernel,
+    attributes: Attributes = {
+        "kernel_size": kernel,
         # An empty stride is what F.avg_pool's own default looks like.
-        stride=kernel if stride in (None, (), []) else call.numbers("stride", spatial),
-        padding=call.numbers("padding", spatial, 0),
-        dilation=call.numbers("dilation", spatial, 1),
-        ceil_mode=float(bool(call.get("ceil_mode", False))),
-    )
+        "stride": kernel if stride in (None, (), []) else call.numbers("stride", spatial),
+        "padding": call.numbers("padding", spatial, 0),
+        "dilation": call.numbers("dilation", spatial, 1),
+        "ceil_mode": float(bool(call.get("ceil_mode", False))),
+    }
+    return Lowered(call.mase_op, [call.source()], {}, attributes | (more or {}))
+
+
+def _avg_pool(call: Call) -> Lowered:
+    padding = float(bool(call.get("count_include_pad", True)))
+    divisor = float(call.get("divisor_override") or 0)
+    return _pool(call, {"count_include_pad": padding, "divisor_override": divisor})
+
+
+def _max_pool(call: Call) -> Lowered:
+    call.refuse("return_indices")
+    return _pool(call)
 
 
 def _adaptive_pool(call: Call) -> Lowered:
-    if call.get("return_indices", False):
-        raise ValueError(
-            f"lower: node {call.node.name} ({call.mase_op}) returns indices too, which the core does not know"
-        )
+    call.refuse("return_indices")
     spatial = int(call.mase_op[-2])
     size = call.get("output_size")
     sizes = list(size) if isinstance(size, (tuple, list)) else [size] * spatial
@@ -128,6 +124,7 @@ def _numbers(**defaults: float) -> Callable[[Call], Lowered]:
 
 
 def _softmax(call: Call) -> Lowered:
+    call.refuse("dtype")
     dim = call.get("dim")
     if dim is None:
         raise ValueError(f"lower: node {call.node.name} ({call.mase_op}) names no dim")
@@ -162,10 +159,13 @@ def _squeeze(call: Call) -> Lowered:
 
 
 def _reduce(call: Call) -> Lowered:
+    call.refuse("dtype")
     return call.lowered(dims=_dims(call), keepdim=float(bool(call.get("keepdim", False))))
 
 
 def _binary(call: Call) -> Lowered:
+    call.refuse("alpha", 1)
+    call.refuse("rounding_mode")
     operands = call.arguments.get("input"), call.arguments.get("other")
     attributes: Attributes = {}
     if all(isinstance(operand, fx.Node) for operand in operands):
@@ -192,7 +192,7 @@ def _join(call: Call) -> Lowered:
 
 
 _CONV = "input weight bias stride padding dilation groups"
-_AVG_POOL = "input kernel_size stride padding ceil_mode"
+_AVG_POOL = "input kernel_size stride padding ceil_mode count_include_pad divisor_override"
 _MAX_POOL = "input kernel_size stride padding dilation ceil_mode"
 _SCALED = ("add", "sub", "mul", "div")
 
@@ -204,9 +204,9 @@ LOWERING: Mapping[str, LoweringRule] = {
     "batch_norm2d": LoweringRule(_batch_norm),
     "layer_norm": LoweringRule(_layer_norm, "input normalized_shape weight bias eps"),
     "group_norm": LoweringRule(_group_norm, "input num_groups weight bias eps"),
-    "embedding": LoweringRule(_embedding, "input weight"),
+    "embedding": LoweringRule(_embedding, "input weight padding_idx max_norm"),
     **{op: LoweringRule(_same) for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "tanh")},
-    **{op: LoweringRule(_same) for op in ("gelu", "silu", "neg")},
+    **{op: LoweringRule(_same) for op in ("silu", "neg")},
     "leaky_relu": LoweringRule(_numbers(negative_slope=0.01), "input negative_slope"),
     "hardtanh": LoweringRule(_numbers(min_val=-1.0, max_val=1.0), "input min_val max_val"),
     "softmax": LoweringRule(_softmax, "input dim"),
@@ -214,9 +214,9 @@ LOWERING: Mapping[str, LoweringRule] = {
     # The lowered graph is the model in eval mode.
     "dropout": LoweringRule(_identity, ops=("identity",)),
     "identity": LoweringRule(_identity),
-    "contiguous": LoweringRule(_identity, ops=("identity",)),
-    **{f"avg_pool{n}d": LoweringRule(_pool, _AVG_POOL) for n in (1, 2)},
-    **{f"max_pool{n}d": LoweringRule(_pool, _MAX_POOL) for n in (1, 2)},
+    **{op: LoweringRule(_identity, ops=("identity",)) for op in ("contiguous", "detach", "clone")},
+    **{f"avg_pool{n}d": LoweringRule(_avg_pool, _AVG_POOL) for n in (1, 2)},
+    **{f"max_pool{n}d": LoweringRule(_max_pool, _MAX_POOL) for n in (1, 2)},
     **{
         f"adaptive_{k}_pool{n}d": LoweringRule(_adaptive_pool, "input output_size")
         for k in ("avg", "max")
@@ -236,4 +236,6 @@ LOWERING: Mapping[str, LoweringRule] = {
     "bmm": LoweringRule(_matrices, "input other"),
     "cat": LoweringRule(_join, "input dim"),
     "stack": LoweringRule(_join, "input dim"),
+    **FUNCTION_RULES,
+    **SLICE_RULES,
 }

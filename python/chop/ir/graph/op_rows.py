@@ -141,6 +141,8 @@ _ARITHMETIC: tuple[OpRow, ...] = (
     _builtin("round", torch.round),
     _builtin("floor", torch.floor),
     _builtin("clamp", torch.clamp, params="min max", inplace=True),
+    _builtin("clamp_min", torch.clamp_min, params="min", inplace=True),
+    _builtin("clamp_max", torch.clamp_max, params="max", inplace=True),
     _builtin("minimum", torch.minimum),
     _builtin("maximum", torch.maximum),
     _builtin("min", torch.min, params="dim keepdim"),

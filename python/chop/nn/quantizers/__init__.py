@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chop.nn.quantizers.format import IntegerFormat
+from chop.nn.quantizers.format import OVERFLOW_MODES, ROUNDING_MODES, IntegerFormat
 from chop.nn.quantizers.integer import (
     IntegerQuantize,
     IntegerSpec,
@@ -14,7 +14,9 @@ from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, check_quantizer_c
 
 __all__ = [
     "OPERANDS",
+    "OVERFLOW_MODES",
     "QUANTIZERS",
+    "ROUNDING_MODES",
     "IntegerFormat",
     "IntegerQuantize",
     "IntegerSpec",

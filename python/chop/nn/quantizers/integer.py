@@ -1,6 +1,7 @@
 """The integer (fixed-point) quantizer: float to float on a grid, with a straight-through gradient.
 
-Source: MASE's behaviour; straight-through estimator of Bengio, Leonard and Courville, arXiv:1308.3432.
+Source: MASE's behaviour; straight-through estimator of Bengio, Leonard and Courville, arXiv:1308.3432; rounding and
+overflow modes as AMD's ap_fixed and Siemens' ac_fixed define them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,37 +17,32 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from chop.nn.quantizers.format import FRAC_WIDTH_RANGE, WIDTH_RANGE, IntegerFormat
+from chop.nn.quantizers.format import (
+    FRAC_WIDTH_RANGE,
+    OVERFLOW_MODES,
+    ROUNDING_MODES,
+    WIDTH_RANGE,
+    IntegerFormat,
+)
+from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.nn.quantizers.integer_fused import FusedInteger, fused_integer
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, TensorFunction
+from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
 _NATIVE_DTYPES = (torch.float32, torch.float64)
+_USUAL_MODES = MappingProxyType({"rounding": ROUNDING_MODES[0], "overflow": OVERFLOW_MODES[0]})
 
 
-def _fake_quantize(x: Tensor, width: int, frac_width: int, is_signed: bool) -> Tensor:
-    if x.device.type == "cpu" and x.dtype in _NATIVE_DTYPES:
+def _fake_quantize(
+    x: Tensor, width: int, frac_width: int, is_signed: bool, rounding: str, overflow: str
+) -> Tensor:
+    if x.device.type != "cpu" or x.dtype not in _NATIVE_DTYPES:
+        return fake_quantize_formula(x, IntegerFormat(width, frac_width, is_signed, rounding, overflow))
+    if rounding == "half_even" and overflow == "saturate":
         return torch.ops.chop.integer_quantize(x, width, frac_width, is_signed)
-    return _fake_quantize_formula(x, width, frac_width, is_signed)
-
-
-def _fake_quantize_formula(x: Tensor, width: int, frac_width: int, is_signed: bool) -> Tensor:
-    """The same numbers in torch's own operations, for devices and dtypes that have no native kernel."""
-    grid = IntegerFormat(width, frac_width, is_signed)
-    if x.dtype.is_complex:
-        raise TypeError("integer_quantizer needs real numbers, got a complex tensor")
-    if not x.dtype.is_floating_point:
-        # Codes up to 2^53 stay exact on the way; MPS has no float64.
-        wide = torch.float32 if x.device.type == "mps" else torch.float64
-        return _round_and_clamp(x.to(wide), grid).to(torch.get_default_dtype())
-    if x.dtype in _NATIVE_DTYPES:
-        return _round_and_clamp(x, grid)
-    # Half types would overflow at x * 2^frac; all but the bounds is exact on the way back.
-    return _round_and_clamp(x.float(), grid).to(x.dtype)
-
-
-def _round_and_clamp(x: Tensor, grid: IntegerFormat) -> Tensor:
-    return x.mul(2.0**grid.frac_width).round().clamp(grid.qmin, grid.qmax).mul(grid.scale)
+    modes = ROUNDING_MODES.index(rounding), OVERFLOW_MODES.index(overflow)
+    return torch.ops.chop.integer_quantize(x, width, frac_width, is_signed, *modes)
 
 
 class IntegerQuantize(torch.autograd.Function):
@@ -57,55 +54,83 @@ class IntegerQuantize(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, width: int, frac_width: int, is_signed: bool = True) -> Tensor:
-        return _fake_quantize(x, width, frac_width, is_signed)
+    def forward(
+        x: Tensor,
+        width: int,
+        frac_width: int,
+        is_signed: bool = True,
+        rounding: str = "half_even",
+        overflow: str = "saturate",
+    ) -> Tensor:
+        return _fake_quantize(x, width, frac_width, is_signed, rounding, overflow)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        return grad, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad, *(None,) * 5
 
 
 # Function.apply inspects the forward's signature at each call when setup_context exists; its base does not.
 _single_apply = super(torch.autograd.Function, IntegerQuantize).apply
 
 
-def integer_quantizer(x: Any, width: int, frac_width: int | None, is_signed: bool = True) -> Any:
-    """Round ``x`` to a grid: half to even of ``x * 2**frac_width``, clamped, times ``2**-frac_width``.
+def integer_quantizer(
+    x: Any,
+    width: int,
+    frac_width: int | None,
+    is_signed: bool = True,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> Any:
+    """Bring ``x`` onto a grid: round ``x * 2**frac_width``, bring it into range, times ``2**-frac_width``.
 
     Args:
         x: tensor of any shape and stride, NumPy array or number, or Python float. Float dtypes stay; integer
-            tensors give the default dtype. A Python int or bool is returned unchanged (MASE behaviour).
+            tensors give the default dtype, by way of float64. A Python int or bool is returned unchanged (MASE
+            behaviour).
         width: bits, 1..32.
         frac_width: fraction bits, -64..64; None means ``width // 2``.
         is_signed: codes in ``[-2**(width-1), 2**(width-1) - 1]`` if True, else in ``[0, 2**width - 1]``.
+        rounding: ``half_even`` (MASE's), ``floor`` or ``half_up``; see :class:`IntegerFormat`.
+        overflow: ``saturate`` (MASE's) or ``wrap``.
 
     Returns:
-        Same shape as ``x``. NaN and -0.0 stay, infinities clamp. The gradient is that of the identity.
+        Same shape as ``x``; the gradient is that of the identity, in all modes. Codes are exact; one that the dtype
+        cannot hold (32-bit bounds in float32) is rounded to it. NaN stays. Infinities saturate; wrapped they are NaN,
+        as they leave no remainder. half_even gives -0.0 for what rounds to zero from below, floor for -0.0 only,
+        half_up never; a code in range does not depend on the overflow mode.
 
     Raises:
-        ConfigError: width or fraction width out of range.
+        ConfigError: width or fraction width out of range, an unknown mode.
         TypeError: ``x`` is none of the above (complex numbers included).
 
     >>> integer_quantizer(torch.tensor([0.3, -0.3, 200.0]), 8, 4)
     tensor([ 0.3125, -0.3125,  7.9375])
+    >>> integer_quantizer(torch.tensor([0.3, -0.3, 9.0]), 8, 4, rounding="floor", overflow="wrap")
+    tensor([ 0.2500, -0.3125, -7.0000])
     """
     if not isinstance(x, Tensor):
-        return _quantize_other(x, width, frac_width, is_signed)
+        return _quantize_other(x, width, frac_width, is_signed, rounding, overflow)
     if has_torch_function_unary(x):  # also how torch.fx sees one leaf here
-        return handle_torch_function(integer_quantizer, (x,), x, width, frac_width, is_signed)
-    width, frac_width = _check_format(width, frac_width)
+        return handle_torch_function(
+            integer_quantizer, (x,), x, width, frac_width, is_signed, rounding, overflow
+        )
+    width, frac_width = _check_format(width, frac_width, rounding, overflow)
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return IntegerQuantize.apply(x, width, frac_width, is_signed)
+        return IntegerQuantize.apply(x, width, frac_width, is_signed, rounding, overflow)
     if x.requires_grad and torch.is_grad_enabled():
-        return _single_apply(x, width, frac_width, is_signed)
-    return _fake_quantize(x, width, frac_width, is_signed)
+        return _single_apply(x, width, frac_width, is_signed, rounding, overflow)
+    return _fake_quantize(x, width, frac_width, is_signed, rounding, overflow)
 
 
-def _check_format(width: int, frac_width: int | None) -> tuple[int, int]:
+def _check_format(width: int, frac_width: int | None, rounding: str, overflow: str) -> tuple[int, int]:
+    if rounding not in ROUNDING_MODES:
+        _check_mode("integer_quantizer: rounding", rounding, ROUNDING_MODES)
+    if overflow not in OVERFLOW_MODES:
+        _check_mode("integer_quantizer: overflow", overflow, OVERFLOW_MODES)
     if type(width) is not int or not WIDTH_RANGE[0] <= width <= WIDTH_RANGE[1]:
         width = _whole("integer_quantizer: width", width, WIDTH_RANGE)
     if frac_width is None:
@@ -123,17 +148,24 @@ def _whole(where: str, value: Any, limits: tuple[int, int]) -> int:
     return int(value)
 
 
-def _quantize_other(x: Any, width: int, frac_width: int | None, is_signed: bool) -> Any:
+def _check_mode(where: str, value: Any, modes: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in modes:
+        raise ConfigError(
+            f"{where} must be one of {', '.join(modes)}, got {value!r}{did_you_mean(value, modes)}"
+        )
+
+
+def _quantize_other(x: Any, *format: Any) -> Any:
     if has_torch_function_unary(x):
-        return handle_torch_function(integer_quantizer, (x,), x, width, frac_width, is_signed)
+        return handle_torch_function(integer_quantizer, (x,), x, *format)
     if isinstance(x, int):
         return x
     if type(x) is float:
-        return integer_quantizer(torch.tensor(x, dtype=torch.float64), width, frac_width, is_signed).item()
+        return integer_quantizer(torch.tensor(x, dtype=torch.float64), *format).item()
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fiu":
         # A copy: torch refuses foreign byte orders and negative strides, and warns about read-only memory.
         native = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")
-        y = integer_quantizer(torch.from_numpy(native), width, frac_width, is_signed).numpy()
+        y = integer_quantizer(torch.from_numpy(native), *format).numpy()
         return y if isinstance(x, np.ndarray) else y[()]
     raise TypeError(
         f"integer_quantizer needs a tensor, a real NumPy array or a Python number, got {type(x).__name__}"
@@ -168,16 +200,24 @@ def integer_fraction(width: int, frac_choices: Sequence[int], min_value: float, 
 
 
 class IntegerSpec(QuantizerSpec):
-    """Fields of an operand: ``<operand>_width`` (1..32), ``<operand>_frac_width`` (None or -64..64)."""
+    """Fields of an operand: ``<operand>_width`` (1..32), ``<operand>_frac_width`` (None or -64..64).
+
+    Optional: ``<operand>_rounding`` (half_even, floor, half_up), ``<operand>_overflow`` (saturate, wrap).
+    """
 
     name = "integer"
     class_suffix = "Integer"
     fields = ("width", "frac_width")
+    optional_fields = _USUAL_MODES
     function = staticmethod(integer_quantizer)
 
     def check_field(self, field: str, value: Any, where: str) -> None:
         if field == "width":
             _whole(where, value, WIDTH_RANGE)
+        elif field == "rounding":
+            _check_mode(where, value, ROUNDING_MODES)
+        elif field == "overflow":
+            _check_mode(where, value, OVERFLOW_MODES)
         elif value is not None:
             _whole(where, value, FRAC_WIDTH_RANGE)
 
@@ -185,7 +225,9 @@ class IntegerSpec(QuantizerSpec):
         self, operand: str, is_signed: bool, values: Mapping[str, Any], where: str
     ) -> IntegerFormat:
         width, frac_width = int(values["width"]), values["frac_width"]
-        return IntegerFormat(width, width // 2 if frac_width is None else int(frac_width), is_signed)
+        frac_width = width // 2 if frac_width is None else int(frac_width)
+        modes = {**_USUAL_MODES, **{field: values[field] for field in _USUAL_MODES if field in values}}
+        return IntegerFormat(width, frac_width, is_signed, str(modes["rounding"]), str(modes["overflow"]))
 
     def quantizer(self, format: IntegerFormat) -> TensorFunction:
         return partial(
@@ -193,20 +235,23 @@ class IntegerSpec(QuantizerSpec):
             width=format.width,
             frac_width=format.frac_width,
             is_signed=format.is_signed,
+            rounding=format.rounding,
+            overflow=format.overflow,
         )
 
     def fused(self, formats: Mapping[str, IntegerFormat]) -> FusedInteger | None:
-        return fused_integer(formats)
+        # A quantizer that derives from this one with another function has no operators.
+        return fused_integer(formats) if type(self).quantizer is IntegerSpec.quantizer else None
 
     def codes(self, x: Tensor, format: IntegerFormat) -> Tensor:
         """Integer codes of ``x``: int32, or int64 where ``width`` is 32.
 
         Raises:
-            ValueError: ``x`` holds a NaN, which has no code.
+            ValueError: ``x`` holds a NaN, or an infinity that wraps: they have no code.
         """
-        if bool(torch.isnan(x).any()):
-            raise ValueError("a tensor with NaN has no integer codes")
-        quantized = integer_quantizer(x.detach().double(), format.width, format.frac_width, format.is_signed)
+        quantized = self.quantizer(format)(x.detach().double())
+        if bool(torch.isnan(quantized).any()):
+            raise ValueError("a tensor with NaN, or with an infinity that wraps, has no integer codes")
         dtype = torch.int32 if format.width < 32 else torch.int64
         return (quantized * 2.0**format.frac_width).to(dtype)
 

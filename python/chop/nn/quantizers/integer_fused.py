@@ -19,6 +19,8 @@ _conv1d = torch.ops.chop.conv1d_integer.default
 class FusedInteger:
     """Formats of a layer as the operators take them: width and fraction width of input, weight, bias.
 
+    Then, unless all are the usual ones, rounding and overflow of input, weight, bias.
+
     >>> fused = FusedInteger((8, 4, 8, 4, 8, 4))
     >>> fused.linear(torch.tensor([[0.3]]), torch.tensor([[2.0]]), None)
     tensor([[0.6250]])
@@ -49,4 +51,7 @@ def fused_integer(formats: Mapping[str, IntegerFormat]) -> FusedInteger | None:
     operands = [formats.get(name) for name in ("data_in", "weight", "bias")]
     if not all(format is not None and format.is_signed for format in operands):
         return None
-    return FusedInteger(tuple(n for f in operands if f is not None for n in (f.width, f.frac_width)))
+    formats_ = [format for format in operands if format is not None]
+    widths = tuple(n for f in formats_ for n in (f.width, f.frac_width))
+    modes = tuple(n for f in formats_ for n in f.mode_numbers)
+    return FusedInteger(widths + modes if any(modes) else widths)

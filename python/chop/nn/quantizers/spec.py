@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -28,17 +29,22 @@ class QuantizerSpec(ABC):
         name: the arithmetic's name in a config.
         class_suffix: ending of derived class names.
         fields: config fields of each operand, without the operand's prefix.
+        optional_fields: further fields that a config may leave out -> what they are then.
         function: the quantizer itself, as ``quantizer_map`` lists it.
     """
 
     name: str
     class_suffix: str
     fields: tuple[str, ...]
+    optional_fields: Mapping[str, Any] = MappingProxyType({})
     function: Callable[..., Any]
 
     @abstractmethod
     def parse_operand(self, operand: str, is_signed: bool, values: Mapping[str, Any], where: str) -> Any:
-        """Turn ``values`` (field -> value, already checked by :meth:`check_field`) into a hashable format."""
+        """Turn ``values`` (field -> value, already checked by :meth:`check_field`) into a hashable format.
+
+        All fields are there, optional ones with their defaults.
+        """
 
     @abstractmethod
     def check_field(self, field: str, value: Any, where: str) -> None:
@@ -64,17 +70,31 @@ class QuantizerSpec(ABC):
         prefix = _prefix(config, operand, self.fields)
         return [config.get(f"{prefix}_{field}") for field in self.fields]
 
+    def modes(self, config: Mapping[str, Any], operand: Operand) -> dict[str, Any]:
+        """The operand's optional fields that are not at their defaults, as metadata lists them."""
+        values = {field: self._optional(config, operand, field) for field in self.optional_fields}
+        return {field: value for field, value in values.items() if value != self.optional_fields[field]}
+
+    def _optional(self, config: Mapping[str, Any], operand: Operand, field: str) -> Any:
+        # Each field falls back on its own: a bias with widths of its own still rounds like the weight.
+        for name in (operand.name, operand.fallback):
+            if name is not None and f"{name}_{field}" in config:
+                return config[f"{name}_{field}"]
+        return self.optional_fields[field]
+
     def known_keys(self) -> tuple[str, ...]:
         """Every key a config of this quantizer may have."""
         return ("name", "bypass", *self._field_of_key)
 
     @cached_property
     def _field_of_key(self) -> dict[str, str]:
-        return {f"{operand}_{field}": field for operand in OPERAND_NAMES for field in self.fields}
+        fields = (*self.fields, *self.optional_fields)
+        return {f"{operand}_{field}": field for operand in OPERAND_NAMES for field in fields}
 
     def used_keys(self, mase_op: str) -> frozenset[str]:
         """The keys of a config that one operation reads."""
-        operands = (f"{operand.name}_{field}" for operand in OPERANDS[mase_op] for field in self.fields)
+        fields = (*self.fields, *self.optional_fields)
+        operands = (f"{operand.name}_{field}" for operand in OPERANDS[mase_op] for field in fields)
         return frozenset({"name", "bypass", *operands})
 
     def check(self, config: Mapping[str, Any], where: str) -> None:
@@ -105,7 +125,7 @@ class QuantizerSpec(ABC):
 
         >>> config = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
         >>> QUANTIZERS["integer"].parse("relu", config, "example")
-        {'data_in': IntegerFormat(width=8, frac_width=4, is_signed=False)}
+        {'data_in': IntegerFormat(width=8, frac_width=4, is_signed=False, rounding='half_even', overflow='saturate')}
         """
         if torch.compiler.is_compiling():  # dynamo would warn about the cache
             return self._parse(mase_op, config, where)
@@ -128,6 +148,7 @@ class QuantizerSpec(ABC):
                     raise ConfigError(
                         f"{where}.{operand.name}_{field} is missing: a quantized {mase_op} needs it"
                     )
+            values |= {field: self._optional(config, operand, field) for field in self.optional_fields}
             formats[operand.name] = self.parse_operand(operand.name, operand.is_signed, values, where)
         return formats
 

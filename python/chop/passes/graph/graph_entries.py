@@ -9,6 +9,7 @@ from torch import fx
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.op_rows import IMPLICIT
 from chop.passes.graph.node_inputs import recorded_result, tensor_inputs
+from chop.passes.graph.precision import copy_format
 
 ENDS = ("placeholder", "output", "get_attr")
 
@@ -16,7 +17,7 @@ ENDS = ("placeholder", "output", "get_attr")
 def graph_entries(graph: MaseGraph) -> dict[str, Any]:
     """Return nodes_in, nodes_out, args and results: the first and last nodes that compute.
 
-    An argument has the type and precision in which the last of its readers takes it (MASE's behaviour).
+    An argument has the number format in which the last of its readers takes it (MASE's behaviour).
 
     Args:
         graph: a graph whose nodes have common metadata.
@@ -46,5 +47,6 @@ def _arguments(nodes_in: list[fx.Node], behind_input: set[fx.Node]) -> dict[fx.N
             if source in behind_input:
                 entry = found.setdefault(source, dict(recorded_result(source) or {}))
                 read_as = taken.get(f"data_in_{index}", {})
-                entry.update({key: read_as[key] for key in ("type", "precision") if key in read_as})
+                if "precision" in read_as:
+                    copy_format(entry, read_as)
     return found

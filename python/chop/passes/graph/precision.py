@@ -1,8 +1,9 @@
-"""The ``type`` and ``precision`` entries of a node's arguments, read from what the node really computes."""
+"""The number format in the entries of a node's arguments, read from what the node really computes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -10,6 +11,9 @@ from torch import fx, nn
 from chop.ir.graph.mase_metadata import MaseMetadata
 from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.nn.quantizers import OPERANDS, QUANTIZERS
+
+# A rounding or overflow mode other than MASE's is an entry of its own: precision holds numbers that others add up.
+FORMAT_KEYS = ("type", "precision", "rounding", "overflow")
 
 
 def dtype_precision(dtype: torch.dtype) -> tuple[str, list[int]]:
@@ -24,8 +28,9 @@ def dtype_precision(dtype: torch.dtype) -> tuple[str, list[int]]:
 
 
 def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
-    """Bring type and precision of the node's recorded arguments up to date; shapes and values stay.
+    """Bring the number formats of the node's recorded arguments up to date; shapes and values stay.
 
+    Those are ``type`` and ``precision``, and ``rounding`` and ``overflow`` of operands that do not use the default.
     Does nothing for a node without common metadata.
     """
     meta = node.meta.get("mase")
@@ -37,7 +42,7 @@ def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
         if isinstance(entry, dict) and "precision" in entry:
             tensor = getattr(module, name, None) if module is not None else None
             dtype = entry.get("torch_dtype", getattr(tensor, "dtype", torch.float32))
-            entry["type"], entry["precision"] = dtype_precision(dtype)
+            copy_format(entry, dict(zip(FORMAT_KEYS, dtype_precision(dtype), strict=False)))
     config = node_quantizer_config(node, modules)
     row = find_row(node, modules)
     if config is None or row is None:
@@ -46,5 +51,17 @@ def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
     for operand in OPERANDS[row.mase_op]:
         for name, entry in arguments.items():
             if isinstance(entry, dict) and "precision" in entry and operand.covers(name):
-                entry["type"] = config["name"]
-                entry["precision"] = spec.precision(config, operand)
+                precision = spec.precision(config, operand)
+                copy_format(
+                    entry,
+                    {"type": config["name"], "precision": precision, **spec.modes(config, operand)},
+                )
+
+
+def copy_format(entry: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """Give ``entry`` the number format of ``source``, and no other."""
+    for key in FORMAT_KEYS:
+        if key in source:
+            entry[key] = source[key]
+        else:
+            entry.pop(key, None)

@@ -6,6 +6,7 @@ Optuna's own lock is a link beside the file: after a kill it stays, and the next
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ from typing import Any
 def journal_lock(path: Path) -> Any:
     """Return a lock with ``acquire()`` and ``release()``, as ``JournalFileBackend`` takes one.
 
-    Where the system has no ``flock`` (Windows) it is Optuna's own.
+    A thread that holds it may take it again. Where the system has no ``flock`` (Windows) it is Optuna's own.
     """
     try:
         import fcntl  # noqa: F401
     except ImportError:
         from optuna.storages.journal import JournalFileOpenLock
 
-        return JournalFileOpenLock(str(path))
-    return KernelLock(path)
+        return ReentrantLock(JournalFileOpenLock(str(path)))
+    return ReentrantLock(KernelLock(path))
 
 
 class KernelLock:
@@ -56,3 +57,33 @@ class KernelLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+class ReentrantLock:
+    """Another lock, which the thread that holds it may take again; it must give it back as often."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._thread = threading.RLock()
+        self._depth = 0
+
+    def acquire(self) -> bool:
+        """Wait for the lock and take it; True."""
+        self._thread.acquire()
+        if self._depth == 0:
+            try:
+                self._lock.acquire()
+            except BaseException:
+                self._thread.release()
+                raise
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        """Give the lock back once."""
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                self._lock.release()
+        finally:
+            self._thread.release()

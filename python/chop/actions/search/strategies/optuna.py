@@ -1,7 +1,8 @@
 """The strategy ``optuna``: a study in memory for the sampler, a journal on disk for everybody else.
 
 Source: the keys of the set-up are MASE's. MASE pickles the study every few trials; here the journal holds
-every trial as soon as it is finished, and the same command continues it.
+every trial as soon as it is finished, and the same command continues it. As soon as other processes take part
+the study is read from and written to its storage directly (``shared_search``).
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from pydantic import Field, model_validator
 
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyJournal
+from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
 from chop.actions.search.strategies.samplers import SamplerPlan
+from chop.actions.search.strategies.storage import StorageAddress
 from chop.actions.search.validation import StrictTable
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
     from chop.actions.search.search_space import SearchSpace
+    from chop.actions.search.strategies.shared_search import Crew, SharedSearch
 
 logger = get_logger(__name__)
 
 # What may change between two runs of one study.
-RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials"}
+RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials", "storage", "study_name", "grace"}
 
 
 class OptunaSetup(StrictTable):
@@ -44,6 +47,9 @@ class OptunaSetup(StrictTable):
         multivariate, constant_liar: short for the TPE options of that name.
         sum_scaled_metrics: one objective, the sum of the scaled metrics, in ``direction``; else one a metric.
         save_every_n_trials: accepted as in MASE; the journal holds every trial anyway.
+        storage: URL of the study's storage; without it a journal file beside the results.
+        study_name: its name there; without it one that follows from the config, weights, rows and seed.
+        grace: seconds without a sign of life after which a process on another machine counts as dead.
     """
 
     n_trials: int = Field(ge=1)
@@ -56,6 +62,9 @@ class OptunaSetup(StrictTable):
     sum_scaled_metrics: bool = False
     direction: Literal["minimize", "maximize"] | None = None
     save_every_n_trials: int = Field(default=10, ge=1)
+    storage: str | None = Field(default=None, min_length=1)
+    study_name: str | None = Field(default=None, min_length=1)
+    grace: float = Field(default=60.0, ge=1)
     pkl_ckpt: Any = None
 
     @model_validator(mode="after")
@@ -68,6 +77,8 @@ class OptunaSetup(StrictTable):
             raise ValueError(
                 "pkl_ckpt is refused: reading a pickle can run code; the same command continues a study"
             )
+        if self.storage is not None:
+            StorageAddress(self.storage)
         return self
 
     def all_sampler_options(self) -> dict[str, Any]:
@@ -99,6 +110,10 @@ class SearchStrategyOptuna:
         self.setup = setup
         self.lengths = {name: n for name, n in space.choice_lengths_flattened.items() if n > 1}
         self.plan = SamplerPlan(setup.sampler, setup.all_sampler_options(), self.lengths, seed)
+        self.crew: Crew | None = None  # set where other processes take part
+        self.address = StorageAddress(setup.storage) if setup.storage is not None else None
+        if self.address is not None:
+            self.address.check()
         with _quiet_optuna():
             self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
 
@@ -115,17 +130,60 @@ class SearchStrategyOptuna:
             KeyboardInterrupt: after the files are written.
         """
         with _quiet_optuna():
-            directions: list[Any] = (
-                [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
-            )
-            names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
-            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names)
-            run = _Run(self, objective, journal, directions, visualizer)
-            try:
-                run.finish()
-            finally:
-                write_results(run.study, folder)
-            return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path)
+            if self.crew is None and self.address is None and self.setup.study_name is None:
+                try:
+                    return self._run_alone(objective, identity, folder, visualizer)
+                except StudyIsShared:
+                    logger.info(
+                        "other processes work or worked on this study: its trials are claimed one by one"
+                    )
+            folder.mkdir(parents=True, exist_ok=True)
+            search = self._shared(objective, identity, folder, visualizer)
+            return search.run(objective, self._directions(objective), folder)
+
+    def work(self, objective: Objective, identity: str, folder: Path) -> None:
+        """Be one of several workers: measure until nothing is left to start on; write no files."""
+        with _quiet_optuna():
+            self._shared(objective, identity, folder, None).worker.work()
+
+    def _directions(self, objective: Objective) -> list[Any]:
+        return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+
+    def _run_alone(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SearchResult:
+        directions, names = self._directions(objective), _names(objective)
+        journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names)
+        run = _Run(self, objective, journal, directions, visualizer)
+        try:
+            run.finish()
+        except StudyIsShared:
+            raise
+        except BaseException:
+            write_results(run.study, folder)
+            raise
+        write_results(run.study, folder)
+        return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path)
+
+    def _shared(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SharedSearch:
+        from chop.actions.search.strategies.shared_run import SharedStudy, Worker
+        from chop.actions.search.strategies.shared_search import Crew, SharedSearch
+
+        setup, crew = self.setup, self.crew or Crew()
+        shared = SharedStudy(
+            self.address or StorageAddress.of_journal(folder / JOURNAL_NAME),
+            setup.study_name or f"search-{identity}",
+            identity,
+            self._directions(objective),
+            _names(objective),
+            self.plan.trials(setup.n_trials),
+            setup.grace,
+            crew.role.name if crew.role else None,
+        )
+        worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
+        return SharedSearch(shared, worker, crew, setup.timeout, _progress)
+
+
+def _names(objective: Objective) -> list[str]:
+    return ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
 
 
 class _Run:
@@ -158,9 +216,7 @@ class _Run:
     def finish(self) -> None:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
-        missing = setup.n_trials - self.done
-        if plan.exhausts and self._exhausted():
-            missing = 0
+        missing = plan.trials(setup.n_trials) - self.done
         self._log_start(missing)
         with _progress(self.done, setup.n_trials) as bar:
             if missing <= 0:
@@ -196,13 +252,6 @@ class _Run:
         self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
         if self.strategy.plan.each_trial:
             study.sampler = self.strategy.plan.build(trial.number + 1)
-
-    def _exhausted(self) -> bool:
-        size = 1
-        for length in self.strategy.lengths.values():
-            size *= length
-        tried = {tuple(sorted(trial.params.items())) for trial in self.study.get_trials(deepcopy=False)}
-        return len(tried) >= size
 
 
 def _progress(done: int, total: int) -> Any:

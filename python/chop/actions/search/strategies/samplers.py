@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -142,35 +143,32 @@ class NonDominatedSorting3(SamplerEntry):
 class BruteForce(SamplerEntry):
     """Every configuration once, in random order, then it stops."""
 
-    each_trial = True
     exhausts = True
 
     @classmethod
     def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from optuna.samplers import BruteForceSampler
+        from chop.actions.search.strategies.enumeration import EnumerationSampler
 
-        return BruteForceSampler(seed=seed)
+        return EnumerationSampler(lengths, seed)
 
 
 @SAMPLERS.register("grid")
 class Grid(SamplerEntry):
-    """Every configuration once, in an order shuffled by the seed; the whole grid is kept in memory."""
+    """Every configuration of a space of at most 100,000, once, in an order shuffled by the seed."""
 
     exhausts = True
 
     @classmethod
     def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from optuna.samplers import GridSampler
+        from chop.actions.search.strategies.enumeration import EnumerationSampler
 
-        size = 1
-        for length in lengths.values():
-            size *= length
+        size = math.prod(lengths.values())
         if size > GRID_LIMIT:
             raise ConfigError(
-                f"search.strategy.setup.sampler: 'grid' holds at most {GRID_LIMIT} configurations in memory, "
+                f"search.strategy.setup.sampler: 'grid' holds at most {GRID_LIMIT} configurations, "
                 f"and the space has {size}; use brute-force"
             )
-        return GridSampler({name: list(range(length)) for name, length in lengths.items()}, seed=seed)
+        return EnumerationSampler(lengths, seed)
 
 
 class SamplerPlan:
@@ -213,6 +211,10 @@ class SamplerPlan:
                     f"{where}.{key} is not known to sampler {self.name!r}{did_you_mean(key, known)}"
                 )
         return dict(options)
+
+    def trials(self, wanted: int) -> int:
+        """Return how many trials there can be: ``wanted``, or fewer where the space ends before."""
+        return min(wanted, math.prod(self._lengths.values())) if self.exhausts else wanted
 
     def build(self, number: int) -> BaseSampler:
         """Return the sampler for trial ``number`` and, unless ``each_trial``, for those that follow."""

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph
+from chop.ir.graph.eval_run import fixed_value
 from chop.ir.graph.mase_graph import forward_inputs
 from chop.ir.graph.ops import source_text
 from chop.registry import UnknownNameError, did_you_mean
@@ -85,7 +86,7 @@ def _arguments(graph: MaseGraph, dummy_in: Mapping[str, Any]) -> list[Any]:
             )
     values = []
     for node, name in zip(inputs, names, strict=True):
-        default = _fixed_value(graph, name, node.args)
+        default = fixed_value(graph, node)
         if name not in dummy_in and not default:
             raise ConfigError(f"dummy_in: input {name!r} of the graph has no value")
         value = dummy_in[name] if name in dummy_in else default[0]
@@ -93,14 +94,6 @@ def _arguments(graph: MaseGraph, dummy_in: Mapping[str, Any]) -> list[Any]:
             value.clone() if isinstance(value, torch.Tensor) else value
         )  # a first layer may be in place
     return values
-
-
-def _fixed_value(graph: MaseGraph, name: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The value of an input that cf_args fixed (torch.fx numbers its name), else its own default, if any."""
-    source, _, number = name.rpartition("_")
-    if graph.cf_args and number.isdigit() and source in graph.cf_args:
-        return (graph.cf_args[source],)
-    return default
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from torch import fx, nn
 from chop.ir.graph import MaseGraph, MaseMetadata
 from chop.ir.graph.ops import mase_type_and_op
 from chop.passes.graph.node_inputs import hides_tensor_input, recorded_result, taken_result, tensor_inputs
-from chop.passes.graph.precision import write_precision
+from chop.passes.graph.precision import FORMAT_KEYS, write_precision
 from chop.passes.graph.registry import register_pass
 from chop.tools.errors import ConfigError
 
@@ -136,9 +136,10 @@ def _precision_faults(node: fx.Node, meta: MaseMetadata, modules: Mapping[str, n
     finally:
         node.meta["mase"] = meta
     for name, right in stand_in["common"]["args"].items():
-        for key in ("type", "precision"):
-            if key in right and right[key] != written[name].get(key):
-                yield f"{name}.{key} is {written[name].get(key)!r}, the graph computes with {right[key]!r}"
+        for key in FORMAT_KEYS:
+            found, true = written[name].get(key), right.get(key)
+            if found != true:
+                yield f"{name}.{key} is {found!r}, the graph computes with {true!r}"
 
 
 def _graph_faults(graph: MaseGraph) -> Iterator[str]:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import fx, nn
 
 from chop.ir.graph import MaseGraph
-from chop.ir.graph.ops import OPERAND_KEYWORDS
 from chop.ir.graph.quantize_config import NodeRule
-from chop.nn.quantized.functional import FUNCTIONS, quantized_func_map, quantized_function_op
-from chop.nn.quantized.modules import quantized_module_map
+from chop.ir.graph.quantized_node import quantize_call, quantized_layer, restore_call
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import QUANTIZERS
 from chop.passes.graph.look_ups import get_parent_name
-
-# What a node called before it was quantized: (op, target, operands that it named).
-_FLOAT_CALL = "chop_float_call"
 
 
 def apply_rule(graph: MaseGraph, node: fx.Node, rule: NodeRule) -> None:
@@ -26,9 +17,9 @@ def apply_rule(graph: MaseGraph, node: fx.Node, rule: NodeRule) -> None:
     if node.op == "call_module":
         _replace_module(graph, str(node.target), rule)
     elif rule.config is None:
-        _restore_call(node)
+        restore_call(node)
     else:
-        _quantize_call(node, rule.mase_op, str(rule.quantizer), rule.config)
+        quantize_call(node, rule.mase_op, str(rule.quantizer), rule.config)
 
 
 def _replace_module(graph: MaseGraph, target: str, rule: NodeRule) -> None:
@@ -39,7 +30,7 @@ def _replace_module(graph: MaseGraph, target: str, rule: NodeRule) -> None:
         return
     if not isinstance(module, QuantizedModule):
         graph.float_modules[target] = module
-    made = quantized_module_map[f"{rule.mase_op}_{rule.quantizer}"].from_float(module, rule.config)
+    made = quantized_layer(module, rule.mase_op, str(rule.quantizer), rule.config)
     _set_module(graph.model, target, made)
 
 
@@ -61,29 +52,3 @@ def _same_tensor(a: torch.Tensor, b: torch.Tensor) -> bool:
 def _set_module(model: nn.Module, target: str, module: nn.Module) -> None:
     parent, name = get_parent_name(target)
     setattr(model.get_submodule(parent), name, module)
-
-
-def _quantize_call(node: fx.Node, mase_op: str, quantizer: str, config: Mapping[str, Any]) -> None:
-    # Operands given by keyword become positional: the quantized functions have their own names for them.
-    moved = [name for name in OPERAND_KEYWORDS if name in node.kwargs]
-    if not quantized_function_op(node.target):
-        node.meta[_FLOAT_CALL] = (node.op, node.target, moved)
-    options = {name: value for name, value in node.kwargs.items() if name not in moved}
-    used = QUANTIZERS[quantizer].used_keys(mase_op)
-    node.args = (*node.args, *(node.kwargs[name] for name in moved))
-    node.op, node.target = "call_function", quantized_func_map[f"{mase_op}_{quantizer}"]
-    node.kwargs = {**options, "config": {key: value for key, value in config.items() if key in used}}
-
-
-def _restore_call(node: fx.Node) -> None:
-    mase_op = quantized_function_op(node.target)
-    if mase_op is None:
-        return
-    options = {name: value for name, value in node.kwargs.items() if name != "config"}
-    # A graph traced from a quantized model never saw the float call; a function that does the same stands for
-    # it. The factor alpha is known to torch's function only, not to Python's operator.
-    stand_in = getattr(torch, mase_op) if "alpha" in options else FUNCTIONS[mase_op].float_call
-    node.op, node.target, moved = node.meta.pop(_FLOAT_CALL, ("call_function", stand_in, []))
-    kept = len(node.args) - len(moved)
-    node.args, named = node.args[:kept], dict(zip(moved, node.args[kept:], strict=True))
-    node.kwargs = {**named, **options}
