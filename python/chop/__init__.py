@@ -15,6 +15,7 @@ import torch  # noqa: F401  the native libraries resolve their symbols in the li
 from chop import _aliases, _core
 
 if TYPE_CHECKING:
+    from chop.certificate import Certificate
     from chop.comparison import Comparison, compare
     from chop.evaluator import Evaluator, Metrics
     from chop.format_scan import best_formats
@@ -27,6 +28,7 @@ _aliases.install()
 __version__: str = _core.__version__
 
 __all__ = [
+    "Certificate",
     "Comparison",
     "Evaluator",
     "MaseGraph",
@@ -42,6 +44,7 @@ __all__ = [
 
 # Names are looked up on first use, so that `import chop` stays light.
 _EXPORTS = {
+    "Certificate": "chop.certificate",
     "Comparison": "chop.comparison",
     "compare": "chop.comparison",
     "best_formats": "chop.format_scan",
@@ -54,6 +57,7 @@ _EXPORTS = {
 }
 _SUBMODULES = (
     "actions",
+    "certificate",
     "comparison",
     "cost",
     "dataset",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chop import _core
+from chop.certificate import Certificate, certify
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
@@ -55,13 +56,19 @@ class Evaluator:
 
     Lowers the model once and copies weights and data, so later changes of either are not seen. Every call is free of
     memory: a result depends on its config only, not on earlier calls, threads or the other configs of the call. The
-    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`roads` finds
-    every layer exact.
+    logits equal those of the graph quantized by ``quantize_transform_pass`` bit for bit wherever :meth:`certificate`
+    finds every layer exact.
+
+    NaN and infinities are data like any other. Quantized, an infinity is the end of its format's range and NaN stays
+    NaN, as in torch's fake quantization; a sum with NaN is NaN, and so are the outputs of its row that depend on it.
+    Integer roads hold no NaN, so a layer whose input may have one (there are infinities or NaN in ``x``, or NaN in
+    the weights before it) is summed in floats. A row with NaN among its logits counts as predicted to be the first
+    class that has NaN, as ``argmax`` says, and makes the loss NaN. No rows are refused, with a ``ValueError``.
 
     Args:
         mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
             a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
-        x: inputs, floating point, shape [rows, features].
+        x: inputs, floating point, shape [rows, ...].
         y: class indices, integers, shape [rows]; None without labels, for what needs none.
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
@@ -198,6 +205,21 @@ class Evaluator:
     def roads(self, config: Config | None = None) -> list[LayerRoad]:
         """Return how each linear layer is computed under ``config``, and its worst-case bound."""
         return [LayerRoad(*row) for row in self._core.layers(self._formats(config))]
+
+    def certificate(self, config: Config | None = None) -> Certificate:
+        """Return what is certain of each layer under ``config``: bounds, widths, saturation, and whether it is exact.
+
+        Unlike :meth:`roads` it looks at the data: one pass in plain 128-bit integers, much slower than
+        :meth:`evaluate`.
+        """
+        formats = self._formats(config)
+        with self._torch.one_thread():
+            found = self._core.certificate(formats)
+        by_torch = {call.node: "the core does not run it" for call in self._torch.float_calls}
+        for rule in resolve_quantize_config(self._targets, config) if config is not None else ():
+            if rule.formats is not None and rule.quantizer not in _native_quantizers():
+                by_torch[rule.node] = f"the quantizer {rule.quantizer!r} has no native twin"
+        return certify(self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch)
 
     def _formats(self, config: Config | None) -> _core.Formats:
         if config is None:

@@ -4,49 +4,13 @@
 #include "chop/evaluator/evaluator.h"
 #include "chop/evaluator/metrics/score.h"
 #include "chop/ir/text.h"
-#include "graphs.h"
-#include "samples.h"
+#include "evaluator_cases.h"
 #include "test.h"
 
 namespace chop::evaluator {
 namespace {
 
 using namespace testing;
-
-struct Data {
-  int64_t rows;
-  std::vector<float> x;
-  std::vector<int64_t> y;
-};
-
-Data make_data(int64_t rows) {
-  Data data{rows, uniform_values(rows * 6, -3.0f, 3.0f, 42), {}};
-  Random random(43);
-  for (int64_t row = 0; row < rows; ++row) data.y.push_back(random.below(4));
-  return data;
-}
-
-Evaluator make(const Data& data, int threads, bool fused = true) {
-  return {small_network(), data.x.data(), data.y.data(), data.rows, 6, threads, fused};
-}
-
-Config quantized(int width, int frac) {
-  const FixedPoint f = make_fixed_point(width, frac, true);
-  const std::map<std::string, FixedPoint> all{{"data_in", f}, {"weight", f}, {"bias", f}};
-  return {{"fc1", "integer", all},
-          {"act2", "integer", {{"data_in", make_fixed_point(width, frac, false)}}},
-          {"fc2", "integer", all}};
-}
-
-const std::vector<MetricSpec> kMetrics{
-    {"confusion_matrix", {}}, {"accuracy_micro", {}}, {"loss", {}},     {"loss", {{"mean_of_batches", 100}}},
-    {"output_mse", {}},       {"output_kl", {}},      {"agreement", {}}};
-
-bool same(const std::vector<MetricValue>& a, const std::vector<MetricValue>& b) {
-  for (size_t i = 0; i < a.size(); ++i)
-    if (first_difference(a[i].numbers, b[i].numbers) >= 0) return false;
-  return a.size() == b.size();
-}
 
 float fake(float x, const FixedPoint& f) {
   const double code = std::nearbyint(static_cast<double>(x) * f.inverse_scale());
@@ -167,14 +131,25 @@ TEST(data_may_have_no_labels) {
   CHECK_REFUSED("metric 'loss' needs labels, and there are none", bare.evaluate({{}}, {{"loss", {}}}));
 }
 
-TEST(roads_follow_the_bound) {
+TEST(roads_follow_formats_and_bound) {
   const Data data = make_data(10);
   const Evaluator evaluator = make(data, 1);
   for (const LayerReport& layer : evaluator.layers({})) CHECK(layer.road == Road::float32 && layer.bound == 0.0);
-  for (const LayerReport& layer : evaluator.layers(quantized(8, 4)))
-    CHECK(layer.road == Road::exact_float32 && layer.bound > 0.0 && layer.bound < 16777216.0, layer.node);
-  for (const LayerReport& layer : evaluator.layers(quantized(24, 20)))
-    CHECK(layer.road == Road::float64 && layer.bound >= 16777216.0, layer.node);
+  struct Case {
+    Config config;
+    Road road;
+    bool exact;
+  };
+  const std::vector<Case> cases{
+      {formats(8, 8, 4, 8, 4), Road::int8, true},           {formats(8, 8, 4, 24, 24), Road::int8, false},
+      {formats(10, 8, 4, 8, 4), Road::exact_float32, true}, {formats(16, 10, 8, 16, 8), Road::int16, false},
+      {formats(20, 10, 8, 16, 8), Road::int32, false},      {formats(24, 24, 20, 24, 20), Road::float64, false}};
+  for (size_t i = 0; i < cases.size(); ++i)
+    for (const LayerReport& layer : evaluator.layers(cases[i].config)) {
+      CHECK(layer.road == cases[i].road, "case ", i, ", ", layer.node, ": ", road_name(layer.road), ", bound ",
+            layer.bound);
+      CHECK((layer.bound < 16777216.0) == cases[i].exact && layer.bound > 0.0, "case ", i, ": ", layer.bound);
+    }
 }
 
 TEST(bad_input_is_refused) {
@@ -200,10 +175,34 @@ TEST(bad_configs_are_refused) {
   const Evaluator evaluator = make(data, 1);
   const FixedPoint f = make_fixed_point(8, 4, true);
   const auto evaluate = [&](const NodeFormat& format) { evaluator.evaluate({{format}}, {}); };
-  CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("node fc1 has no format for weight", evaluate({"fc1", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}}));
-  CHECK_REFUSED("quantizer 'floating' is not known; known: integer", evaluate({"act1", "floating", {{"data_in", f}}}));
+  CHECK_REFUSED("a node that the graph lacks", evaluate({"fc9", "integer", {{"data_in", f}}, nullptr}));
+  CHECK_REFUSED("node bn (batch_norm1d) takes no formats", evaluate({"bn", "integer", {{"data_in", f}}, nullptr}));
+  CHECK_REFUSED("quantizer 'floating' is not known; known: integer",
+                evaluate({"act1", "floating", {{"data_in", f}}, nullptr}));
+}
+
+TEST(what_it_cannot_run_is_refused) {
+  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}}, y{"y", "input", {}, {}, {}, {ir::kBatch, 6}};
+  const ir::Graph::Spec a{"a", "relu", {"x"}, {}, {}, {}};
+  CHECK_REFUSED("the graph has 2 inputs", Planner(ir::Graph::from_specs({x, y, a}, "a"), 1.0, true));
+}
+
+// Every reader of a value may want it in another form; readers of which nothing is needed change nothing.
+TEST(a_value_may_have_many_readers) {
+  const Data data = make_data(130);
+  const ir::Graph::Spec x{"x", "input", {}, {}, {}, {ir::kBatch, 6}}, a{"a", "relu", {"x"}, {}, {}, {}};
+  const std::vector<ir::Graph::Spec> specs{x, a, linear("fc1", "a", 6, 9), linear("unused", "fc1", 9, 3),
+                                           linear("fc2", "a", 6, 4)};
+  const ir::Graph many = ir::Graph::from_specs(specs, "fc2"), one = ir::Graph::from_specs({x, a, specs[4]}, "fc2");
+  Config config = formats(8, 8, 4, 8, 4), alone{config[1]};
+  config[0].operands["data_in"] = make_fixed_point(16, 9, true);
+  const auto logits = [&](const ir::Graph& graph, const Config& c) {
+    std::vector<float> found(130 * 4);
+    Evaluator(graph, data.x.data(), data.y.data(), 130, 6, 2, true).forward(c, found.data());
+    return found;
+  };
+  CHECK(first_difference(logits(many, config), logits(one, alone)) == -1);
+  CHECK(first_difference(logits(many, {}), logits(one, {})) == -1);
 }
 
 }  // namespace

@@ -173,6 +173,7 @@ pybind11::list certificate(const Evaluator& self, const Formats& formats) {
   for (const evaluator::LayerCertificate& layer : found) {
     pybind11::dict row;
     row["node"] = layer.node;
+    row["sums"] = layer.sums;
     row["road"] = evaluator::road_name(layer.road);
     row["unit"] = layer.unit;
     row["bound"] = layer.bound;
@@ -191,10 +192,17 @@ pybind11::list certificate(const Evaluator& self, const Formats& formats) {
   return rows;
 }
 
+std::map<std::string, bool> float_ops() {
+  std::map<std::string, bool> found;
+  for (const auto& [name, op] : evaluator::float_ops().members()) found[name] = op.same_bits;
+  return found;
+}
+
 }  // namespace
 
 void bind_evaluator(pybind11::module_& m) {
   using pybind11::arg;
+  m.def("float_ops", &float_ops, "Operations on floats that the evaluator runs: whether torch fixes their bits.");
   m.def("nodes_for_torch", &evaluator::nodes_for_torch, arg("graph"),
         "Names of the nodes that only torch can compute.");
   pybind11::class_<evaluator::TorchCall, std::shared_ptr<evaluator::TorchCall>>(m, "TorchCall",
@@ -225,7 +233,8 @@ void bind_evaluator(pybind11::module_& m) {
            "For each config the values of score(), in the order of the metrics, which are specs as there.")
       .def("forward", &forward, arg("config"), arg("logits"))
       .def("layers", &layers, arg("config"), "(node, road, bound) for every linear layer.")
-      .def("certificate", &certificate, arg("config"), "One dict for each layer whose operands are all on grids.")
+      .def("certificate", &certificate, arg("config"),
+           "One dict for each operand of data that is on a grid; sums: of a layer whose operands all are.")
       .def_property_readonly("rows", &Evaluator::rows)
       .def_property_readonly(
           "output_shape", [](const Evaluator& self) { return self.output_shape(); }, "Of one row of the result.")

@@ -12,25 +12,33 @@ namespace {
 __extension__ typedef __int128 Wide;
 constexpr int kMostShift = 40;
 
-Saturation saturation(const float* values, const float* codes, int64_t count, const FixedPoint& f) {
-  Saturation found{0, count};
-  for (int64_t i = 0; i < count; ++i) {
-    // Rounding moves a code by less than one; a number beyond the range by one or more was changed by its end. NaN is
-    // not.
-    const double at = static_cast<double>(values[i]) * f.inverse_scale();
-    found.beyond += std::fabs(at - static_cast<double>(codes[i])) > 0.5 &&
-                    (std::nearbyint(at) < f.qmin() || std::nearbyint(at) > f.qmax());
+// A float times a power of two is exact in double, and so is what is rounded of it here.
+double rounded(double at, RoundingMode mode) {
+  switch (mode) {
+    case RoundingMode::floor: return std::floor(at);
+    case RoundingMode::half_up: return std::floor(at + 0.5);
+    case RoundingMode::half_even: break;
   }
+  return std::nearbyint(at);
+}
+
+// Whether the number, rounded to the grid, lies outside the format's range, so that it is clamped or wraps. NaN does
+// not.
+bool is_beyond(float value, const FixedPoint& f) {
+  const double code = rounded(static_cast<double>(value) * f.inverse_scale(), f.rounding);
+  return code < f.qmin() || code > f.qmax();
+}
+
+Saturation saturation(const float* values, int64_t count, const FixedPoint& f) {
+  Saturation found{0, count};
+  for (int64_t i = 0; i < count; ++i) found.beyond += is_beyond(values[i], f);
   return found;
 }
 
 Saturation saturation(const ObservedLayer& o, const char* name) {
   if (!o.node->parameter(name)) return {};
   const std::vector<float>& values = o.node->values(name);
-  std::vector<float> codes(values.size());
-  const auto count = static_cast<int64_t>(values.size());
-  quantizers::registry().get(o.format.quantizer).codes(values.data(), codes.data(), count, *o.format.operand(name));
-  return saturation(values.data(), codes.data(), count, *o.format.operand(name));
+  return saturation(values.data(), static_cast<int64_t>(values.size()), *o.format.operand(name));
 }
 
 bool first(const std::optional<Counterexample>& a, const Counterexample& b) {
@@ -39,9 +47,11 @@ bool first(const std::optional<Counterexample>& a, const Counterexample& b) {
 
 }  // namespace
 
-LayerObserver::LayerObserver(const ObservedLayer& observed)
-    : observed_(observed), codes_(layer_codes(*observed.node, observed.format)) {
+LayerObserver::LayerObserver(const ObservedLayer& observed) : observed_(observed) {
   found_.node = observed.node->name;
+  found_.sums = observed.layer != nullptr;
+  if (!found_.sums) return;
+  codes_ = layer_codes(*observed.node, observed.format);
   found_.road = observed.layer->road;
   found_.bound = observed.layer->bound;
   found_.unit = observed.layer->unit;
@@ -51,19 +61,19 @@ LayerObserver::LayerObserver(const ObservedLayer& observed)
 }
 
 void LayerObserver::add(const float* x, int64_t first_row, int valid) {
-  const Window& w = *observed_.window;
-  const FixedPoint& format = *observed_.format.operand("data_in");
-  const int rows = w.channels * w.places_in;
-  x_codes_.resize(static_cast<size_t>(rows) * kBlock);
-  const auto count = static_cast<int64_t>(x_codes_.size());
-  quantizers::registry().get(observed_.format.quantizer).codes(x, x_codes_.data(), count, format);
-  for (int r = 0; r < rows; ++r) {
-    const Saturation s = saturation(x + r * kBlock, x_codes_.data() + r * kBlock, valid, format);
+  for (int r = 0; r < observed_.rows; ++r) {
+    const Saturation s = saturation(x + r * kBlock, valid, observed_.grid);
     found_.inputs.beyond += s.beyond;
     found_.inputs.count += s.count;
-    for (int i = 0; i < valid; ++i) found_.data_is_finite = found_.data_is_finite && std::isfinite(x[r * kBlock + i]);
   }
+  x_codes_.resize(static_cast<size_t>(observed_.rows) * kBlock);
+  const auto count = static_cast<int64_t>(x_codes_.size());
+  quantizers::registry().get(observed_.format.quantizer).codes(x, x_codes_.data(), count, observed_.grid);
+  for (int r = 0; r < observed_.rows; ++r)
+    for (int i = 0; i < valid; ++i)
+      found_.data_is_finite = found_.data_is_finite && !std::isnan(x_codes_[static_cast<size_t>(r * kBlock + i)]);
   if (!found_.countable()) return;
+  const Window& w = *observed_.window;
   for (int place = 0; place < w.places_out; ++place)
     for (int o = 0; o < w.out; ++o) output(place, o, first_row, valid);
 }

@@ -10,13 +10,14 @@
 
 namespace chop::evaluator {
 
-// A layer under a config, and where its input is.
+// A node under a config, and where an input of it is.
 struct ObservedLayer {
   const ir::Node* node = nullptr;
-  std::shared_ptr<const Window> window;
+  std::shared_ptr<const Window> window;  // null, like `layer`, for an operation without sums
   std::shared_ptr<const Layer> layer;
   NodeFormat format;
-  int block = 0;  // of the input's floats, before they are quantized
+  FixedPoint grid;          // of the input
+  int rows = 0, block = 0;  // the input's floats, before they are quantized
 };
 
 class LayerObserver {

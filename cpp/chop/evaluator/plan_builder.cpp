@@ -148,17 +148,16 @@ int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) 
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
   const std::shared_ptr<const Window>& window = planner_.windows_[index];
-  Key key{kLayer, static_cast<int64_t>(index), in.range.finite(), in.range.nonnegative};
+  const bool finite = in.range.finite(), nonnegative = in.range.nonnegative;
+  Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
   append(&key, format);
   const auto layer = planner_.layers_.get(
-      key,
-      [&] {
-        return std::make_shared<Layer>(make_layer(node, *window, format, in.range.finite(), in.range.nonnegative));
-      },
+      key, [&] { return std::make_shared<Layer>(make_layer(node, *window, format, finite, nonnegative)); },
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});
-  if (observed_ && layer->codes_in) observed_->push_back({&node, window, layer, *format, settle(&in)});
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  if (observed_ && layer->codes_in)
+    observed_->push_back({&node, window, layer, *format, *grid, in.rows(), settle(&in)});
   // Codes for another layer's packing cannot end a layer that is packed otherwise.
   const bool in_line = in.layer && in.window->groups == 1 && window->groups == 1 &&
                        window->places_in == in.window->places_out && window->channels == in.window->out;
@@ -203,6 +202,7 @@ void PlanBuilder::affine(const Node& node, size_t index) {
 void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   Value value = taken(input(node, 0));
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
+  if (grid && observed_) observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
   if (grid) round(&value, *format, *grid, Rounding::values);
   if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
     if (value.pending.rounding != Rounding::none) settle(&value);
@@ -223,6 +223,8 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     const std::vector<std::string>& operands = node.op->operands;
     if (format && !operands.empty()) {
       const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
+      if (grid && observed_)
+        observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
       if (grid) round(&value, *format, *grid, Rounding::values);
     }
     blocks.push_back(settle(&value));

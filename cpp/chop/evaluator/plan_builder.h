@@ -16,26 +16,27 @@ namespace chop::evaluator {
 
 // What a node's output stands for while the plan is made.
 struct Value {
-  int block = -1;  // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
+  int block = -1;   // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
   int source = -1;  // the block that `layer` reads
   std::shared_ptr<const Window> window;
   std::shared_ptr<const Layer> layer;
   Key key;  // names the layer and what is pending
 
-  bool open = false;  // whether anything is pending
+  bool open = false;               // whether anything is pending
   std::vector<float> alpha, beta;  // one per channel
   Elementwise pending;
 
   int channels = 0, places = 1;  // row = channel * places + place
   int readers = 1;
   Range range{};
+
+  int rows() const { return channels * places; }
 };
 
 class PlanBuilder {
  public:
   // observed: where to note the inputs of layers on grids, which then stay in floats; null: nothing is noted.
-  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed)
-      : planner_(planner), observed_(observed) {}
+  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed) : planner_(planner), observed_(observed) {}
 
   // Nodes in the graph's order. format: null for a node that stays float.
   void add(size_t index, const NodeFormat* format);

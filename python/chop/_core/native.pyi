@@ -180,7 +180,7 @@ class Evaluator:
         calls: Sequence[TorchCall] = ...,
     ) -> None: ...
     def certificate(self, config: Formats) -> list[dict[str, Any]]:
-        """One dict for each layer whose operands are all on grids."""
+        """One dict for each operand of data that is on a grid; sums: of a layer whose operands all are."""
     def evaluate(self, configs: Sequence[Formats], metrics: Sequence[_Metric]) -> list[list[_Value]]:
         """For each config the values of score(), in the order of the metrics, which are specs as there."""
     def forward(self, config: Formats, logits: Tensor) -> None: ...
@@ -228,6 +228,9 @@ def active_isa() -> str:
 
 def available_isas() -> list[str]:
     """Instruction sets that were built and that this processor runs, slowest first."""
+
+def float_ops() -> dict[str, bool]:
+    """Operations on floats that the evaluator runs: whether torch fixes their bits."""
 
 def nodes_for_torch(graph: Graph) -> list[str]:
     """Names of the nodes that only torch can compute."""

@@ -1,0 +1,91 @@
+"""Random graphs under random configs: torch's quantized graph, bit for bit, wherever the certificate says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chop import Evaluator, MaseGraph, _core
+from chop.passes.graph import quantize_transform_pass
+
+from .random_graphs import random_config, random_data, random_model
+
+SEEDS = st.integers(0, 2**32 - 1)
+ROWS = (1, 2, 7, 31, 63, 64, 65, 100, 127, 129, 130, 300, 1000, 4097, 20000)
+
+
+def check(seed: int) -> str:
+    """Compare one random case with torch. Returns what was promised of it."""
+    random = Random(seed)
+    model, shape = random_model(seed)
+    mg = MaseGraph(model)
+    config = random_config(mg, random)
+    rows = ROWS[min(random.randrange(len(ROWS)), random.randrange(len(ROWS)))]
+    x, y = random_data(shape, rows, seed)
+    quantized, _ = quantize_transform_pass(MaseGraph(model), config)
+    with torch.no_grad():
+        expected = quantized.model.eval()(x)
+    ev = Evaluator(mg, x, y, threads=random.randint(1, 4))
+    found, certificate = ev.forward(config), ev.certificate(config)
+    case = f"seed {seed}, {rows} rows, {config}\n{model.steps}\n{model}\n{certificate!r}"
+    if certificate.quantized_part_is_exact and not certificate.behind:
+        same = found.eq(expected) | (found.isnan() & expected.isnan())
+        assert same.all(), f"{int((~same).sum())} of {same.numel()} logits differ: {case}"
+        return "exact"
+    # Float sums in another order: a number near the middle of two grid points may go to either.
+    close = torch.isclose(found, expected, rtol=1e-4, atol=1e-4 * _scale(expected), equal_nan=True).all(1)
+    few = 0 if certificate.quantized_part_is_exact else max(3, rows // 5)
+    assert int((~close).sum()) <= few, f"{int((~close).sum())} of {rows} rows differ: {case}"
+    return "close"
+
+
+def _scale(values: torch.Tensor) -> float:
+    finite = values[values.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 1.0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SEEDS)
+def test_logits_equal_torch_wherever_the_certificate_says_so(seed: int) -> None:
+    check(seed)
+
+
+@pytest.mark.soak
+def test_logits_equal_torch_soak() -> None:
+    promised = [check(seed) for seed in range(1000)]
+    print(f"\n1000 cases, {promised.count('exact')} exact")  # noqa: T201  the result of a soak
+    assert promised.count("exact") > 400
+
+
+def test_most_cases_are_exact() -> None:
+    """The tests above would say nothing if the certificate promised little."""
+    assert [check(seed) for seed in range(20)].count("exact") >= 8
+
+
+PROGRAM = """
+from tests.evaluator.test_random_graphs import check
+from chop import _core
+print(_core.active_isa(), sum(check(seed) == "exact" for seed in range(100, 106)) > 1)
+"""
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_on_every_instruction_set(isa: str) -> None:
+    root = Path(__file__).parents[2]
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "CHOP_CPU_ISA": isa},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.split() == [isa, "True"], found.stderr[-3000:]
