@@ -139,11 +139,12 @@ def test_the_command_line_refuses_and_writes_nothing(
     assert "is a pickle, and reading a pickle can run any code" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:Query string")
 def test_the_table_of_options_hides_the_password(tmp_path: Path, capsys: Any, config: dict[str, Any]) -> None:
     from chop.cli.app import main
     from chop.tools.config_load import save_config
 
-    url = f"journal://{tmp_path}/a.log?password=s3cr3t"
+    url = f"sqlite:///{tmp_path}/a.db?password=s3cr3t"
     table = {"model": "jsc-tiny", "dataset": "jsc-synth", "num_workers": 0, "storage": url, **config}
     path = save_config(table, tmp_path / "search.toml")
     out_folder = str(tmp_path / "out")
