@@ -37,7 +37,8 @@ def test_doctests(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    "layer", ["evaluator", "certificate", "registry", "tools", "nn", "ir", "passes", "models", "dataset", "actions"]
+    "layer",
+    ["evaluator", "certificate", "registry", "tools", "nn", "ir", "passes", "models", "dataset", "actions"],
 )
 def test_layer_has_examples(layer: str) -> None:
     names = [name for name in module_names() if f"{name}.".startswith(f"chop.{layer}.")]

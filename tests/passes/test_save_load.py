@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from chop.ir.graph import MaseGraph
-from chop.ir.graph.graph_file import FLOAT_CALL
 from chop.passes import (
     add_common_metadata_analysis_pass,
     add_software_metadata_analysis_pass,
@@ -23,7 +22,6 @@ from chop.passes import (
     save_node_meta_param_interface_pass,
     verify_common_metadata_analysis_pass,
 )
-from chop.passes.graph.transforms.quantize import modify
 from chop.tools.checkpoint_load import load_model, read_mz_parts
 from chop.tools.errors import ConfigError
 from tests.ir.models import EIGHT, FLOAT, Chain, Functional, Reshaping, Shared
@@ -266,10 +264,6 @@ def test_weights_alone_load_into_a_plain_model(tmp_path):
     assert torch.equal(other.seq_blocks[2].weight, graph.modules["seq_blocks.2"].weight)
     state = torch.load(tmp_path / "state_dict.pt", weights_only=True)
     assert list(state) == list(graph.model.state_dict())
-
-
-def test_flags_of_the_quantize_pass_agree():
-    assert modify._FLOAT_CALL == FLOAT_CALL
 
 
 def test_metadata_file_keeps_statistics_kinds_and_none(tmp_path):

@@ -154,7 +154,7 @@ class Formats:
     """A config as the evaluator takes it."""
 
     def __init__(self, nodes: Sequence[_Node], calls: Sequence[TorchCall] = ...) -> None:
-        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand without a format is float."""
+        """nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); no format: float."""
 
 @final
 class FormatMemo:

@@ -69,8 +69,8 @@ def best_formats(
     >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.3]]))
     >>> ev = Evaluator(nn.Sequential(layer), torch.eye(2), torch.tensor([0, 1]))
     >>> found = best_formats(ev, 4)
-    >>> found["_0"]["weight"], found["_0"]["data_in"]
-    (IntegerFormat(width=4, frac_width=2, is_signed=True), IntegerFormat(width=4, frac_width=0, is_signed=True))
+    >>> [(f.width, f.frac_width) for f in (found["_0"]["weight"], found["_0"]["data_in"])]
+    [(4, 2), (4, 0)]
     """
     widths = _widths(width)
     if objective not in _OBJECTIVES:

@@ -29,8 +29,8 @@ def format_lists(formats: Any, layers: Sequence[Layer]) -> list[Lists]:
         ConfigError: anything else, an unknown operand or node, or nothing to try.
 
     >>> relu = Layer(("act",), "relu", {})
-    >>> format_lists([(8, 4)], [relu])
-    [{'data_in': [IntegerFormat(width=8, frac_width=4, is_signed=False)]}]
+    >>> format_lists([(8, 4)], [relu])[0]["data_in"][0].is_signed
+    False
     """
     by_node = isinstance(formats, Mapping) and any(isinstance(v, Mapping) for v in formats.values())
     if by_node:

@@ -17,12 +17,12 @@ from chop.ir.graph.mase_graph import MaseGraph, copy_module
 from chop.ir.graph.mase_metadata import MaseMetadata
 from chop.ir.graph.module_codec import build_module, describe_module
 from chop.ir.graph.ops import function_name, function_of, known_method
+from chop.ir.graph.quantized_node import FLOAT_CALL
 from chop.ir.graph.value_codec import Decoder, Encoder
 from chop.nn.quantized.functional import quantized_func_map, quantized_function_op
 from chop.tools.errors import ConfigError
 
 VERSION = 1
-FLOAT_CALL = "chop_float_call"  # where the quantize pass keeps what a node called before
 _TARGET = re.compile(r"[\w-]+(\.[\w-]+)*")
 _ATTRIBUTES = ("shape", "dtype", "device", "ndim", "T", "mT", "H", "mH", "real", "imag", "is_cuda", "layout")
 

@@ -15,7 +15,7 @@ from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import QUANTIZERS
 
 # What a node called before it was quantized: (op, target, operands that it named).
-_FLOAT_CALL = "chop_float_call"
+FLOAT_CALL = "chop_float_call"
 
 
 class QuantizedCall(NamedTuple):
@@ -50,7 +50,7 @@ def quantize_call(node: fx.Node, mase_op: str, quantizer: str, config: Mapping[s
     """Make a function or method node a quantized call; it remembers the float one."""
     made = quantized_call(node, mase_op, quantizer, config)
     if not quantized_function_op(node.target):
-        node.meta[_FLOAT_CALL] = (node.op, node.target, _named_operands(node))
+        node.meta[FLOAT_CALL] = (node.op, node.target, _named_operands(node))
     node.op, node.target = "call_function", made.function
     node.args, node.kwargs = made.args, made.kwargs
 
@@ -64,7 +64,7 @@ def restore_call(node: fx.Node) -> None:
     # A graph traced from a quantized model never saw the float call; a function that does the same stands for
     # it. The factor alpha is known to torch's function only, not to Python's operator.
     stand_in = getattr(torch, mase_op) if "alpha" in options else FUNCTIONS[mase_op].float_call
-    node.op, node.target, moved = node.meta.pop(_FLOAT_CALL, ("call_function", stand_in, []))
+    node.op, node.target, moved = node.meta.pop(FLOAT_CALL, ("call_function", stand_in, []))
     kept = len(node.args) - len(moved)
     node.args, named = node.args[:kept], dict(zip(moved, node.args[kept:], strict=True))
     node.kwargs = {**named, **options}
