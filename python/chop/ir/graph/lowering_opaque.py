@@ -34,7 +34,7 @@ def lower_with_torch(
 
     >>> import torch
     >>> from torch import nn
-    >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Softplus()))
+    >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Hardshrink()))
     >>> lowered = lower_with_torch(graph, OpaqueNodes(graph, torch.randn(8, 3)), (3,))
     >>> [node["op"] for node in lowered.nodes]
     ['input', 'linear', 'opaque']
