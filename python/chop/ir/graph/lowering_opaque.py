@@ -34,11 +34,7 @@ def lower_with_torch(
 
     >>> import torch
     >>> from torch import nn
-<<<<<<< HEAD
-    >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Softsign()))
-=======
     >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Hardshrink()))
->>>>>>> part-W
     >>> lowered = lower_with_torch(graph, OpaqueNodes(graph, torch.randn(8, 3)), (3,))
     >>> [node["op"] for node in lowered.nodes]
     ['input', 'linear', 'opaque']
