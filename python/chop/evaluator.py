@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.ir.graph.torch_calls import TorchCalls
-from chop.metrics import AskedMetric, Metrics, MetricSpec, ask
-from chop.metrics.scoring import STANDARD, assemble, core_specs, in_python
+from chop.metrics import AskedMetric, Metrics, MetricSpec
+from chop.metrics.native import NativeValue
+from chop.metrics.scoring import STANDARD, Asked, in_python
 from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
@@ -103,6 +104,7 @@ class Evaluator:
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
+        self._standards: dict[bool, Asked] = {}
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
         self._rules_are_independent = len(modules) == len(set(modules))
@@ -161,22 +163,29 @@ class Evaluator:
         metrics: Sequence[MetricSpec] | None = None,
     ) -> list[Metrics]:
         """Return :meth:`evaluate` of each config, in their order, computed in one pass over the data."""
-        labelled = self._labels is not None
-        asked = self._ask(STANDARD if loss else STANDARD[:2]) if metrics is None else self._ask(metrics)
-        formats = [self._formats(config) for config in configs]
-        with self._torch.one_thread():
-            found = self._core.evaluate(formats, core_specs(asked, labelled))
+        asked = self._standard(loss) if metrics is None else self._ask(metrics)
+        found = self._run([self._formats(config) for config in configs], asked)
         outputs = _Outputs(self)
         return [
-            assemble(asked, labelled, self.rows, values, outputs.under(config))
+            asked.result(self.rows, values, partial(outputs.metric, config))
             for config, values in zip(configs, found, strict=True)
         ]
 
-    def _ask(self, metrics: Sequence[MetricSpec]) -> tuple[AskedMetric, ...]:
+    def _run(self, formats: Sequence[_core.Formats], asked: Asked) -> list[list[NativeValue]]:
+        with self._torch.one_thread():
+            return self._core.evaluate(formats, asked.specs)
+
+    def _ask(self, metrics: Sequence[MetricSpec]) -> Asked:
         shape = self._core.output_shape
         if len(shape) != 1:
             raise ValueError(f"Evaluator: metrics need logits [rows, classes], got [rows, {str(shape)[1:]}")
-        return ask(metrics, shape[0], self._labels is not None)
+        return Asked(metrics, shape[0], self._labels is not None)
+
+    def _standard(self, loss: bool) -> Asked:
+        """Asked for in each trial of a search: prepared once."""
+        if loss not in self._standards:
+            self._standards[loss] = self._ask(STANDARD if loss else STANDARD[:2])
+        return self._standards[loss]
 
     def _evaluate_formats(
         self, variants: Sequence[Sequence[NodeFormats]], loss: bool = True
@@ -187,12 +196,9 @@ class Evaluator:
         is float.
         """
         formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
-        asked = self._ask(STANDARD if loss else STANDARD[:2])
-        labelled = self._labels is not None
-        with self._torch.one_thread():
-            found = self._core.evaluate(formats, core_specs(asked, labelled))
-        no_others = _Outputs(self).under(None)
-        return [assemble(asked, labelled, self.rows, values, no_others) for values in found]
+        asked = self._standard(loss)
+        none_in_python = partial(_Outputs(self).metric, None)
+        return [asked.result(self.rows, values, none_in_python) for values in self._run(formats, asked)]
 
     def forward(self, config: Config | None = None) -> Tensor:
         """Return the model's outputs under ``config``, float32, shape [rows, ...]; logits [rows, classes]."""
@@ -275,17 +281,15 @@ class _Outputs:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
+        self._of: tuple[Config | None, Tensor] | None = None  # the config asked last, and its logits
 
     @cached_property
     def reference(self) -> Tensor:
         return self._evaluator.forward(None)
 
-    def under(self, config: Config | None) -> Callable[[AskedMetric], float | Tensor]:
-        """Return what computes a metric of the logits under ``config``."""
-        logits = cache(lambda: self._evaluator.forward(config))
-
-        def compute(asked: AskedMetric) -> float | Tensor:
-            reference = self.reference if asked.metric.needs_reference else None
-            return in_python(asked, logits(), self._evaluator._labels, reference)
-
-        return compute
+    def metric(self, config: Config | None, asked: AskedMetric) -> float | Tensor:
+        """Return a metric of the logits under ``config``."""
+        if self._of is None or self._of[0] is not config:
+            self._of = config, self._evaluator.forward(config)
+        reference = self.reference if asked.metric.needs_reference else None
+        return in_python(asked, self._of[1], self._evaluator._labels, reference)

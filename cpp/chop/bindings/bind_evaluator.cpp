@@ -4,7 +4,7 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/metric_values.h"
-#include "chop/bindings/rule_memo.h"
+#include "chop/bindings/format_memo.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/evaluator.h"
 
@@ -48,20 +48,15 @@ Formats make_formats(const std::vector<PyNode>& nodes,
   return formats;
 }
 
-using FormatMemo = RuleMemo<NodeFormat>;
-
 std::optional<Formats> find_formats(const FormatMemo& memo, pybind11::handle config) {
-  std::vector<const NodeFormat*> found;
-  if (!memo.find(config, found)) return std::nullopt;
-  Formats formats;
-  for (const NodeFormat* format : found) formats.config.push_back(*format);
-  return formats;
+  if (auto found = memo.find(config)) return Formats{std::move(*found)};
+  return std::nullopt;
 }
 
 void remember_formats(FormatMemo& memo, pybind11::handle config, const std::vector<std::vector<PyNode>>& rules) {
-  std::vector<std::vector<NodeFormat>> parts;
-  for (const auto& rule : rules) parts.push_back(to_formats(rule));
-  memo.remember(config, parts);
+  std::vector<Config> decided;
+  for (const auto& rule : rules) decided.push_back(to_formats(rule));
+  memo.remember(config, decided);
 }
 
 pybind11::memoryview floats(const float* memory, int64_t count) {
@@ -221,9 +216,9 @@ void bind_evaluator(pybind11::module_& m) {
            "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
            "without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
-                               "Formats that were decided for the rules of configs, found by their contents.")
+                               "Formats that were decided for the rules of configs, found again operand by operand.")
       .def(pybind11::init<>())
-      .def("find", &find_formats, arg("config"), "None if a rule is new to the memo.")
+      .def("find", &find_formats, arg("config"), "None if a part of the config is new to the memo.")
       .def("remember", &remember_formats, arg("config"), arg("rules"),
            "rules: the nodes of each rule, in their order.");
   pybind11::class_<Evaluator>(m, "Evaluator", "Evaluates configs on resident data and weights.")

@@ -44,13 +44,18 @@ bool shape_key(PyObject* config, RuleKey& key) {
   return true;
 }
 
-bool rule_key(PyObject* name, PyObject* entry, RuleKey& key) {
-  if (!PyDict_CheckExact(entry) || PyDict_Size(entry) != 1) return false;
+PyObject* rule_table(PyObject* entry) {
+  if (!PyDict_CheckExact(entry) || PyDict_Size(entry) != 1) return nullptr;
   PyObject *word = nullptr, *table = nullptr;
   Py_ssize_t first = 0;
   PyDict_Next(entry, &first, &word, &table);
-  if (!PyUnicode_CheckExact(word) || PyUnicode_CompareWithASCIIString(word, "config") != 0) return false;
-  if (!PyDict_CheckExact(table)) return false;
+  if (!PyUnicode_CheckExact(word) || PyUnicode_CompareWithASCIIString(word, "config") != 0) return nullptr;
+  return PyDict_CheckExact(table) ? table : nullptr;
+}
+
+bool rule_key(PyObject* name, PyObject* entry, RuleKey& key) {
+  PyObject* table = rule_table(entry);
+  if (!table) return false;
   key.clear();
   if (!key.add(name)) return false;
   PyObject *field = nullptr, *value = nullptr;

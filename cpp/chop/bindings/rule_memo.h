@@ -24,6 +24,8 @@ bool shape_key(PyObject* config, RuleKey& key);
 // The name and the table of one rule.
 bool rule_key(PyObject* name, PyObject* entry, RuleKey& key);
 bool is_by(PyObject* key);
+// The table of a rule {"config": table}, borrowed; null for another form.
+PyObject* rule_table(PyObject* entry);
 
 template <class Value>
 class RuleTable {

@@ -158,11 +158,11 @@ class Formats:
 
 @final
 class FormatMemo:
-    """Formats that were decided for the rules of configs, found by their contents."""
+    """Formats that were decided for the rules of configs, found again operand by operand."""
 
     def __init__(self) -> None: ...
     def find(self, config: Any) -> Formats | None:
-        """None if a rule is new to the memo."""
+        """None if a part of the config is new to the memo."""
     def remember(self, config: Any, rules: Sequence[Sequence[_Node]]) -> None:
         """rules: the nodes of each rule, in their order."""
 

@@ -21,25 +21,37 @@ _RIGHT: tuple[CoreSpec, ...] = (("accuracy", {}), ("accuracy_micro", {}))
 STANDARD: tuple[MetricSpec, ...] = ("accuracy", "accuracy_micro", "loss")
 
 
-def core_specs(asked: Sequence[AskedMetric], labelled: bool) -> list[CoreSpec]:
-    """What the core is asked for, in the order in which :func:`assemble` takes it."""
-    native = [metric.native for metric in asked if metric.native is not None]
-    return [*(_RIGHT if labelled else ()), *native]
+class Asked:
+    """What is asked of evaluations, prepared once: which values the core is to give, and how they become a result.
 
+    Attributes:
+        specs: what the core is asked for, in the order in which :meth:`result` takes it.
+    """
 
-def assemble(
-    asked: Sequence[AskedMetric],
-    labelled: bool,
-    rows: int,
-    found: Sequence[NativeValue],
-    in_python: Callable[[AskedMetric], float | Tensor],
-) -> Metrics:
-    """Put the core's values and those of the metrics in Python into one result, in the order of ``asked``."""
-    numbers = [plain_value(value) for value in found]
-    right = (float(numbers[0]), float(numbers[1])) if labelled else None
-    native = iter(numbers[len(_RIGHT) if labelled else 0 :])
-    values = {a.key: next(native) if a.native is not None else in_python(a) for a in asked}
-    return Metrics(rows, values, right)
+    def __init__(self, metrics: Sequence[MetricSpec], classes: int, labelled: bool) -> None:
+        self._metrics = ask(metrics, classes, labelled)
+        native = [metric.native for metric in self._metrics if metric.native is not None]
+        self._before = len(_RIGHT) if labelled else 0
+        self._native_keys = tuple(a.key for a in self._metrics) if len(native) == len(self._metrics) else None
+        self.specs: list[CoreSpec] = [*(_RIGHT if labelled else ()), *native]
+
+    @property
+    def needs_reference(self) -> list[str]:
+        """Names of the metrics that compare with the float model."""
+        return [a.name for a in self._metrics if a.metric.needs_reference]
+
+    def result(
+        self, rows: int, found: Sequence[NativeValue], in_python: Callable[[AskedMetric], float | Tensor]
+    ) -> Metrics:
+        """Put the core's values and those of the metrics in Python into one result, in the order asked."""
+        numbers = [value if type(value) is float else plain_value(value) for value in found]
+        right = (numbers[0], numbers[1]) if self._before else None
+        if self._native_keys is not None:
+            values = dict(zip(self._native_keys, numbers[self._before :], strict=True))
+        else:
+            native = iter(numbers[self._before :])
+            values = {a.key: next(native) if a.native is not None else in_python(a) for a in self._metrics}
+        return Metrics(rows, values, right)  # type: ignore[arg-type]  # these two are floats
 
 
 def in_python(
@@ -98,10 +110,10 @@ def score(
     if y is not None and (y.is_floating_point() or y.dim() != 1):
         raise ValueError(f"score: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}")
     labelled = y is not None
-    asked = ask(STANDARD if metrics is None else metrics, int(logits.shape[1]), labelled)
-    if reference is None and (missing := [a.name for a in asked if a.metric.needs_reference]):
+    asked = Asked(STANDARD if metrics is None else metrics, int(logits.shape[1]), labelled)
+    if reference is None and (missing := asked.needs_reference):
         raise ConfigError(f"{missing[0]} compares with the float model: give its logits as the reference")
     z, r = plain_tensor(logits), None if reference is None else plain_tensor(reference)
     labels = None if y is None else plain_tensor(y, torch.int64)
-    found = _core.score(z, labels, r, core_specs(asked, labelled), threads)
-    return assemble(asked, labelled, int(z.shape[0]), found, lambda a: in_python(a, z, labels, r))
+    found = _core.score(z, labels, r, asked.specs, threads)
+    return asked.result(int(z.shape[0]), found, lambda a: in_python(a, z, labels, r))
