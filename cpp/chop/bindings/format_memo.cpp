@@ -1,6 +1,7 @@
 #include "chop/bindings/format_memo.h"
 
-#include <cstring>
+#include <algorithm>
+#include <string_view>
 
 namespace chop::bindings {
 namespace {
@@ -9,21 +10,30 @@ using evaluator::Config;
 using evaluator::NodeFormat;
 
 constexpr size_t kMostKept = 100000;
-constexpr std::array<const char*, 3> kNames{"data_in", "weight", "bias"};
+constexpr std::array<std::string_view, 3> kNames{"data_in", "weight", "bias"};
 constexpr size_t kWeight = 1, kBias = 2;
 
-// Which operand a field such as "weight_frac_width" belongs to; kNames.size() for the others.
-size_t operand_of(PyObject* field) {
-  Py_ssize_t length = 0;
-  const char* text = PyUnicode_AsUTF8AndSize(field, &length);
-  if (!text) PyErr_Clear();
-  for (size_t i = 0; text && i < kNames.size(); ++i) {
-    const size_t prefix = std::strlen(kNames[i]);
-    if (static_cast<size_t>(length) > prefix && text[prefix] == '_' && std::memcmp(text, kNames[i], prefix) == 0)
-      return i;
+// A field such as "weight_frac_width": the operand's place in kNames, kNames.size() for other fields, and the rest of the
+// name.
+struct Field {
+  PyObject *name, *value;
+  size_t operand = kNames.size();
+  std::string_view rest;
+
+  Field(PyObject* field_name, PyObject* field_value) : name(field_name), value(field_value) {
+    Py_ssize_t length = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(name, &length);
+    if (!text) PyErr_Clear();
+    const std::string_view whole(text ? text : "", static_cast<size_t>(length));
+    for (size_t i = 0; i < kNames.size(); ++i)
+      if (whole.size() > kNames[i].size() && whole.starts_with(kNames[i]) && whole[kNames[i].size()] == '_') {
+        operand = i;
+        rest = whole.substr(kNames[i].size() + 1);
+      }
   }
-  return kNames.size();
-}
+
+  bool add_to(RuleKey& key) const { return key.add(name) && key.add(value); }
+};
 
 }  // namespace
 
@@ -32,14 +42,19 @@ bool FormatMemo::read(PyObject* name, PyObject* entry, Fields& fields) {
   if (!table || !fields.others.add(name)) return false;
   for (RuleKey& key : fields.operands)
     if (!key.add(name)) return false;
+  std::vector<Field> found;
   PyObject *field = nullptr, *value = nullptr;
   for (Py_ssize_t at = 0; PyDict_Next(table, &at, &field, &value);) {
     if (!PyUnicode_CheckExact(field)) return false;
-    const size_t operand = operand_of(field);
-    RuleKey& key = operand < kNames.size() ? fields.operands[operand] : fields.others;
-    if (!key.add(field) || !key.add(value)) return false;
-    // The bias falls back to what the weight says.
-    if (operand == kWeight && (!fields.operands[kBias].add(field) || !fields.operands[kBias].add(value))) return false;
+    found.emplace_back(field, value);
+  }
+  const auto of_bias = [&](std::string_view rest) {
+    return std::any_of(found.begin(), found.end(), [&](const Field& f) { return f.operand == kBias && f.rest == rest; });
+  };
+  for (const Field& f : found) {
+    if (!f.add_to(f.operand < kNames.size() ? fields.operands[f.operand] : fields.others)) return false;
+    // What the bias does not say itself, the weight says for it.
+    if (f.operand == kWeight && !of_bias(f.rest) && !f.add_to(fields.operands[kBias])) return false;
   }
   return true;
 }
@@ -63,7 +78,7 @@ std::optional<Config> FormatMemo::find(pybind11::handle config) const {
       if (!formats) return std::nullopt;
       size_t used = 0;
       for (size_t i = first; i < found.size(); ++i) {
-        const auto operand = found[i].operands.find(kNames[k]);
+        const auto operand = found[i].operands.find(std::string(kNames[k]));
         if (operand != found[i].operands.end() && used < formats->size()) operand->second = (*formats)[used++];
       }
     }
@@ -86,7 +101,7 @@ void FormatMemo::remember(pybind11::handle config, const std::vector<Config>& de
     for (size_t k = 0; k < kNames.size(); ++k) {
       std::vector<FixedPoint> formats;
       for (const NodeFormat& node : nodes)
-        if (const FixedPoint* format = node.operand(kNames[k])) formats.push_back(*format);
+        if (const FixedPoint* format = node.operand(std::string(kNames[k]))) formats.push_back(*format);
       rules.formats[k].at(fields.operands[k]) = std::move(formats);
     }
     rules.nodes.at(fields.others) = nodes;

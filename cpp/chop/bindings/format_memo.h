@@ -18,7 +18,7 @@ class FormatMemo {
   std::optional<evaluator::Config> find(pybind11::handle config) const;
 
   // rules[i]: what the i-th rule ('by' is none) means for its nodes. Holds for quantizers whose format of an operand
-  // depends on that operand's fields alone, the bias's on the weight's too.
+  // depends on that operand's fields alone, the bias's on those fields of the weight too that it has not got itself.
   void remember(pybind11::handle config, const std::vector<evaluator::Config>& rules);
 
  private:

@@ -78,12 +78,24 @@ std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs) const {
   return plans;
 }
 
+// The set asked for last is kept: a search asks for the same one in each trial.
+std::shared_ptr<const MetricSet> Evaluator::metric_set(const std::vector<MetricSpec>& metrics) const {
+  const std::lock_guard lock(metrics_mutex_);
+  if (!metrics_ || asked_ != metrics) {
+    metrics_ =
+        std::make_shared<MetricSet>(metrics, Population{planner_.outputs(), data_.rows(), data_.support()});
+    asked_ = metrics;
+  }
+  return metrics_;
+}
+
 std::vector<std::vector<MetricValue>> Evaluator::evaluate(const std::vector<Config>& configs,
                                                           const std::vector<MetricSpec>& metrics) const {
-  check(output_shape().size() == 1,
-        "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
-        output_shape().size(), " dimensions");
-  const MetricSet set(metrics, {planner_.outputs(), data_.rows(), data_.support()});
+  const size_t dimensions = output_dimensions();
+  check(dimensions == 1, "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
+        dimensions, " dimensions");
+  const std::shared_ptr<const MetricSet> asked = metric_set(metrics);
+  const MetricSet& set = *asked;
   const Schedule schedule(plans(configs));
   const std::vector<Plan> reference = plans(std::vector<Config>(set.needs_reference() ? 1 : 0));
 
@@ -139,6 +151,11 @@ ir::Shape Evaluator::output_shape() const {
   const ir::Graph& graph = planner_.graph();
   const ir::Shape& shape = graph.nodes()[static_cast<size_t>(graph.output())].shape;
   return {shape.begin() + 1, shape.end()};
+}
+
+size_t Evaluator::output_dimensions() const {
+  const ir::Graph& graph = planner_.graph();
+  return graph.nodes()[static_cast<size_t>(graph.output())].shape.size() - 1;
 }
 
 void Evaluator::forward(const Config& config, float* logits) const {

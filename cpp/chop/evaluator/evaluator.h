@@ -1,6 +1,8 @@
 // Data and weights stay resident; a quantization config is a value handed in. Results are free of memory.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "chop/core/parallel.h"
@@ -39,11 +41,16 @@ class Evaluator {
 
  private:
   std::vector<Plan> plans(const std::vector<Config>& configs) const;
+  std::shared_ptr<const MetricSet> metric_set(const std::vector<MetricSpec>& metrics) const;
+  size_t output_dimensions() const;
 
   Planner planner_;
   Dataset data_;
   ThreadPool pool_;
   InputCache inputs_;
+  mutable std::mutex metrics_mutex_;
+  mutable std::vector<MetricSpec> asked_;
+  mutable std::shared_ptr<const MetricSet> metrics_;
 };
 
 }  // namespace chop::evaluator

@@ -15,10 +15,6 @@ using ir::Node;
 
 enum Tag : int64_t { kLayer, kEncoded, kProduct, kTurned, kFloatOp, kAffine, kRelu, kRounded, kTorch };
 
-bool among(const Node& node, const std::vector<std::string>& names) {
-  return std::find(names.begin(), names.end(), node.op->name) != names.end();
-}
-
 void append(Key* key, const FixedPoint* f) {
   if (!f) return key->push_back(-1);
   key->push_back(f->width + 64 * (f->is_signed ? 1 : 0));
@@ -50,11 +46,11 @@ int PlanBuilder::push(const Key& key, std::vector<int> inputs, const std::functi
   return static_cast<int>(plan_.steps.size());
 }
 
-Value PlanBuilder::shaped(const Node& node, int block) const {
+Value PlanBuilder::shaped(size_t index, int block) const {
   Value value;
   value.block = block;
-  value.channels = node.shape.size() > 1 ? static_cast<int>(node.shape[1]) : 1;
-  value.places = elements(node) / value.channels;
+  value.channels = facts(index).channels;
+  value.places = facts(index).places;
   return value;
 }
 
@@ -63,16 +59,16 @@ Ending PlanBuilder::ending(const Value& value, const std::vector<int32_t>* rows)
   Ending ending;
   ending.finish.op = value.pending;
   ending.finish.op.fused_affine = planner_.fused_affine_;
-  if (value.alpha.empty()) return ending;
+  if (!value.affine) return ending;
   if (!rows) {
-    ending.alpha = value.alpha;
-    ending.beta = value.beta;
+    ending.alpha = value.affine->alpha;
+    ending.beta = value.affine->beta;
     return ending;
   }
   for (const int32_t row : *rows) {
     const auto channel = static_cast<size_t>(row < 0 ? 0 : row / value.places);
-    ending.alpha.push_back(value.alpha[channel]);
-    ending.beta.push_back(value.beta[channel]);
+    ending.alpha.push_back(value.affine->alpha[channel]);
+    ending.beta.push_back(value.affine->beta[channel]);
   }
   return ending;
 }
@@ -94,15 +90,15 @@ int PlanBuilder::settle(Value* value) {
   }
   value->layer = nullptr;
   value->open = false;
-  value->alpha.clear();
-  value->beta.clear();
+  value->affine = nullptr;
   value->pending = Elementwise{};
   value->key.clear();
   return value->block;
 }
 
 Value PlanBuilder::taken(Value& from) {
-  if (from.readers > 1) settle(&from);
+  if (from.readers == 1) return std::move(from);
+  settle(&from);
   return from;
 }
 
@@ -145,9 +141,14 @@ int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) 
   });
 }
 
+void PlanBuilder::input_value(size_t index) {
+  values_.push_back(shaped(index, 0));
+  values_.back().range = {planner_.largest_input_, false};
+}
+
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
-  const std::shared_ptr<const Window>& window = planner_.windows_[index];
+  const std::shared_ptr<const Window>& window = facts(index).window;
   const bool finite = in.range.finite(), nonnegative = in.range.nonnegative;
   Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
   append(&key, format);
@@ -163,7 +164,7 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
                        window->places_in == in.window->places_out && window->channels == in.window->out;
   if (layer->encoding != Encoding::f32 && !in_line && in.layer) settle(&in);
   if (grid) round(&in, *format, *grid, layer->codes_in ? Rounding::codes : Rounding::values);
-  Value out = shaped(node, -1);
+  Value out = shaped(index, -1);
   out.range = {layer->gain * in.range.limit + layer->offset, false};
   out.source = encode(&in, *window, *layer);
   out.window = window;
@@ -185,15 +186,11 @@ void PlanBuilder::affine(const Node& node, size_t index) {
   Value value = taken(input(node, 0));
   if (value.open) settle(&value);
   value.open = true;
-  value.alpha = planner_.alphas_[index];
-  value.beta = planner_.betas_[index];
+  value.affine = &facts(index);
   value.key.insert(value.key.end(), {kAffine, static_cast<int64_t>(index)});
-  double gain = 0.0, offset = 0.0;
-  for (const float a : value.alpha) gain = larger(gain, std::abs(static_cast<double>(a)));
-  for (const float b : value.beta) offset = larger(offset, std::abs(static_cast<double>(b)));
-  value.range = {value.range.limit * gain + offset, false};
+  value.range = {value.range.limit * facts(index).gain + facts(index).offset, false};
   // The channels of a value that was reshaped on the way.
-  const Value shape = shaped(node, -1);
+  const Value shape = shaped(index, -1);
   value.channels = shape.channels;
   value.places = shape.places;
   values_.push_back(std::move(value));
@@ -231,7 +228,7 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     ranges.push_back(value.range);
     nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);
   }
-  Value out = shaped(node, push({kFloatOp, static_cast<int64_t>(index)}, std::move(blocks),
+  Value out = shaped(index, push({kFloatOp, static_cast<int64_t>(index)}, std::move(blocks),
                                 [&] { return float_ops().get(node.op->name).make(node, nodes); }));
   out.range = range_after(node, ranges);
   values_.push_back(std::move(out));
@@ -246,16 +243,16 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
   }
   const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
   Value out = shaped(
-      node, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
+      index, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
   out.range = {std::numeric_limits<double>::infinity(), false};
   plan_.together = planner_.together();
   values_.push_back(std::move(out));
 }
 
 // The same rows under another shape.
-void PlanBuilder::reshape(const Node& node) {
+void PlanBuilder::reshape(const Node& node, size_t index) {
   Value value = taken(input(node, 0));
-  const Value shape = shaped(node, -1);
+  const Value shape = shaped(index, -1);
   // What is pending goes by the old channels.
   if (shape.channels != value.channels || shape.places != value.places) settle(&value);
   value.channels = shape.channels;
@@ -265,28 +262,22 @@ void PlanBuilder::reshape(const Node& node) {
 
 void PlanBuilder::add(size_t index, const NodeFormat* format) {
   const Node& node = planner_.graph_.nodes()[index];
-  const auto known = planner_.calls_.find(node.name);
-  const bool in_core = known == planner_.calls_.end() && !node.op->operands.empty();
-  check(!format || format->call || in_core, "evaluator: node ", node.name, " (", node.op->name, ") takes no formats");
-  if (format && format->call) {
-    torch_call(node, index, format->call);
-  } else if (known != planner_.calls_.end()) {
-    torch_call(node, index, known->second);
-  } else if (among(node, {"input"})) {
-    values_.push_back(shaped(node, 0));
-    values_.back().range = {planner_.largest_input_, false};
-  } else if (among(node, {"linear", "conv1d", "conv2d"})) {
-    product(node, index, format);
-  } else if (among(node, {"batch_norm1d", "batch_norm2d"})) {
-    affine(node, index);
-  } else if (among(node, {"relu"})) {
-    relu(node, format);
-  } else if (among(node, {"identity", "flatten", "view", "squeeze", "unsqueeze"})) {
-    reshape(node);
+  const NodeFacts& known = facts(index);
+  if (format && !format->call && (known.call || node.op->operands.empty()))
+    fail("evaluator: node ", node.name, " (", node.op->name, ") takes no formats");
+  if ((format && format->call) || known.call) {
+    torch_call(node, index, format && format->call ? format->call : known.call);
   } else {
-    float_op(node, index, format);
+    switch (known.kind) {
+      case NodeFacts::Kind::input: input_value(index); break;
+      case NodeFacts::Kind::product: product(node, index, format); break;
+      case NodeFacts::Kind::affine: affine(node, index); break;
+      case NodeFacts::Kind::relu: relu(node, format); break;
+      case NodeFacts::Kind::reshape: reshape(node, index); break;
+      case NodeFacts::Kind::float_op: float_op(node, index, format); break;
+    }
   }
-  values_.back().readers = planner_.readers_[index];
+  values_.back().readers = known.readers;
 }
 
 Plan PlanBuilder::finish() {

@@ -23,7 +23,7 @@ struct Value {
   Key key;  // names the layer and what is pending
 
   bool open = false;               // whether anything is pending
-  std::vector<float> alpha, beta;  // one per channel
+  const NodeFacts* affine = nullptr;  // whose alpha and beta are pending, one per channel
   Elementwise pending;
 
   int channels = 0, places = 1;  // row = channel * places + place
@@ -43,15 +43,17 @@ class PlanBuilder {
   Plan finish();
 
  private:
+  void input_value(size_t index);
   void product(const ir::Node& node, size_t index, const NodeFormat* format);
   void affine(const ir::Node& node, size_t index);
   void relu(const ir::Node& node, const NodeFormat* format);
   void float_op(const ir::Node& node, size_t index, const NodeFormat* format);
-  void reshape(const ir::Node& node);
+  void reshape(const ir::Node& node, size_t index);
   void torch_call(const ir::Node& node, size_t index, const TorchCallPtr& call);
 
   Value& input(const ir::Node& node, size_t i) { return values_[static_cast<size_t>(node.inputs[i])]; }
-  Value shaped(const ir::Node& node, int block) const;
+  const NodeFacts& facts(size_t index) const { return planner_.facts_[index]; }
+  Value shaped(size_t index, int block) const;
   Value taken(Value& from);  // the value for one reader, who may go on with what is pending
   void round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding);
   int settle(Value* value);  // the block of its floats, nothing pending

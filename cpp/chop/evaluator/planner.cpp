@@ -17,13 +17,17 @@ constexpr int64_t kTogetherBytes = int64_t{64} << 20;  // of all values of the b
 
 constexpr size_t kMostStepBytes = size_t{64} << 20, kMostLayerBytes = size_t{256} << 20;
 
+using Kind = NodeFacts::Kind;
+
 // Operations that the builder knows itself; the others are in float_ops(). Reshaping needs no work while the batch
 // stays first, which `elements` has made sure of.
+const std::map<std::string, Kind> kOwnKinds{
+    {"input", Kind::input},         {"linear", Kind::product},      {"conv1d", Kind::product}, {"conv2d", Kind::product},
+    {"batch_norm1d", Kind::affine}, {"batch_norm2d", Kind::affine}, {"relu", Kind::relu},      {"identity", Kind::reshape},
+    {"flatten", Kind::reshape},     {"view", Kind::reshape},        {"squeeze", Kind::reshape}, {"unsqueeze", Kind::reshape}};
+
 bool in_core(const Node& node) {
-  for (const char* name : {"input", "linear", "conv1d", "conv2d", "batch_norm1d", "batch_norm2d", "relu", "identity",
-                           "flatten", "view", "squeeze", "unsqueeze"})
-    if (node.op->name == name) return true;
-  return float_ops().members().count(node.op->name) > 0;
+  return kOwnKinds.count(node.op->name) > 0 || float_ops().members().count(node.op->name) > 0;
 }
 
 // Whether the core can compute a node of that kind with these attributes, too.
@@ -38,7 +42,7 @@ bool makes_step(const Node& node, const std::vector<const Node*>& inputs) {
 }
 
 // torch's order of operations, to the bit.
-void fold_batch_norm(const Node& node, bool fused, std::vector<float>* alphas, std::vector<float>* betas) {
+void fold_batch_norm(const Node& node, bool fused, NodeFacts* facts) {
   const std::vector<float>& mean = node.values("running_mean");
   const std::vector<float>& variance = node.values("running_var");
   const float* gamma = node.parameter("weight") ? node.values("weight").data() : nullptr;
@@ -48,9 +52,25 @@ void fold_batch_norm(const Node& node, bool fused, std::vector<float>* alphas, s
     const float inverse = 1.0f / std::sqrt(variance[c] + eps);
     const float alpha = gamma ? inverse * gamma[c] : inverse;
     const float bias = shift ? shift[c] : 0.0f;
-    alphas->push_back(alpha);
-    betas->push_back(fused ? std::fma(-mean[c], alpha, bias) : bias - mean[c] * alpha);
+    const float beta = fused ? std::fma(-mean[c], alpha, bias) : bias - mean[c] * alpha;
+    facts->alpha.push_back(alpha);
+    facts->beta.push_back(beta);
+    facts->gain = larger(facts->gain, std::fabs(static_cast<double>(alpha)));
+    facts->offset = larger(facts->offset, std::fabs(static_cast<double>(beta)));
   }
+}
+
+NodeFacts facts_of(const Node& node, const std::vector<Node>& nodes, bool fused_affine) {
+  NodeFacts facts;
+  facts.name = node.name;
+  facts.channels = node.shape.size() > 1 ? static_cast<int>(node.shape[1]) : 1;
+  facts.places = elements(node) / facts.channels;
+  const auto own = kOwnKinds.find(node.op->name);
+  if (own != kOwnKinds.end()) facts.kind = own->second;
+  if (facts.kind == Kind::product)
+    facts.window = std::make_shared<Window>(window_of(node, nodes[static_cast<size_t>(node.inputs[0])].shape));
+  if (facts.kind == Kind::affine) fold_batch_norm(node, fused_affine, &facts);
+  return facts;
 }
 
 }  // namespace
@@ -59,30 +79,23 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
     : graph_(std::move(graph)),
       largest_input_(largest_input),
       fused_affine_(fused_affine),
-      calls_(std::move(calls)),
       steps_(kMostStepBytes),
       layers_(kMostLayerBytes) {
   const std::vector<Node>& nodes = graph_.nodes();
-  readers_.resize(nodes.size());
-  windows_.resize(nodes.size());
-  alphas_.resize(nodes.size());
-  betas_.resize(nodes.size());
   size_t sources = 0;
   int64_t values = 0;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const Node& node = nodes[i];
+  for (const Node& node : nodes) {
     values += elements(node);
-    check(in_core(node) || calls_.count(node.name), "evaluator: node ", node.name, " (", node.op->name,
+    const auto call = calls.find(node.name);
+    check(in_core(node) || call != calls.end(), "evaluator: node ", node.name, " (", node.op->name,
           ") is of a kind that the evaluator does not run");
-    sources += node.op->name == "input";
-    for (const int from : node.inputs) ++readers_[static_cast<size_t>(from)];
-    if (node.op->name == "linear" || node.op->name == "conv1d" || node.op->name == "conv2d")
-      windows_[i] = std::make_shared<Window>(window_of(node, nodes[static_cast<size_t>(node.inputs[0])].shape));
-    if (node.op->name == "batch_norm1d" || node.op->name == "batch_norm2d")
-      fold_batch_norm(node, fused_affine, &alphas_[i], &betas_[i]);
+    facts_.push_back(facts_of(node, nodes, fused_affine));
+    if (call != calls.end()) facts_.back().call = call->second;
+    sources += facts_.back().kind == Kind::input;
+    for (const int from : node.inputs) ++facts_[static_cast<size_t>(from)].readers;
   }
   check(sources == 1, "evaluator: the graph has ", sources, " inputs; one is supported");
-  ++readers_[static_cast<size_t>(graph_.output())];
+  ++facts_[static_cast<size_t>(graph_.output())].readers;
   inputs_ = elements(nodes.front());
   outputs_ = elements(nodes[static_cast<size_t>(graph_.output())]);
   together_ = static_cast<int>(
@@ -91,17 +104,20 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
 }
 
 Plan Planner::plan(const Config& config, std::vector<ObservedLayer>* observed) const {
-  std::map<std::string, const NodeFormat*> formats;
-  for (const NodeFormat& format : config) formats[format.node] = &format;
   const std::lock_guard lock(mutex_);
   PlanBuilder builder(*this, observed);
   size_t used = 0;
-  for (size_t i = 0; i < graph_.nodes().size(); ++i) {
-    const auto found = formats.find(graph_.nodes()[i].name);
-    used += found != formats.end();
-    builder.add(i, found == formats.end() ? nullptr : found->second);
+  for (size_t i = 0; i < facts_.size(); ++i) {
+    const NodeFormat* format = nullptr;
+    // Configs mostly name the nodes in the graph's order.
+    for (size_t k = 0; k < config.size() && !format; ++k) {
+      const NodeFormat& candidate = config[(used + k) % config.size()];
+      if (candidate.node == facts_[i].name) format = &candidate;
+    }
+    used += format != nullptr;
+    builder.add(i, format);
   }
-  check(used == formats.size(), "evaluator: the config names a node that the graph lacks");
+  check(used == config.size(), "evaluator: the config names a node that the graph lacks, or one twice");
   return builder.finish();
 }
 

@@ -16,6 +16,20 @@
 
 namespace chop::evaluator {
 
+// What a plan needs of a node, side by side in memory: a plan is made for each trial, with everything else in the caches.
+struct NodeFacts {
+  enum class Kind { input, product, affine, relu, reshape, float_op };
+
+  std::string name;
+  Kind kind = Kind::float_op;
+  int channels = 1, places = 1;  // row = channel * places + place
+  int readers = 0;               // the graph's output has one more
+  TorchCallPtr call;             // null: the core computes it
+  std::shared_ptr<const Window> window;  // of a linear layer or a convolution
+  std::vector<float> alpha, beta;        // of a BatchNorm, folded
+  double gain = 0.0, offset = 0.0;       // the largest of their magnitudes
+};
+
 class Planner {
  public:
   // largest_input: no |number| of the data is larger; infinite if there are infinities or NaN.
@@ -40,11 +54,8 @@ class Planner {
   ir::Graph graph_;
   double largest_input_;
   bool fused_affine_;
-  std::map<std::string, TorchCallPtr> calls_;
   int inputs_ = 0, outputs_ = 0, together_ = 1;
-  std::vector<int> readers_;                            // of each node; the graph's output has one more
-  std::vector<std::shared_ptr<const Window>> windows_;  // of each linear layer and convolution
-  std::vector<std::vector<float>> alphas_, betas_;      // of each BatchNorm
+  std::vector<NodeFacts> facts_;
   mutable std::mutex mutex_;
   mutable StepCache<Step> steps_;
   mutable StepCache<Layer> layers_;

@@ -14,6 +14,8 @@ namespace chop::evaluator {
 struct MetricSpec {
   std::string name;
   MetricOptions options;
+
+  bool operator==(const MetricSpec&) const = default;
 };
 
 class MetricSet;
