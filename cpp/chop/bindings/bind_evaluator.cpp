@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "chop/bindings/bindings.h"
-#include "chop/bindings/metric_values.h"
 #include "chop/bindings/format_memo.h"
+#include "chop/bindings/metric_values.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/evaluator.h"
 

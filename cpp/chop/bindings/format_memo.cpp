@@ -13,8 +13,8 @@ constexpr size_t kMostKept = 100000;
 constexpr std::array<std::string_view, 3> kNames{"data_in", "weight", "bias"};
 constexpr size_t kWeight = 1, kBias = 2;
 
-// A field such as "weight_frac_width": the operand's place in kNames, kNames.size() for other fields, and the rest of the
-// name.
+// A field such as "weight_frac_width": the operand's place in kNames, kNames.size() for other fields, and the rest of
+// the name.
 struct Field {
   PyObject *name, *value;
   size_t operand = kNames.size();
@@ -49,7 +49,8 @@ bool FormatMemo::read(PyObject* name, PyObject* entry, Fields& fields) {
     found.emplace_back(field, value);
   }
   const auto of_bias = [&](std::string_view rest) {
-    return std::any_of(found.begin(), found.end(), [&](const Field& f) { return f.operand == kBias && f.rest == rest; });
+    return std::any_of(found.begin(), found.end(),
+                       [&](const Field& f) { return f.operand == kBias && f.rest == rest; });
   };
   for (const Field& f : found) {
     if (!f.add_to(f.operand < kNames.size() ? fields.operands[f.operand] : fields.others)) return false;

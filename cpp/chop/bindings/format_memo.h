@@ -1,5 +1,5 @@
-// The formats that a quantization config's rules were decided to mean, found again operand by operand: a search puts the
-// same few widths together in ever new ways, and asks once a trial. Python decides; this only remembers.
+// The formats that a quantization config's rules were decided to mean, found again operand by operand: a search puts
+// the same few widths together in ever new ways, and asks once a trial. Python decides; this only remembers.
 #pragma once
 
 #include <array>

@@ -10,8 +10,8 @@
 
 namespace chop::evaluator {
 
-// What a config says of one node: a quantizer and a format for each operand. Nodes that are not named stay float, and so
-// do operands without a format.
+// What a config says of one node: a quantizer and a format for each operand. Nodes that are not named stay float, and
+// so do operands without a format.
 struct NodeFormat {
   std::string node;
   std::string quantizer;

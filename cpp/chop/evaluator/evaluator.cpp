@@ -82,8 +82,7 @@ std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs) const {
 std::shared_ptr<const MetricSet> Evaluator::metric_set(const std::vector<MetricSpec>& metrics) const {
   const std::lock_guard lock(metrics_mutex_);
   if (!metrics_ || asked_ != metrics) {
-    metrics_ =
-        std::make_shared<MetricSet>(metrics, Population{planner_.outputs(), data_.rows(), data_.support()});
+    metrics_ = std::make_shared<MetricSet>(metrics, Population{planner_.outputs(), data_.rows(), data_.support()});
     asked_ = metrics;
   }
   return metrics_;

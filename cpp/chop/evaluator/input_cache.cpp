@@ -48,7 +48,8 @@ void InputCache::fill(std::vector<Plan>* plans, const Dataset& data, const Threa
       if (planned.inputs != data_alone || !planned.step->compact()) continue;
       plan.known[i] = find(planned.step);
       if (plan.known[i]) continue;
-      const size_t bytes = static_cast<size_t>(data.blocks()) * static_cast<size_t>(planned.step->groups()) * kGroupBytes;
+      const size_t bytes =
+          static_cast<size_t>(data.blocks()) * static_cast<size_t>(planned.step->groups()) * kGroupBytes;
       if (bytes > kMostBytes) continue;
       plan.known[i] = make(*planned.step, data, pool);
       keep({planned.step, plan.known[i]});

@@ -10,9 +10,9 @@
 namespace chop::evaluator {
 namespace {
 
-constexpr double kExactFloat = 16777216.0;   // 2^24: below it, every sum of grid units is exact in float
-constexpr double kInt32 = 2147483647.0;      // 2^31 - 1
-constexpr int kDeepestGrid = 100;            // grids between 2^-100 and 2^100 keep sums far from float's limits
+constexpr double kExactFloat = 16777216.0;  // 2^24: below it, every sum of grid units is exact in float
+constexpr double kInt32 = 2147483647.0;     // 2^31 - 1
+constexpr int kDeepestGrid = 100;           // grids between 2^-100 and 2^100 keep sums far from float's limits
 constexpr int kMostShift = 24;
 
 // The operand's codes, or its values where it has no format.
@@ -22,7 +22,9 @@ std::vector<double> numbers(const ir::Node& node, const char* name, const NodeFo
   const FixedPoint* f = format ? format->operand(name) : nullptr;
   if (!f) return {values.begin(), values.end()};
   std::vector<float> codes(values.size());
-  quantizers::registry().get(format->quantizer).codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), *f);
+  quantizers::registry()
+      .get(format->quantizer)
+      .codes(values.data(), codes.data(), static_cast<int64_t>(values.size()), *f);
   return {codes.begin(), codes.end()};
 }
 

@@ -14,15 +14,15 @@ namespace chop::evaluator {
 
 struct Layer {
   Road road = Road::float32;
-  double bound = 0.0;        // of LayerReport
-  double unit = 1.0;         // of the bound: the finest grid's step
-  bool codes_in = false;     // takes codes of its input's format, else the input's values
+  double bound = 0.0;     // of LayerReport
+  double unit = 1.0;      // of the bound: the finest grid's step
+  bool codes_in = false;  // takes codes of its input's format, else the input's values
   Encoding encoding = Encoding::f32;
   int zero = 0;
   double gain = 0.0, offset = 0.0;  // no |output| is larger than gain * largest |input| + offset
   float scale = 1.0f;
   int shift = 0;
-  std::vector<std::byte> weight, bias;  // as Product wants them, one convolution group after the other
+  std::vector<std::byte> weight, bias;      // as Product wants them, one convolution group after the other
   size_t weight_bytes = 0, bias_bytes = 0;  // of one group
 
   size_t bytes() const { return sizeof(Layer) + weight.size() + bias.size(); }

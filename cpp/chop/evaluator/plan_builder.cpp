@@ -229,7 +229,7 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);
   }
   Value out = shaped(index, push({kFloatOp, static_cast<int64_t>(index)}, std::move(blocks),
-                                [&] { return float_ops().get(node.op->name).make(node, nodes); }));
+                                 [&] { return float_ops().get(node.op->name).make(node, nodes); }));
   out.range = range_after(node, ranges);
   values_.push_back(std::move(out));
 }

@@ -22,7 +22,7 @@ struct Value {
   std::shared_ptr<const Layer> layer;
   Key key;  // names the layer and what is pending
 
-  bool open = false;               // whether anything is pending
+  bool open = false;                  // whether anything is pending
   const NodeFacts* affine = nullptr;  // whose alpha and beta are pending, one per channel
   Elementwise pending;
 

@@ -22,9 +22,10 @@ using Kind = NodeFacts::Kind;
 // Operations that the builder knows itself; the others are in float_ops(). Reshaping needs no work while the batch
 // stays first, which `elements` has made sure of.
 const std::map<std::string, Kind> kOwnKinds{
-    {"input", Kind::input},         {"linear", Kind::product},      {"conv1d", Kind::product}, {"conv2d", Kind::product},
-    {"batch_norm1d", Kind::affine}, {"batch_norm2d", Kind::affine}, {"relu", Kind::relu},      {"identity", Kind::reshape},
-    {"flatten", Kind::reshape},     {"view", Kind::reshape},        {"squeeze", Kind::reshape}, {"unsqueeze", Kind::reshape}};
+    {"input", Kind::input},    {"linear", Kind::product},      {"conv1d", Kind::product},
+    {"conv2d", Kind::product}, {"batch_norm1d", Kind::affine}, {"batch_norm2d", Kind::affine},
+    {"relu", Kind::relu},      {"identity", Kind::reshape},    {"flatten", Kind::reshape},
+    {"view", Kind::reshape},   {"squeeze", Kind::reshape},     {"unsqueeze", Kind::reshape}};
 
 bool in_core(const Node& node) {
   return kOwnKinds.count(node.op->name) > 0 || float_ops().members().count(node.op->name) > 0;

@@ -16,15 +16,16 @@
 
 namespace chop::evaluator {
 
-// What a plan needs of a node, side by side in memory: a plan is made for each trial, with everything else in the caches.
+// What a plan needs of a node, side by side in memory: a plan is made for each trial, with everything else in the
+// caches.
 struct NodeFacts {
   enum class Kind { input, product, affine, relu, reshape, float_op };
 
   std::string name;
   Kind kind = Kind::float_op;
-  int channels = 1, places = 1;  // row = channel * places + place
-  int readers = 0;               // the graph's output has one more
-  TorchCallPtr call;             // null: the core computes it
+  int channels = 1, places = 1;          // row = channel * places + place
+  int readers = 0;                       // the graph's output has one more
+  TorchCallPtr call;                     // null: the core computes it
   std::shared_ptr<const Window> window;  // of a linear layer or a convolution
   std::vector<float> alpha, beta;        // of a BatchNorm, folded
   double gain = 0.0, offset = 0.0;       // the largest of their magnitudes

@@ -42,8 +42,7 @@ std::vector<int32_t> input_rows(const Window& window, Encoding encoding) {
   std::vector<int32_t> rows;
   for (int place = 0; place < window.places_in; ++place)
     for (int g = 0; g < window.groups; ++g)
-      for (int c = 0; c < padded; ++c)
-        rows.push_back(c < channels ? window.row(g * channels + c, place) : -1);
+      for (int c = 0; c < padded; ++c) rows.push_back(c < channels ? window.row(g * channels + c, place) : -1);
   return rows;
 }
 
@@ -91,7 +90,8 @@ void ProductStep::run(const void* const* in, void* out) const {
   const Window& w = *window_;
   const bool places = layer_->encoding == Encoding::f32 && !w.channels_last;
   // From one convolution group's channels to the next.
-  const size_t step_in = static_cast<size_t>(call_.groups) * static_cast<size_t>(places ? w.places_in : 1) * kGroupBytes;
+  const size_t step_in =
+      static_cast<size_t>(call_.groups) * static_cast<size_t>(places ? w.places_in : 1) * kGroupBytes;
   const size_t step_out = static_cast<size_t>(call_.out) * static_cast<size_t>(w.places_out) * kGroupBytes;
   for (int g = 0; g < w.groups; ++g) {
     const auto part = static_cast<size_t>(g);

@@ -5,6 +5,8 @@
 namespace chop::evaluator {
 namespace {
 
+constexpr int64_t kAhead = 2;  // blocks
+
 // The last step that reads each step's block; the plan's output is read after all of them.
 std::vector<size_t> last_readers(const Plan& plan) {
   std::vector<size_t> last(plan.steps.size(), 0);
@@ -19,6 +21,12 @@ size_t most_inputs(const Plan& plan) {
   size_t most = 1;
   for (const PlannedStep& planned : plan.steps) most = std::max(most, planned.inputs.size());
   return most;
+}
+
+// The next blocks are on their way while these are computed: the processor's own prefetching stops at each page.
+void fetch(const std::byte* from, size_t bytes) {
+  constexpr size_t kLine = 64, kMost = 4096;
+  for (size_t at = 0; at < std::min(bytes, kMost); at += kLine) __builtin_prefetch(from + at);
 }
 
 }  // namespace
@@ -67,6 +75,7 @@ void Runner::run(const Plan& plan, int64_t first, int count, size_t done) {
     const PlannedStep& planned = plan.steps[i];
     if (!plan.known.empty() && plan.known[i]) {
       written_[i + 1] = {plan.known[i]->at(first), plan.known[i]->stride()};
+      fetch(plan.known[i]->at(std::min(first + kAhead, data_.blocks() - 1)), plan.known[i]->stride());
       continue;
     }
     read_.clear();

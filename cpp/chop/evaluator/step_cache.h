@@ -24,7 +24,8 @@ class StepCache {
  public:
   explicit StepCache(size_t most_bytes) : most_bytes_(most_bytes) {}
 
-  // make: () -> std::shared_ptr<const Thing>; bytes: (const Thing&) -> size_t. All is forgotten when it grows too large.
+  // make: () -> std::shared_ptr<const Thing>; bytes: (const Thing&) -> size_t. All is forgotten when it grows too
+  // large.
   template <class Make, class Bytes>
   std::shared_ptr<const Thing> get(const Key& key, Make make, Bytes bytes) {
     if (const auto found = things_.find(key); found != things_.end()) return found->second;

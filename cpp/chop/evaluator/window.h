@@ -12,7 +12,7 @@ struct Window {
   int channels = 0, out = 0;  // in all; a convolution group has channels / groups and out / groups of them
   int groups = 1;
   int places_in = 1, places_out = 1, taps = 1;
-  std::vector<int32_t> from;  // [places_out][taps]: the place in the input, or kPadded
+  std::vector<int32_t> from;   // [places_out][taps]: the place in the input, or kPadded
   bool channels_last = false;  // rows of a value are place * channels + channel, else channel * places + place
 
   int row(int channel, int place) const {

@@ -12,6 +12,11 @@ namespace {
 // Vectors of samples at a time: with kTile outputs each, their sums and operands fit the registers.
 inline constexpr int kCols = kLanes == 16 ? 4 : 2;
 
+using V32 = VectorOf<float>::type;
+
+// A layer's last activation costs nothing on the way out of the registers.
+inline bool only_relu(const Elementwise& op) { return op.relu && !op.alpha && op.rounding == Rounding::none; }
+
 // Integer sums: the bias joins at the end where the sum is shifted, else it is the start.
 template <class Dot, int WeightBytes>
 struct IntegerSums : Dot {
@@ -27,7 +32,8 @@ struct IntegerSums : Dot {
     if (p.shift > 0)
       sum = (sum << p.shift) + (p.bias ? static_cast<uint32_t>(static_cast<const int32_t*>(p.bias)[o]) : 0u);
     if (p.finish.to == Encoding::f32) {
-      store(reinterpret_cast<float*>(to), __builtin_convertvector((Integers)sum, VectorOf<float>::type) * p.scale);
+      const auto v = __builtin_convertvector((Integers)sum, VectorOf<float>::type) * p.scale;
+      store(reinterpret_cast<float*>(to), only_relu(p.finish.op) ? (v < 0.0f ? V32{} : v) : v);
     } else {
       __builtin_memcpy(to, &sum, sizeof sum);
     }
@@ -102,7 +108,7 @@ inline void product_to_floats(const Product& p) {
   const int64_t distance = static_cast<int64_t>(p.positions) * kGroupBytes;
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
   const Elementwise& op = p.finish.op;
-  const bool finished = !op.alpha && !op.relu && op.rounding == Rounding::none;
+  const bool finished = !op.alpha && op.rounding == Rounding::none && (!op.relu || Sums::integers);
   for (int position = 0; position < p.positions; ++position) {
     const char* weight = static_cast<const char*>(p.weight);
     for (int o = 0; o < p.out; o += kTile, weight += tile_bytes) {
