@@ -1,4 +1,4 @@
-// Kernels that add up: linear layers and classification, against the plain loops.
+// Kernels that add up over classes, against the plain loops.
 #include <algorithm>
 
 #include "chop/kernels/kernels.h"
@@ -9,68 +9,6 @@ namespace chop {
 namespace {
 
 using namespace testing;
-
-struct LinearCase {
-  int in, out;
-  bool bias;
-};
-
-std::vector<LinearCase> linear_cases() {
-  std::vector<LinearCase> cases;
-  for (const int in : awkward_sizes(301))
-    for (const int out : {1, 2, 3, 4, 5, 7, 8, 9, 33})
-      if (in <= 33 || out <= 3) cases.push_back({in, out, (in + out) % 2 == 0});
-  for (const int out : awkward_sizes(301)) cases.push_back({3, out, true});
-  return cases;
-}
-
-template <class Weight, class Kernel>
-void compare_linear(const char* isa, const LinearCase& c, const std::vector<float>& x, const std::vector<float>& weight,
-                    const std::vector<float>& bias, Kernel fast, Kernel reference) {
-  const std::vector<Weight> w(weight.begin(), weight.end()), b(bias.begin(), bias.end());
-  std::vector<float> y(static_cast<size_t>(c.out) * kBlock, 77.0f), expected(y.size(), 78.0f);
-  fast(x.data(), w.data(), c.bias ? b.data() : nullptr, y.data(), c.in, c.out);
-  reference(x.data(), w.data(), c.bias ? b.data() : nullptr, expected.data(), c.in, c.out);
-  const int64_t at = first_difference(y, expected);
-  CHECK(at < 0, isa, " in ", c.in, " out ", c.out, " bias ", c.bias, " at ", at);
-}
-
-TEST(linear_of_whole_numbers_is_exact) {
-  for (const Isa isa : available_isas())
-    for (const LinearCase& c : linear_cases()) {
-      const KernelTable& k = kernels(isa);
-      const std::vector<float> x = whole_values(c.in * kBlock, 127, 1), w = whole_values(c.in * c.out, 127, 2);
-      const std::vector<float> b = whole_values(c.out, 127, 3);
-      compare_linear<float>(k.isa, c, x, w, b, k.linear_exact, reference_kernels.linear_exact);
-      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
-      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
-    }
-}
-
-TEST(linear_of_any_numbers_has_the_same_bits_everywhere) {
-  for (const Isa isa : available_isas())
-    for (const LinearCase& c : linear_cases()) {
-      const KernelTable& k = kernels(isa);
-      const std::vector<float> x = uniform_values(c.in * kBlock, -3.0f, 3.0f, 1);
-      const std::vector<float> w = uniform_values(c.in * c.out, -1.0f, 1.0f, 2);
-      const std::vector<float> b = uniform_values(c.out, -1.0f, 1.0f, 3);
-      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
-      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
-    }
-}
-
-TEST(linear_passes_special_values_on) {
-  for (const Isa isa : available_isas())
-    for (const LinearCase& c : linear_cases()) {
-      if (c.in > 20) continue;
-      const KernelTable& k = kernels(isa);
-      const std::vector<float> x = awkward_values<float>(c.in * kBlock, 1.0f, -2.0f, 2.0f, 1);
-      const std::vector<float> w = awkward_values<float>(c.in * c.out, 1.0f, -2.0f, 2.0f, 2);
-      const std::vector<float> b = awkward_values<float>(c.out, 1.0f, -2.0f, 2.0f, 3);
-      compare_linear<float>(k.isa, c, x, w, b, k.linear_ordered, reference_kernels.linear_ordered);
-      compare_linear<double>(k.isa, c, x, w, b, k.linear_wide, reference_kernels.linear_wide);
-    }
-}
 
 std::vector<uint16_t> some_labels(int classes) {
   Random random(static_cast<uint64_t>(classes));

@@ -8,9 +8,6 @@ namespace {
   {#ns,                                                                                                   \
    ns::fake_quantize.f32,                                                                                 \
    ns::fake_quantize.f64,                                                                                 \
-   ns::linear_exact,                                                                                      \
-   ns::linear.ordered,                                                                                    \
-   ns::linear.wide,                                                                                       \
    ns::matrix_product,                                                                                    \
    ns::elementwise,                                                                                       \
    ns::encode,                                                                                            \

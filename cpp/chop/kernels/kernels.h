@@ -73,14 +73,6 @@ struct KernelTable {
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
   void (*fake_quantize_f64)(const double* x, double* y, int64_t n, const GridF64& grid);
 
-  // y[o] = bias[o] + sum_i weight[o][i] * x[i], for blocks x[in][kBlock], y[out][kBlock]. bias may be null.
-  // exact: the caller promises that every partial sum is exact, so that order and fusing do not matter.
-  void (*linear_exact)(const float* x, const float* weight, const float* bias, float* y, int in, int out);
-  // ordered: separate multiply and add in input order: the same bits on every instruction set.
-  void (*linear_ordered)(const float* x, const float* weight, const float* bias, float* y, int in, int out);
-  // wide: the same in double, one rounding at the end.
-  void (*linear_wide)(const float* x, const double* weight, const double* bias, float* y, int in, int out);
-
   // Exact, and so equal on every instruction set, as long as every partial sum fits a float.
   void (*matrix_product)(const MatrixProduct& p);
 

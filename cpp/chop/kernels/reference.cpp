@@ -57,24 +57,6 @@ void fake_quantize(const T* x, T* y, int64_t n, const Grid& grid) {
 void fake_quantize_f32(const float* x, float* y, int64_t n, const GridF32& grid) { fake_quantize(x, y, n, grid); }
 void fake_quantize_f64(const double* x, double* y, int64_t n, const GridF64& grid) { fake_quantize(x, y, n, grid); }
 
-void linear_ordered(const float* x, const float* weight, const float* bias, float* y, int in, int out) {
-  for (int o = 0; o < out; ++o)
-    for (int s = 0; s < kBlock; ++s) {
-      float sum = bias ? bias[o] : 0.0f;
-      for (int i = 0; i < in; ++i) sum += x[i * kBlock + s] * weight[o * in + i];
-      y[o * kBlock + s] = sum;
-    }
-}
-
-void linear_wide(const float* x, const double* weight, const double* bias, float* y, int in, int out) {
-  for (int o = 0; o < out; ++o)
-    for (int s = 0; s < kBlock; ++s) {
-      double sum = bias ? bias[o] : 0.0;
-      for (int i = 0; i < in; ++i) sum += static_cast<double>(x[i * kBlock + s]) * weight[o * in + i];
-      y[o * kBlock + s] = static_cast<float>(sum);
-    }
-}
-
 void matrix_product(const MatrixProduct& p) {
   for (int m = 0; m < p.m; ++m)
     for (int n = 0; n < p.n; ++n) {
@@ -224,9 +206,6 @@ const KernelTable reference_kernels = {
     "reference",
     fake_quantize_f32,
     fake_quantize_f64,
-    linear_ordered,
-    linear_ordered,
-    linear_wide,
     matrix_product,
     elementwise,
     reference::encode,

@@ -13,11 +13,6 @@ struct FakeQuantizeKernels {
   void (*f32)(const float*, float*, int64_t, const GridF32&);
   void (*f64)(const double*, double*, int64_t, const GridF64&);
 };
-struct LinearKernels {
-  void (*ordered)(const float*, const float*, const float*, float*, int, int);
-  void (*wide)(const float*, const double*, const double*, float*, int, int);
-};
-using LinearExactKernel = void (*)(const float*, const float*, const float*, float*, int, int);
 using MatrixProductKernel = void (*)(const MatrixProduct&);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);
 using EncodeKernel = void (*)(const Encode&);
@@ -57,8 +52,6 @@ struct WindowKernels {
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \
   extern const FakeQuantizeKernels fake_quantize;  \
-  extern const LinearKernels linear;               \
-  extern const LinearExactKernel linear_exact;     \
   extern const MatrixProductKernel matrix_product; \
   extern const ElementwiseKernel elementwise;      \
   extern const EncodeKernel encode;                \

@@ -68,43 +68,5 @@ inline VectorOf<float>::type larger_of(VectorOf<float>::type a, VectorOf<float>:
 #define CHOP_NO_ALIAS _Pragma("GCC ivdep")
 #endif
 
-// y[o] = bias[o] + sum over i of weight[o][i] * x[i] for Rows outputs and Cols vectors of samples: each x vector
-// serves Rows outputs.
-template <class T, int Rows, int Cols>
-inline void linear_tile(const T* x, const T* weight, const T* bias, T* y, int in) {
-  using V = typename VectorOf<T>::type;
-  constexpr int lanes = VectorOf<T>::lanes;
-  V sum[Rows][Cols];
-  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-    CHOP_UNROLL for (int c = 0; c < Cols; ++c) sum[r][c] = V{} + (bias ? bias[r] : T(0));
-  }
-  for (int i = 0; i < in; ++i) {
-    V column[Cols];
-    CHOP_UNROLL for (int c = 0; c < Cols; ++c) column[c] = load(x + i * kBlock + c * lanes);
-    CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-      CHOP_UNROLL for (int c = 0; c < Cols; ++c) sum[r][c] += column[c] * weight[r * in + i];
-    }
-  }
-  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-    CHOP_UNROLL for (int c = 0; c < Cols; ++c) store(y + r * kBlock + c * lanes, sum[r][c]);
-  }
-}
-
-// A whole block. Cols vectors at a time; 4 x 4 sums fit the 32 registers of AVX-512, 2 x 4 the 16 of AVX2.
-template <class T>
-inline void linear_block(const T* x, const T* weight, const T* bias, T* y, int in, int out) {
-  constexpr int lanes = VectorOf<T>::lanes;
-  constexpr int cols = 4;
-  constexpr int rows = kLanes == 16 ? 4 : 2;
-  static_assert(kBlock % (lanes * cols) == 0);
-  for (int s = 0; s < kBlock; s += lanes * cols) {
-    int o = 0;
-    for (; o + rows <= out; o += rows)
-      linear_tile<T, rows, cols>(x + s, weight + o * in, bias ? bias + o : nullptr, y + o * kBlock + s, in);
-    for (; o < out; ++o)
-      linear_tile<T, 1, cols>(x + s, weight + o * in, bias ? bias + o : nullptr, y + o * kBlock + s, in);
-  }
-}
-
 }  // namespace
 }  // namespace chop::CHOP_ISA
