@@ -69,18 +69,18 @@ std::optional<Config> FormatMemo::find(pybind11::handle config) const {
   for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
     if (is_by(name)) continue;
     Fields fields;
-    const Config* nodes = read(name, entry, fields) ? rules->nodes.find(fields.others) : nullptr;
-    if (!nodes) return std::nullopt;
+    const Decided* decided = read(name, entry, fields) ? rules->find(fields.others) : nullptr;
+    if (!decided) return std::nullopt;
     const size_t first = found.size();
-    found.insert(found.end(), nodes->begin(), nodes->end());
+    found.insert(found.end(), decided->nodes.begin(), decided->nodes.end());
     for (size_t k = 0; k < kNames.size(); ++k) {
       // Fields that no node uses must have been judged too.
-      const std::vector<FixedPoint>* formats = rules->formats[k].find(fields.operands[k]);
+      const std::vector<FixedPoint>* formats = decided->formats[k].find(fields.operands[k]);
       if (!formats) return std::nullopt;
-      size_t used = 0;
+      auto format = formats->begin();
       for (size_t i = first; i < found.size(); ++i) {
         const auto operand = found[i].operands.find(std::string(kNames[k]));
-        if (operand != found[i].operands.end() && used < formats->size()) operand->second = (*formats)[used++];
+        if (operand != found[i].operands.end()) operand->second = *format++;
       }
     }
   }
@@ -99,13 +99,14 @@ void FormatMemo::remember(pybind11::handle config, const std::vector<Config>& de
     Fields fields;
     if (rule >= decided.size() || !read(name, entry, fields)) return;
     const Config& nodes = decided[rule++];
+    Decided& kept = rules.at(fields.others);
+    kept.nodes = nodes;
     for (size_t k = 0; k < kNames.size(); ++k) {
       std::vector<FixedPoint> formats;
       for (const NodeFormat& node : nodes)
         if (const FixedPoint* format = node.operand(std::string(kNames[k]))) formats.push_back(*format);
-      rules.formats[k].at(fields.operands[k]) = std::move(formats);
+      kept.formats[k].at(fields.operands[k]) = std::move(formats);
     }
-    rules.nodes.at(fields.others) = nodes;
     kept_ += 1 + kNames.size();
   }
 }

@@ -31,10 +31,12 @@ class FormatMemo {
   };
   static bool read(PyObject* name, PyObject* entry, Fields& fields);
 
-  struct Rules {
-    RuleTable<evaluator::Config> nodes;  // formats hold no meaning here, only which operands have one
+  // What rules with the same other fields mean.
+  struct Decided {
+    evaluator::Config nodes;  // the formats hold no meaning here, only which operands have one
     std::array<RuleTable<std::vector<FixedPoint>>, kOperands> formats;  // of the nodes that have the operand
   };
+  using Rules = RuleTable<Decided>;
 
   RuleTable<Rules> shapes_;
   size_t kept_ = 0;
