@@ -110,7 +110,9 @@ def test_twenty_killed_workers(storage: str, seed: int, tmp_path: Path, undistur
 def test_a_signal_in_the_middle_then_the_same_command(
     number: int, code: int, tmp_path: Path, undisturbed: Any
 ) -> None:
-    search = Search(tmp_path / "run", 20, "--workers", "2", nap=0.15)
+    search = Search(
+        tmp_path / "run", 20, "--workers", "2", nap=0.6
+    )  # so that it does not end before the signal
     url = f"journal://{tmp_path}/run/out/p/software/search_ckpts/study_journal.log"
     search.start()
     search.wait_for(6)
