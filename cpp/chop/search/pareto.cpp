@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
+#include <optional>
 
 #include "chop/core/check.h"
 
@@ -16,11 +16,11 @@ namespace {
 class Least {
  public:
   explicit Least(int /*objectives*/) {}
-  bool dominated(const double* row) const { return least_ <= row[1]; }
-  void add(const double* row) { least_ = std::min(least_, row[1]); }
+  bool dominated(const double* row) const { return least_ && *least_ <= row[1]; }
+  void add(const double* row) { least_ = row[1]; }
 
  private:
-  double least_ = std::numeric_limits<double>::infinity();
+  std::optional<double> least_;
 };
 
 // Two of them: stairs that go down in the third while the second rises.
