@@ -27,8 +27,12 @@ std::vector<int64_t> by_definition(const std::vector<double>& values, int object
 
 TEST(front_is_that_of_the_definition) {
   Random random(7);
-  const double special[] = {0.0, -0.0, 1.0, std::numeric_limits<double>::infinity(),
-                            -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
+  const double special[] = {0.0,
+                            -0.0,
+                            1.0,
+                            std::numeric_limits<double>::infinity(),
+                            -std::numeric_limits<double>::infinity(),
+                            std::numeric_limits<double>::quiet_NaN()};
   for (int objectives = 1; objectives <= 5; ++objectives)
     for (const int count : {0, 1, 2, 3, 10, 100, 300})
       for (const int levels : {2, 6, 40, 1000}) {
@@ -37,7 +41,8 @@ TEST(front_is_that_of_the_definition) {
           const auto drawn = static_cast<size_t>(random.below(levels));
           values.push_back(levels == 6 ? special[drawn] : static_cast<double>(drawn));
         }
-        CHECK(pareto_front(values.data(), count, objectives) == by_definition(values, objectives), objectives, " ", count);
+        CHECK(pareto_front(values.data(), count, objectives) == by_definition(values, objectives), objectives, " ",
+              count);
       }
 }
 

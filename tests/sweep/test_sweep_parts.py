@@ -58,7 +58,12 @@ def test_a_folder_with_another_sweep_is_refused(tmp_path: Path) -> None:
     sweep(evaluator(rows=200), table(), path=tmp_path / "s")
     for ev, space, objectives, what in (
         (evaluator(rows=201), table(), {"accuracy": "maximize"}, "model and data, objectives"),
-        (evaluator(rows=200), table("name"), {"accuracy": "maximize", "average_bitwidth": "minimize"}, "configurations"),
+        (
+            evaluator(rows=200),
+            table("name"),
+            {"accuracy": "maximize", "average_bitwidth": "minimize"},
+            "configurations",
+        ),
     ):
         with pytest.raises(ConfigError, match=what):
             sweep(ev, space, objectives, path=tmp_path / "s")

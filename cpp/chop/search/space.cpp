@@ -33,9 +33,8 @@ void Space::visit(int64_t number, Visit visit) const {
 
 evaluator::Config Space::config(int64_t number) const {
   evaluator::Config config;
-  visit(number, [&](const Choice& choice) {
-    config.insert(config.end(), choice.formats.begin(), choice.formats.end());
-  });
+  visit(number,
+        [&](const Choice& choice) { config.insert(config.end(), choice.formats.begin(), choice.formats.end()); });
   return config;
 }
 

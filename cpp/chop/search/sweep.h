@@ -48,7 +48,7 @@ class Sweep {
   std::vector<evaluator::MetricSpec> specs_;
   bool prunable_ = false;
   ThreadPool pool_;
-  std::vector<Row> front_;  // minimised; some of the finished ones, when there are many
+  std::vector<Row> front_;                           // minimised; some of the finished ones, when there are many
   std::map<int64_t, std::vector<int64_t>> support_;  // rows of each class among the first so many rows
 };
 

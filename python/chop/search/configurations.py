@@ -92,7 +92,9 @@ class Configurations:
             groups.append(group)
         self.count = math.prod(self._sizes)
         if self.count >= 2**63:
-            raise ConfigError(f"sweep: the space has {self.count} configurations; at most 2^63 can be numbered")
+            raise ConfigError(
+                f"sweep: the space has {self.count} configurations; at most 2^63 can be numbered"
+            )
         self.core = _core.SweepSpace(groups)
 
     def numbers(self, positions: np.ndarray) -> np.ndarray:
@@ -111,8 +113,13 @@ class Configurations:
             raise IndexError(f"configuration {number} of {self.count}")
         if not isinstance(self.space, QuantizationSpace):
             return self.space[number]
-        indexes = {name: int(column[0]) for name, column in self._indexes(np.array([number])).items()}
-        return self.space.flattened_indexes_to_config(indexes)
+        return self.space.flattened_indexes_to_config(self.indexes(number))
+
+    def indexes(self, number: int) -> dict[str, int]:
+        """Return the index of the choice of each parameter; empty for a list of configs."""
+        if not isinstance(self.space, QuantizationSpace):
+            return {}
+        return {name: int(column[0]) for name, column in self._indexes(np.array([number])).items()}
 
     def parameters(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return the choices of configurations by the parameters that have several; empty for a list of configs."""
@@ -145,7 +152,9 @@ def _groups(space: QuantizationSpace | list[Config | None]) -> Iterator[tuple[in
     for node, entries in space.nodes.items():
         size = math.prod(len(choices) for choices in entries.values())
         if size > MOST_OF_A_NODE:
-            raise ConfigError(f"sweep: node {node} has {size} choices; at most {MOST_OF_A_NODE} are supported")
+            raise ConfigError(
+                f"sweep: node {node} has {size} choices; at most {MOST_OF_A_NODE} are supported"
+            )
         tables = (dict(zip(entries, values, strict=True)) for values in product(*entries.values()))
         yield size, (space.node_config(node, table) for table in tables)
 

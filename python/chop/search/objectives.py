@@ -40,7 +40,9 @@ class Objectives:
         for name, direction in asked.items():
             if direction not in ("maximize", "minimize"):
                 hint = did_you_mean(direction, ["maximize", "minimize"])
-                raise ConfigError(f"sweep: objectives.{name} must be maximize or minimize, got {direction!r}{hint}")
+                raise ConfigError(
+                    f"sweep: objectives.{name} must be maximize or minimize, got {direction!r}{hint}"
+                )
         self.names, self.directions = list(asked), list(asked.values())
         self.measured = [name in METRICS for name in self.names]
         ev._ask([name for name in self.names if name in METRICS])  # which refuses what cannot be had
@@ -73,7 +75,9 @@ class Objectives:
     def _check(name: str) -> None:
         if name in METRICS:
             if not issubclass(METRICS[name], NativeMetric):
-                raise ConfigError(f"sweep: objective {name!r} is a metric in Python, which a sweep cannot use")
+                raise ConfigError(
+                    f"sweep: objective {name!r} is a metric in Python, which a sweep cannot use"
+                )
         elif name not in COST_MODELS:
             known = sorted({*METRICS, *COST_MODELS})
             raise UnknownNameError(

@@ -27,7 +27,9 @@ def pareto_front(values: np.ndarray, directions: Sequence[str]) -> np.ndarray:
     array([0, 1, 3])
     """
     if values.ndim != 2 or values.shape[1] != len(directions):
-        raise ValueError(f"pareto_front: values must have the shape [rows, {len(directions)}], got {values.shape}")
+        raise ValueError(
+            f"pareto_front: values must have the shape [rows, {len(directions)}], got {values.shape}"
+        )
     return np.array(_core.pareto_front(torch.from_numpy(minimised(values, directions))), dtype=np.int64)
 
 

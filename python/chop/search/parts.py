@@ -14,7 +14,7 @@ from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 
 MANIFEST = "manifest.json"
-PART = 1 << 18  # configurations
+PART = 1 << 16  # configurations
 
 Part = tuple[np.ndarray, np.ndarray]  # float64 [count, objectives]; uint8 [count], 1 where one was dropped
 

@@ -75,6 +75,10 @@ class SweepReport:
         """
         return self._all.config(number)
 
+    def indexes(self, number: int) -> dict[str, int]:
+        """Return the choices of the configuration with that number by the parameters of the space; of a list, none."""
+        return self._all.indexes(number)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write :attr:`results` to one file, with a column for each parameter of the space that has several choices.
 
@@ -93,9 +97,14 @@ class SweepReport:
         if target.suffix not in (".parquet", ".npz"):
             target = target.with_name(target.name + (".parquet" if arrow else ".npz"))
         if target.suffix == ".parquet" and not arrow:
-            raise ConfigError(f"{target}: parquet needs pyarrow (pip install 'chop[data]'); .npz needs nothing")
+            raise ConfigError(
+                f"{target}: parquet needs pyarrow (pip install 'chop[data]'); .npz needs nothing"
+            )
         columns = {**self.results, **self._all.parameters(self.results["configuration"])}
-        counts = {name: getattr(self, name) for name in ("configurations", "evaluated", "pruned", "duplicates", "rows")}
+        counts = {
+            name: getattr(self, name)
+            for name in ("configurations", "evaluated", "pruned", "duplicates", "rows")
+        }
         about = json.dumps({"objectives": dict(self.objectives), **counts})
         if target.suffix == ".parquet":
             return atomic_write(target, _to_parquet(columns, about))

@@ -160,8 +160,12 @@ class _Walk:
         """Measure what is missing, and report on all."""
         start = time.perf_counter()
         if folder is None and self.bytes > MOST_IN_MEMORY:
-            raise ConfigError(f"sweep: {self.bytes:,} bytes of results do not stay in memory: give a path, a folder")
-        parts = Parts(self.distinct) if folder is None else StoredParts(folder, self.distinct, self._described())
+            raise ConfigError(
+                f"sweep: {self.bytes:,} bytes of results do not stay in memory: give a path, a folder"
+            )
+        parts = (
+            Parts(self.distinct) if folder is None else StoredParts(folder, self.distinct, self._described())
+        )
         if self.prune:
             self._scout()
         front, pruned = _Front(self.objectives.directions), 0
