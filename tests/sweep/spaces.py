@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ class Jets(nn.Module):
     def __init__(self, sizes: tuple[int, ...] = (16, 16, 8, 5)) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.BatchNorm1d(sizes[0])]
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in pairwise(sizes):
             layers += [nn.ReLU(), nn.Linear(a, b)]
         self.seq = nn.Sequential(*layers)
 

@@ -21,27 +21,27 @@ def lower_with_torch(
 ) -> _core.Graph:
     """As :func:`chop.ir.graph.lowering.lower`, but a node that it refuses becomes ``opaque``.
 
-        Every value of the graph is then a float32 tensor with the batch first; tuples, sizes, masks and the like are
-        left to the nodes that read them.
+    Every value of the graph is then a float32 tensor with the batch first; tuples, sizes, masks and the like are
+    left to the nodes that read them.
 
-        Args:
-            mg: the model.
-            opaque: made of the same model.
-            input_shapes: shape of the input without its batch.
+    Args:
+        mg: the model.
+        opaque: made of the same model.
+        input_shapes: shape of the input without its batch.
 
-        Raises:
-            ValueError: torch refuses a node as well, or its rows depend on each other or on chance.
+    Raises:
+        ValueError: torch refuses a node as well, or its rows depend on each other or on chance.
 
-        >>> import torch
-        >>> from torch import nn
-    <<<<<<< HEAD
-        >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Softsign()))
-    =======
-        >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Hardshrink()))
-    >>>>>>> part-W
-        >>> lowered = lower_with_torch(graph, OpaqueNodes(graph, torch.randn(8, 3)), (3,))
-        >>> [node["op"] for node in lowered.nodes]
-        ['input', 'linear', 'opaque']
+    >>> import torch
+    >>> from torch import nn
+<<<<<<< HEAD
+    >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Softsign()))
+=======
+    >>> graph = MaseGraph(nn.Sequential(nn.Linear(3, 2), nn.Hardshrink()))
+>>>>>>> part-W
+    >>> lowered = lower_with_torch(graph, OpaqueNodes(graph, torch.randn(8, 3)), (3,))
+    >>> [node["op"] for node in lowered.nodes]
+    ['input', 'linear', 'opaque']
     """
     return _LoweringAll(mg, input_shapes, opaque).run()
 

@@ -1,4 +1,4 @@
-"""The strategy ``exhaustive``: every configuration, walked in the core, and an Optuna study of the best and a sample."""
+"""The strategy ``exhaustive``: every configuration in the core, and an Optuna study of the best and a sample."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ class SearchStrategyExhaustive:
         from chop.actions.search.strategies.journal_file import JournalFile
         from chop.actions.search.strategies.optuna import _quiet_optuna
 
-        directions = [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+        directions: list[Any] = (
+            [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+        )
         with _quiet_optuna():
             storage = optuna.storages.JournalStorage(JournalFile(journal))
             study = optuna.create_study(
@@ -147,7 +149,7 @@ class SearchStrategyExhaustive:
             if there == 0:
                 names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
                 study.set_metric_names(names)
-            rows = self._rows_for_study(objective, report, [str(direction) for direction in directions])
+            rows = self._rows_for_study(objective, report, directions)
             study.add_trials([self._trial(objective, report, row) for row in rows[there:]])
         return study
 
