@@ -113,7 +113,10 @@ std::vector<std::vector<MetricValue>> Evaluator::evaluate(const std::vector<Conf
     score_chunks(schedule, reference.empty() ? nullptr : &reference.front(), data_, part, set, pool, &joined);
     if (stage + 1 == stages) break;
     const int64_t rows = part.last * kChunk * kBlock;
-    schedule.keep([&](size_t i) { return go_on(i, set.counts(joined[i].joined()), rows); });
+    schedule.keep([&](size_t i) {
+      const Scores& seen = joined[i].joined();
+      return go_on(i, set.counts(seen), set.values(seen), rows);
+    });
   }
   std::vector<std::vector<MetricValue>> results(configs.size());
   for (const size_t i : schedule.order) results[i] = set.values(joined[i].joined());

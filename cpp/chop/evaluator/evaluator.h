@@ -13,9 +13,10 @@
 
 namespace chop::evaluator {
 
-// Whether to go on with a config: what its first `rows` rows gave so far, support being that of all rows. Asked by one
-// thread, between parts of the data.
-using GoOn = std::function<bool(size_t config, const Counts& seen, int64_t rows)>;
+// Whether to go on with a config. seen: of its first `rows` rows, support being that of all rows; values: of the
+// metrics, as if all other rows added nothing to them. Asked by one thread, between parts of the data.
+using GoOn =
+    std::function<bool(size_t config, const Counts& seen, const std::vector<MetricValue>& values, int64_t rows)>;
 
 class Evaluator {
  public:

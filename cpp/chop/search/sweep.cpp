@@ -10,11 +10,16 @@
 namespace chop::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr size_t kMostCompared = 1024;  // any finished ones make a sound proof
+constexpr double kLossError = 1e-5;     // far above what rounding takes from the loss of a row that has none
 
-// Metrics of counts that never fall when more rows are right.
-bool rises_with_correct(const std::string& metric) { return metric == "accuracy" || metric == "accuracy_micro"; }
+// Counts of right rows alone, which more of them never lower.
+bool rises_with_correct(const Objective& o) {
+  return o.maximize && (o.metric == "accuracy" || o.metric == "accuracy_micro");
+}
+
+// A sum over rows of what is never negative, over their number.
+bool rises_with_rows(const Objective& o) { return !o.maximize && o.metric == "loss"; }
 
 bool has_nan(const std::vector<double>& row) {
   return std::any_of(row.begin(), row.end(), [](double v) { return std::isnan(v); });
@@ -25,11 +30,13 @@ bool has_nan(const std::vector<double>& row) {
 Sweep::Sweep(const evaluator::Evaluator& evaluator, const Space& space, std::vector<Objective> objectives, int threads)
     : evaluator_(evaluator), space_(space), objectives_(std::move(objectives)), pool_(threads) {
   check(!objectives_.empty(), "sweep: there must be at least one objective");
+  bool bounded = true;
   for (const Objective& objective : objectives_) {
     if (objective.metric.empty()) continue;
     specs_.push_back({objective.metric, {}});
-    prunable_ = prunable_ || (objective.maximize && rises_with_correct(objective.metric));
+    bounded = bounded && (rises_with_correct(objective) || rises_with_rows(objective));
   }
+  prunable_ = bounded && !specs_.empty();
 }
 
 void Sweep::run(int64_t first, int64_t count, bool prune, double* values, uint8_t* dropped) {
@@ -38,9 +45,8 @@ void Sweep::run(int64_t first, int64_t count, bool prune, double* values, uint8_
   const size_t width = objectives_.size();
   evaluator::GoOn go_on;
   if (prune && prunable_)
-    go_on = [&](size_t i, const evaluator::Counts& seen, int64_t rows) {
-      return may_reach_front(values + i * width, seen, rows);
-    };
+    go_on = [&](size_t i, const evaluator::Counts& counts, const std::vector<evaluator::MetricValue>& so_far,
+                int64_t rows) { return may_reach_front(values + i * width, {counts, so_far, rows}); };
   std::vector<std::vector<evaluator::MetricValue>> found(configs.size());
   if (!specs_.empty()) found = evaluator_.evaluate(configs, specs_, pool_, go_on);
   for (size_t i = 0; i < configs.size(); ++i) {
@@ -66,22 +72,25 @@ void Sweep::add_finished(const double* values, int64_t count) {
   for (int64_t i = 0; i < count; ++i) add(minimised(values + i * width));
 }
 
-bool Sweep::may_reach_front(const double* values, const evaluator::Counts& seen, int64_t rows) {
+bool Sweep::may_reach_front(const double* values, const Seen& seen) {
   Row row(values, values + objectives_.size());
-  for (size_t k = 0; k < row.size(); ++k)
-    if (!objectives_[k].metric.empty()) row[k] = best(objectives_[k], seen, rows);
+  size_t next = 0;
+  for (size_t k = 0; k < row.size(); ++k) {
+    if (objectives_[k].metric.empty()) continue;
+    row[k] = best(objectives_[k], seen.values[next++].numbers.front(), seen);
+  }
   row = minimised(row.data());
   return std::none_of(front_.begin(), front_.end(), [&](const Row& finished) {
     return dominates(finished.data(), row.data(), static_cast<int>(row.size()));
   });
 }
 
-// As if all rows that are left were right: the metric's own arithmetic, which is monotone, rounding included.
-double Sweep::best(const Objective& objective, const evaluator::Counts& seen, int64_t rows) {
-  if (!objective.maximize || !rises_with_correct(objective.metric)) return objective.maximize ? kInfinity : -kInfinity;
-  auto known = support_.find(rows);
-  if (known == support_.end()) known = support_.emplace(rows, evaluator_.support(rows)).first;
-  evaluator::Counts ideal = seen;
+double Sweep::best(const Objective& objective, double value, const Seen& seen) {
+  if (rises_with_rows(objective)) return value - kLossError * (1.0 + std::abs(value));
+  // As if all rows that are left were right: the metric's own arithmetic, which is monotone, rounding included.
+  auto known = support_.find(seen.rows);
+  if (known == support_.end()) known = support_.emplace(seen.rows, evaluator_.support(seen.rows)).first;
+  evaluator::Counts ideal = seen.counts;
   for (size_t c = 0; c < ideal.correct.size(); ++c) ideal.correct[c] += ideal.support[c] - known->second[c];
   static const evaluator::Population nobody{};
   return evaluator::metrics().get(objective.metric).make({}, nobody)->value(ideal, nullptr).numbers.front();

@@ -36,9 +36,14 @@ class Sweep {
 
  private:
   using Row = std::vector<double>;
+  struct Seen {  // of one configuration
+    const evaluator::Counts& counts;
+    const std::vector<evaluator::MetricValue>& values;
+    int64_t rows;
+  };
 
-  bool may_reach_front(const double* values, const evaluator::Counts& seen, int64_t rows);
-  double best(const Objective& objective, const evaluator::Counts& seen, int64_t rows);
+  bool may_reach_front(const double* values, const Seen& seen);
+  double best(const Objective& objective, double value, const Seen& seen);
   Row minimised(const double* values) const;
   void add(const Row& row);
 

@@ -76,8 +76,9 @@ def sweep(
         objectives: name of a native metric (``chop.metrics``) or of a cost model (``chop.cost``, of one row of data) ->
             "maximize" or "minimize".
         prune: drop a configuration when the rows seen so far prove that a finished one is better: even if all other
-            rows were right it would be dominated. The front is the same; dropped ones have no measured values.
-            It needs ``accuracy`` or ``accuracy_micro`` among the objectives, to be maximized.
+            rows were right (and without loss) it would be dominated. The front is the same; dropped ones have no
+            measured values. It needs ``accuracy`` or ``accuracy_micro`` to maximize or ``loss`` to minimize, and no
+            other metric.
         threads: of the core; None: all processors.
         limit: refuse a space with more configurations than that.
         path: folder for the results, in parts. The same call continues what was stopped. Without it they stay in
@@ -103,7 +104,9 @@ def sweep(
     (6, [(1.0, 2.0)])
     """
     chosen = as_space(ev, space)
-    size, threads = size_of(chosen), threads or len(os.sched_getaffinity(0))
+    size = size_of(chosen)
+    if threads is None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if limit is not None and size > limit:
         raise ConfigError(f"sweep: the space has {size:,} configurations, more than the limit of {limit:,}")
     columns = Objectives(ev, objectives)
@@ -215,7 +218,7 @@ class _Walk:
         ]
 
     def _described(self) -> dict[str, Any]:
-        """What the results depend on; pruning and threads do not change the front."""
+        """What the results depend on: not on threads."""
         digest = hashlib.blake2b(digest_size=16)
         state = self.ev.graph.model.state_dict()
         for name, tensor in [*sorted(state.items()), ("x", self.ev._x), ("y", self.ev._labels)]:
@@ -232,6 +235,7 @@ class _Walk:
                 digest.digest() + str(self.ev.graph.fx_graph).encode(), digest_size=16
             ).hexdigest(),
             "configurations": self.all_of.count,
+            "prune": self.prune,
         }
 
 
