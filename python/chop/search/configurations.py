@@ -63,7 +63,7 @@ class Configurations:
 
     Args:
         ev: the evaluator.
-        costs: cost models, for the widths.
+        costs: cost models, for the widths; None where no cost is asked for.
         space: see :func:`as_space`.
 
     Attributes:
@@ -74,18 +74,20 @@ class Configurations:
         ConfigError: a config that is none for this model, or a node with more than a million choices.
     """
 
-    def __init__(self, ev: Evaluator, costs: Costs, space: QuantizationSpace | list[Config | None]) -> None:
+    def __init__(
+        self, ev: Evaluator, costs: Costs | None, space: QuantizationSpace | list[Config | None]
+    ) -> None:
         self.space = space
         self._sizes: list[int] = []
         self._firsts: list[np.ndarray] = []
         groups = []
-        for size, configs in _groups(space):
+        for size, configs in _groups(space, ev._torch._hosts):
             first: dict[Any, int] = {}
             group = []
             for number, config in enumerate(configs):
                 rules = [] if config is None else resolve_quantize_config(ev._targets, config)
                 if first.setdefault(_meaning(rules), number) == number:
-                    widths = [] if config is None else costs._widths.of(config)
+                    widths = [] if config is None or costs is None else costs._widths.of(config)
                     group.append((ev._formats(config), widths))
             self._sizes.append(size)
             self._firsts.append(np.array(list(first.values()), dtype=np.int64))
@@ -145,18 +147,49 @@ def size_of(space: QuantizationSpace | list[Config | None]) -> int:
     return space.size if isinstance(space, QuantizationSpace) else len(space)
 
 
-def _groups(space: QuantizationSpace | list[Config | None]) -> Iterator[tuple[int, Iterator[Config | None]]]:
+def _groups(
+    space: QuantizationSpace | list[Config | None], hosts: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[int, Iterator[Config | None]]]:
+    """How many choices each group has, and the configs that they stand for."""
     if not isinstance(space, QuantizationSpace):
         yield len(space), iter(space)
         return
-    for node, entries in space.nodes.items():
-        size = math.prod(len(choices) for choices in entries.values())
+    for nodes in _together(space, hosts):
+        entries = [(node, entry, choices) for node in nodes for entry, choices in space.nodes[node].items()]
+        size = math.prod(len(choices) for _, _, choices in entries)
         if size > MOST_OF_A_NODE:
             raise ConfigError(
-                f"sweep: node {node} has {size} choices; at most {MOST_OF_A_NODE} are supported"
+                f"sweep: {', '.join(nodes)}: {size} choices; at most {MOST_OF_A_NODE} are supported"
             )
-        tables = (dict(zip(entries, values, strict=True)) for values in product(*entries.values()))
-        yield size, (space.node_config(node, table) for table in tables)
+        yield size, _configs(space, nodes, entries)
+
+
+def _configs(
+    space: QuantizationSpace, nodes: Sequence[str], entries: Sequence[tuple[str, str, list[Any]]]
+) -> Iterator[Config]:
+    for values in product(*(choices for _, _, choices in entries)):
+        tables: dict[str, dict[str, Any]] = {node: {} for node in nodes}
+        for (node, entry, _), value in zip(entries, values, strict=True):
+            tables[node][entry] = value
+        yield {key: rule for node in nodes for key, rule in space.node_config(node, tables[node]).items()}
+
+
+def _together(space: QuantizationSpace, hosts: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Neighbouring nodes, apart unless one call of torch computes several of them, or they and one between them."""
+    names = list(space.nodes)
+    last: dict[str, int] = {}  # host -> the last node that it computes
+    for i, name in enumerate(names):
+        last.update((host, i) for call in space.calls_of(name) for host in hosts.get(call, ()))
+    groups: list[list[str]] = []
+    reach = -1
+    for i, name in enumerate(names):
+        if i > reach:
+            groups.append([])
+        groups[-1].append(name)
+        reach = max(
+            [i, reach, *(last[host] for call in space.calls_of(name) for host in hosts.get(call, ()))]
+        )
+    return groups
 
 
 def _meaning(rules: Sequence[NodeRule]) -> tuple[Any, ...]:

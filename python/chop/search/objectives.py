@@ -27,9 +27,10 @@ class Objectives:
 
     Attributes:
         names, directions: of the columns.
-        costs: the cost models among them, of one row of data.
+        costs: the cost models among them, of one row of data; None where there is none.
 
     Raises:
+        ValueError: a cost model, and an operation that the core does not know.
         ConfigError: no objective, a bad direction, a metric that the core does not compute or that is not one number.
         UnknownNameError: neither metric nor cost model.
     """
@@ -49,7 +50,7 @@ class Objectives:
         for name in self.names:
             self._check(name)
         models = [name for name in self.names if name not in METRICS]
-        self.costs = Costs(ev.graph, models=models, input_shapes=ev._x.shape[1:])
+        self.costs = Costs(ev.graph, models=models, input_shapes=ev._x.shape[1:]) if models else None
         self._known = [k for k, measured in enumerate(self.measured) if not measured]
 
     def for_core(self) -> list[tuple[str, bool]]:
@@ -60,12 +61,14 @@ class Objectives:
     def costs_of(self, all_of: Configurations, first: int, count: int) -> torch.Tensor:
         """Return float64 [count, objectives] of the positions from ``first`` on: costs, and zeros for the rest."""
         values = torch.zeros(count, len(self.names), dtype=torch.float64)
+        if self.costs is None:
+            return values
         if self.costs._python:
             numbers = all_of.numbers(np.arange(first, first + count))
             rows = [self.costs.evaluate(all_of.config(int(number))) for number in numbers]
             for k in self._known:
                 values[:, k] = torch.tensor([row[self.names[k]] for row in rows], dtype=torch.float64)
-        elif self._known:
+        else:
             found = torch.empty(count, len(self._known), dtype=torch.float64)
             all_of.core.costs(self.costs._core, first, found)
             values[:, self._known] = found

@@ -96,10 +96,13 @@ class QuantizationSpace:
         """Node -> entry -> choices, in graph order; nodes that call one module together are one."""
         return self._nodes
 
+    def calls_of(self, node: str) -> list[str]:
+        """Return one of :attr:`nodes` and the other calls of its module."""
+        return [node, *(twin for twin, first in self._twins.items() if first == node)]
+
     def node_config(self, node: str, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config that quantizes one of :attr:`nodes` only, and those that share its module."""
-        same = [node, *(twin for twin, first in self._twins.items() if first == node)]
-        rules = {name: {"config": dict(table)} for name in same}
+        rules = {name: {"config": dict(table)} for name in self.calls_of(node)}
         return {"by": "name", "default": {"config": {"name": None}}, **rules}
 
     @property
