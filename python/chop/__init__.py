@@ -70,6 +70,7 @@ _SUBMODULES = (
     "passes",
     "plt_wrapper",
     "registry",
+    "search",
     "sensitivities",
     "tools",
 )

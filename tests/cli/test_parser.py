@@ -61,6 +61,7 @@ SPELLINGS = [
     ("--storage", "sqlite:///s.db", "storage", "sqlite:///s.db"),
     ("--study", "mine", "study", "mine"),
     ("--workers", "4", "workers", 4),
+    ("--dry-run", None, "dry_run", True),
 ]
 
 

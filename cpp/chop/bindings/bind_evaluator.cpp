@@ -4,6 +4,7 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/format_memo.h"
+#include "chop/bindings/formats.h"
 #include "chop/bindings/metric_values.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/evaluator.h"
@@ -34,11 +35,6 @@ std::vector<NodeFormat> to_formats(const std::vector<PyNode>& entries) {
   for (const PyNode& entry : entries) formats.push_back(to_format(entry));
   return formats;
 }
-
-// A resolved config, so that Python hands over one object.
-struct Formats {
-  Config config;
-};
 
 // calls: nodes that torch computes under this config.
 Formats make_formats(const std::vector<PyNode>& nodes,

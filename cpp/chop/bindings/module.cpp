@@ -11,4 +11,5 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_metrics(m);
   chop::bindings::bind_evaluator(m);
   chop::bindings::bind_float_ops(m);
+  chop::bindings::bind_search(m);
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kChunk = 64;                   // blocks a task: large enough to hand out, small enough to share
 static_assert(kChunk * kBlock % kSumRows == 0);  // so that sums do not depend on the chunks
+constexpr int64_t kStages = 16;                  // of the data, where configs may be given up on the way
 
 struct Span {
   int64_t first, last;
@@ -54,6 +55,22 @@ std::vector<ScoresPtr> score_chunk(const Schedule& schedule, Span plans, const P
   return found;
 }
 
+// A task is a chunk of the data and, where there are few chunks for the threads, a part of the plans.
+void score_chunks(const Schedule& schedule, const Plan* reference, const Dataset& data, Span chunks,
+                  const MetricSet& metrics, const ThreadPool& pool, std::deque<OrderedScores>* joined) {
+  const auto count = static_cast<int64_t>(schedule.order.size());
+  const int64_t size = chunks.last - chunks.first, threads = pool.threads();
+  const int64_t parts = threads == 1 ? 1 : std::clamp<int64_t>(4 * threads / size, 1, std::max<int64_t>(count, 1));
+  pool.run(size * parts, [&](int64_t task) {
+    const int64_t chunk = chunks.first + task / parts;
+    const Span part = part_of(count, parts, task % parts);
+    const Span blocks{chunk * kChunk, std::min(data.blocks(), (chunk + 1) * kChunk)};
+    std::vector<ScoresPtr> found = score_chunk(schedule, part, reference, data, blocks, metrics);
+    for (size_t i = 0; i < found.size(); ++i)
+      (*joined)[schedule.order[static_cast<size_t>(part.first) + i]].put(chunk, std::move(found[i]));
+  });
+}
+
 // Checked before anything is read.
 ir::Graph fitting(ir::Graph graph, int64_t rows, int64_t features) {
   check(rows > 0, "evaluator: x has no rows");
@@ -71,10 +88,10 @@ Evaluator::Evaluator(ir::Graph graph, const float* x, const int64_t* labels, int
       data_(x, labels, rows, planner_.inputs(), planner_.outputs()),
       pool_(threads) {}
 
-std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs) const {
+std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs, const ThreadPool& pool) const {
   std::vector<Plan> plans;
   for (const Config& config : configs) plans.push_back(planner_.plan(config));
-  inputs_.fill(&plans, data_, pool_);
+  inputs_.fill(&plans, data_, pool);
   return plans;
 }
 
@@ -89,34 +106,39 @@ std::shared_ptr<const MetricSet> Evaluator::metric_set(const std::vector<MetricS
 }
 
 std::vector<std::vector<MetricValue>> Evaluator::evaluate(const std::vector<Config>& configs,
-                                                          const std::vector<MetricSpec>& metrics) const {
+                                                          const std::vector<MetricSpec>& metrics,
+                                                          const ThreadPool& pool, const GoOn& go_on) const {
   const size_t dimensions = output_dimensions();
   check(dimensions == 1, "evaluator: metrics need one row of logits for each row of data; a row of the output has ",
         dimensions, " dimensions");
   const std::shared_ptr<const MetricSet> asked = metric_set(metrics);
   const MetricSet& set = *asked;
-  const Schedule schedule(plans(configs));
-  const std::vector<Plan> reference = plans(std::vector<Config>(set.needs_reference() ? 1 : 0));
-
-  // A task is a chunk of the data and, where there are few chunks for the threads, a part of the plans.
-  const auto count = static_cast<int64_t>(configs.size());
+  Schedule schedule(plans(configs, pool));
+  const std::vector<Plan> reference = plans(std::vector<Config>(set.needs_reference() ? 1 : 0), pool);
   const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
-  const int64_t parts =
-      threads() == 1 ? 1 : std::clamp<int64_t>(4 * threads() / chunks, 1, std::max<int64_t>(count, 1));
+  const int64_t stages = go_on ? std::min(chunks, kStages) : 1;
   std::deque<OrderedScores> joined;
   for (size_t i = 0; i < configs.size(); ++i) joined.emplace_back(set);
-  pool_.run(chunks * parts, [&](int64_t task) {
-    const int64_t chunk = task / parts;
-    const Span part = part_of(count, parts, task % parts);
-    const Span blocks{chunk * kChunk, std::min(data_.blocks(), (chunk + 1) * kChunk)};
-    std::vector<ScoresPtr> found =
-        score_chunk(schedule, part, reference.empty() ? nullptr : &reference.front(), data_, blocks, set);
-    for (size_t i = 0; i < found.size(); ++i)
-      joined[schedule.order[static_cast<size_t>(part.first) + i]].put(chunk, std::move(found[i]));
-  });
-  std::vector<std::vector<MetricValue>> results;
-  for (const OrderedScores& scores : joined) results.push_back(set.values(scores.joined()));
+  for (int64_t stage = 0; stage < stages; ++stage) {
+    const Span part = part_of(chunks, stages, stage);
+    score_chunks(schedule, reference.empty() ? nullptr : &reference.front(), data_, part, set, pool, &joined);
+    if (stage + 1 == stages) break;
+    const int64_t rows = part.last * kChunk * kBlock;
+    schedule.keep([&](size_t i) {
+      const Scores& seen = joined[i].joined();
+      return go_on(i, set.counts(seen), set.values(seen), rows);
+    });
+  }
+  std::vector<std::vector<MetricValue>> results(configs.size());
+  for (const size_t i : schedule.order) results[i] = set.values(joined[i].joined());
   return results;
+}
+
+std::vector<int64_t> Evaluator::support(int64_t rows) const {
+  std::vector<int64_t> found(data_.support().size(), 0);
+  if (data_.labelled())
+    for (int64_t row = 0; row < std::min(rows, data_.rows()); ++row) ++found[data_.labels(row / kBlock)[row % kBlock]];
+  return found;
 }
 
 std::vector<LayerCertificate> Evaluator::certificate(const Config& config) const {
@@ -158,7 +180,7 @@ size_t Evaluator::output_dimensions() const {
 }
 
 void Evaluator::forward(const Config& config, float* logits) const {
-  const std::vector<Plan> made = plans({config});
+  const std::vector<Plan> made = plans({config}, pool_);
   const Plan& plan = made.front();
   const int outputs = planner_.outputs();
   pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {

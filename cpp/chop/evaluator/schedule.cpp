@@ -27,6 +27,16 @@ size_t common_steps(const Plan& a, const Plan& b) {
 Schedule::Schedule(std::vector<Plan> made) : plans(std::move(made)) {
   for (size_t i = 0; i < plans.size(); ++i) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return before(plans[a], plans[b]); });
+  compare();
+}
+
+void Schedule::keep(const std::function<bool(size_t)>& wanted) {
+  order.erase(std::remove_if(order.begin(), order.end(), [&](size_t i) { return !wanted(i); }), order.end());
+  compare();
+}
+
+void Schedule::compare() {
+  shared.clear();
   for (size_t i = 0; i < order.size(); ++i) shared.push_back(i == 0 ? 0 : common_steps(at(i - 1), at(i)));
 }
 

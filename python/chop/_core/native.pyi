@@ -195,6 +195,30 @@ class Evaluator:
     def threads(self) -> int: ...
 
 @final
+class SweepSpace:
+    """Every combination of one choice a group, the last group turning fastest."""
+
+    def __init__(self, groups: Sequence[Sequence[tuple[Formats, Sequence[NodeWidths]]]]) -> None:
+        """groups: lists of (Formats, widths of nodes)."""
+    @property
+    def size(self) -> int: ...
+    def costs(self, models: Costs, first: int, totals: Tensor) -> None:
+        """Fill a float64 tensor (count, models) for the configurations from first on."""
+
+@final
+class Sweep:
+    """A walk over a space; see search/sweep.h."""
+
+    def __init__(
+        self, evaluator: Evaluator, space: SweepSpace, objectives: Sequence[tuple[str, bool]], threads: int
+    ) -> None:
+        """objectives: (metric, or empty for a cost; whether to maximize)."""
+    def run(self, first: int, prune: bool, values: Tensor, dropped: Tensor) -> None:
+        """Fill float64 (count, objectives), whose costs are filled in, and uint8 (count)."""
+    def add_finished(self, values: Tensor) -> None:
+        """What is finished elsewhere counts for pruning, too."""
+
+@final
 class Statistic:
     """A statistic over tensors seen as [rows][groups]."""
 
@@ -262,6 +286,10 @@ def cost_models() -> list[tuple[str, str, str, bool]]:
 
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""
+
+def pareto_front(values: Tensor) -> list[int]:
+    """Ascending positions of the rows of a float64 tensor that no other dominates, smaller being better; equal rows
+    together, rows with NaN never."""
 
 def run_float_op(graph: Graph, node: str, inputs: Sequence[Tensor], output: Tensor) -> None:
     """Run one node of a lowered graph on what it reads (one float32 tensor an input, batch first) into output."""

@@ -187,6 +187,9 @@ class Options(BaseModel):
     workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
         _flag("--workers", group="search", metavar="NUM", table=False,
               help="processes that measure trials, watched and replaced; 0: this one does")] = 0
+    dry_run: Annotated[bool,
+        _flag("--dry-run", group="search", table=False,
+              help="print what the strategy exhaustive would take, and end")] = False
     profile: Annotated[bool,
         _flag("--profile", group="runtime", table=False, help="write a profile of the run")] = False
     no_warnings: Annotated[bool,

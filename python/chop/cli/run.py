@@ -194,6 +194,7 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
         storage=merged.options.storage,
         study_name=merged.options.study,
         workers=merged.options.workers,
+        dry_run=merged.options.dry_run,
         worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
 

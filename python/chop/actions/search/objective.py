@@ -122,6 +122,11 @@ class Objective:
         outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
+    def outcome_of(self, config: dict[str, Any], software: Measured) -> Outcome:
+        """Return the outcome of a config whose software metrics are known."""
+        hardware = _merge(runner(config) for runner in self._hardware)
+        return self._outcome(config, software, hardware, config, self.context)
+
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))

@@ -39,6 +39,7 @@ def search(
     study_name: str | None = None,
     workers: int = 0,
     worker_command: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> SearchResult | None:
     """Search a space of quantization configs and leave the study in ``save_path``.
 
@@ -63,6 +64,8 @@ def search(
         workers: processes to start and watch; 0: this one does the work.
         worker_command: what starts one of them, for example ``["python", "my_search.py"]``: a program that
             comes to the same call of this function.
+        dry_run: print how many configurations, seconds and bytes the strategy ``exhaustive`` would take, run no
+            trial, write nothing, return None.
 
     Returns:
         The study and its best trials; None in a worker process.
@@ -85,7 +88,9 @@ def search(
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
     _appoint(strategy, config.strategy.name, crew)
     objective, identity = _prepare(config, space, graph, model_info, task, dataset_info, data_module, seed)
-    if validate_only:
+    if dry_run and not validate_only:
+        _estimate(strategy, config.strategy.name, objective)
+    if validate_only or dry_run:
         return None
     if crew is not None and crew.role is not None:
         strategy.work(objective, identity, Path(save_path))  # type: ignore[attr-defined]
@@ -134,6 +139,12 @@ def _appoint(strategy: Any, name: str, crew: Any) -> None:
         raise ConfigError(f"search.strategy.name: {name!r} runs in one process; leave --workers out")
     if crew is not None:
         strategy.crew = crew
+
+
+def _estimate(strategy: Any, name: str, objective: Any) -> None:
+    if not hasattr(strategy, "estimate"):
+        raise ConfigError(f"search.strategy.name: {name!r} gives no estimate; a dry run is for 'exhaustive'")
+    strategy.estimate(objective)
 
 
 def _graph_of(model: Any, load_name: str | None, load_type: str) -> MaseGraph:

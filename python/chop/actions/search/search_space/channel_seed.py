@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.search_space.seed import Choices, check_choices, check_seed_fits
 from chop.registry import did_you_mean, found_instead
+from chop.search.seed import Choices, check_choices, check_seed_fits
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 

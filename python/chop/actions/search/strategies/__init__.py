@@ -32,4 +32,4 @@ class Strategy(Protocol):
 STRATEGIES: Registry[type[Strategy]] = Registry("search strategy")
 
 # Each member registers itself when its file is imported.
-from chop.actions.search.strategies import optuna  # noqa: E402, F401
+from chop.actions.search.strategies import exhaustive, optuna  # noqa: E402, F401

@@ -27,7 +27,7 @@ def check_seed(
         where: key path of the seed, for messages.
 
     Raises:
-        ConfigError: see :class:`GraphSearchSpaceMixedPrecisionPTQ`.
+        ConfigError: see :class:`~chop.search.quantization_space.QuantizationSpace`.
         UnknownNameError: an unknown arithmetic.
     """
     from chop.ir.graph.quantize_config import check_rule_keys

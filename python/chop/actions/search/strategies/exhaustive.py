@@ -1,0 +1,192 @@
+"""The strategy ``exhaustive``: every configuration in the core, and an Optuna study of the best and a sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from chop.actions.search.metrics import METRICS
+from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.strategies import STRATEGIES
+from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.validation import StrictTable
+from chop.search import QuantizationSpace, SweepReport, pareto_front, sweep
+from chop.tools.errors import ConfigError
+from chop.tools.logger import get_logger
+from chop.tools.writer import write_line
+
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
+    from chop.actions.search.search_space import SearchSpace
+
+logger = get_logger(__name__)
+
+WHERE = "search.strategy"
+SWEPT = ("accuracy", "loss", "average_bitwidth", "memory_density")
+
+
+class ExhaustiveSetup(StrictTable):
+    """``[search.strategy.setup]``.
+
+    Attributes:
+        n_jobs: threads of the core (-1: one a processor).
+        prune: drop configurations that provably cannot reach the front.
+        limit: refuse a larger space.
+        most_trials: of the study: the front, and as many others as there is room for, evenly spaced.
+        sum_scaled_metrics, direction: as of the strategy ``optuna``.
+    """
+
+    n_jobs: int = -1
+    prune: bool = True
+    limit: int | None = Field(default=None, ge=1)
+    most_trials: int = Field(default=10_000, ge=1)
+    sum_scaled_metrics: bool = False
+    direction: Literal["minimize", "maximize"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExhaustiveSetup:
+        if self.n_jobs == 0 or self.n_jobs < -1:
+            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
+        if self.sum_scaled_metrics and self.direction is None:
+            raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a study another one."""
+        return self.model_dump(exclude={"n_jobs", "limit"})
+
+
+@STRATEGIES.register("exhaustive")
+class SearchStrategyExhaustive:
+    """Sweeps the whole space with :func:`chop.search.sweep`.
+
+    Args:
+        setup: the checked table.
+        space: quantization choices.
+        seed: nothing depends on it.
+
+    Raises:
+        ConfigError: another kind of space.
+    """
+
+    Setup: ClassVar[Any] = ExhaustiveSetup
+
+    def __init__(self, setup: ExhaustiveSetup, space: SearchSpace, seed: int) -> None:
+        if not isinstance(space, QuantizationSpace):
+            raise ConfigError(
+                f"{WHERE}.name: exhaustive sweeps quantization spaces only; use optuna for this one"
+            )
+        self.setup, self.space = setup, space
+
+    def run(self, objective: Objective, identity: str, folder: Path, visualizer: Any = None) -> SearchResult:
+        """Sweep the space, or go on with it, and write ``sweep.parquet`` (or ``.npz``), ``log.json`` and ``best.json``.
+
+        Args:
+            objective: what a configuration is judged by.
+            identity: digest of all that the study depends on.
+            folder: for the files.
+            visualizer: not used: no trial is measured by itself.
+        """
+        report = self._sweep(objective, folder / f"sweep-{identity}", dry_run=False)
+        assert report is not None
+        write_line(repr(report))
+        write_line(f"All results: {report.save(folder / 'sweep')}")
+        study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
+        write_results(study, folder)
+        return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
+
+    def estimate(self, objective: Objective) -> None:
+        """Print what a run would take."""
+        self._sweep(objective, None, dry_run=True)
+
+    def _sweep(self, objective: Objective, path: Path | None, dry_run: bool) -> SweepReport | None:
+        context, setup = objective.context, self.setup
+        unknown = [name for name in objective.metrics if name not in SWEPT or METRICS[name].computes_itself()]
+        if unknown:
+            raise ConfigError(
+                f"{WHERE}.metrics.{unknown[0]}: the strategy exhaustive computes {', '.join(SWEPT)} only"
+            )
+        if context.evaluator is None or objective._own_models:
+            raise ConfigError(
+                f"{WHERE}.sw_runner: the strategy exhaustive needs basic_evaluation, and no training"
+            )
+        directions = {}
+        for (name, table), way in zip(objective.metrics.items(), objective.directions, strict=True):
+            if table.scale == 0:
+                raise ConfigError(f"{WHERE}.metrics.{name}.scale must not be 0 for the strategy exhaustive")
+            directions[name] = way if table.scale > 0 else _OPPOSITE[way]
+        prune = setup.prune and not setup.sum_scaled_metrics
+        return sweep(
+            context.evaluator,
+            self.space,
+            directions,
+            prune=prune,
+            threads=context.threads,
+            limit=setup.limit,
+            path=path,
+            dry_run=dry_run,
+        )
+
+    def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:
+        """The study of the journal, with the trials that it lacks added in one go."""
+        import optuna
+
+        from chop.actions.search.strategies.journal_file import JournalFile
+        from chop.actions.search.strategies.optuna import _quiet_optuna
+
+        directions: list[Any] = (
+            [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+        )
+        with _quiet_optuna():
+            storage = optuna.storages.JournalStorage(JournalFile(journal))
+            study = optuna.create_study(
+                storage=storage, study_name=name, directions=directions, load_if_exists=True
+            )
+            there = len(study.get_trials(deepcopy=False))
+            if there == 0:
+                names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
+                study.set_metric_names(names)
+            rows = self._rows_for_study(objective, report, directions)
+            study.add_trials([self._trial(objective, report, row) for row in rows[there:]])
+        return study
+
+    def _rows_for_study(self, objective: Objective, report: SweepReport, directions: list[str]) -> list[int]:
+        """The best rows of the results first, then others, evenly spaced."""
+        columns = [report.results[name] * table.scale for name, table in objective.metrics.items()]
+        values = np.stack(columns, axis=1)
+        if objective.sum_scaled_metrics:
+            values = values.sum(axis=1, keepdims=True)
+        front = pareto_front(values, directions)[: self.setup.most_trials]
+        others = np.setdiff1d(np.flatnonzero(~np.isnan(values).any(axis=1)), front)
+        room = self.setup.most_trials - len(front)
+        if len(others) > room:
+            logger.info(
+                "the study holds %d of %d results; all are in the file", room + len(front), len(values)
+            )
+            others = others[np.linspace(0, len(others) - 1, room).astype(np.int64)] if room else others[:0]
+        return [*front.tolist(), *others.tolist()]
+
+    def _trial(self, objective: Objective, report: SweepReport, row: int) -> Any:
+        from optuna.distributions import IntDistribution
+        from optuna.trial import create_trial
+
+        index = int(report.results["configuration"][row])
+        indexes = report.indexes(index)
+        config = self.space.flattened_indexes_to_config(indexes)
+        measured = {
+            m: float(report.results[m][row]) for m in objective.metrics if METRICS[m].kind == "software"
+        }
+        outcome = objective.outcome_of(config, measured)
+        lengths = {name: n for name, n in self.space.choice_lengths_flattened.items() if n > 1}
+        return create_trial(
+            params={name: indexes[name] for name in lengths},
+            distributions={name: IntDistribution(0, n - 1) for name, n in lengths.items()},
+            values=outcome.values,
+            user_attrs=outcome.user_attributes(),
+        )
+
+
+_OPPOSITE = {"maximize": "minimize", "minimize": "maximize"}

@@ -1,0 +1,99 @@
+"""Where the results of a sweep are kept while it runs: in memory, or in a folder, part by part."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chop.tools.atomic_write import atomic_write
+from chop.tools.errors import ConfigError
+
+MANIFEST = "manifest.json"
+PART = 1 << 16  # configurations
+
+Part = tuple[np.ndarray, np.ndarray]  # float64 [count, objectives]; uint8 [count], 1 where one was dropped
+
+
+class Parts:
+    """Parts of equal size, the last one shorter, in memory.
+
+    Args:
+        count: distinct configurations.
+        size: of a part.
+    """
+
+    def __init__(self, count: int, size: int = PART) -> None:
+        self.count, self.size = count, size
+        self._kept: dict[int, Part] = {}
+
+    def ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Index, first position and number of configurations of each part."""
+        for first in range(0, self.count, self.size):
+            yield first // self.size, first, min(self.size, self.count - first)
+
+    def get(self, index: int) -> Part | None:
+        """Return a part, None where it is not finished."""
+        return self._kept.get(index)
+
+    def put(self, index: int, part: Part) -> None:
+        """Keep a finished part."""
+        self._kept[index] = part
+
+    def all(self) -> Part:
+        """Return all parts as one; every one must be finished."""
+        parts = [self.get(index) for index, _, _ in self.ranges()]
+        values, dropped = zip(*(part for part in parts if part is not None), strict=True)
+        return np.concatenate(values), np.concatenate(dropped)
+
+
+class StoredParts(Parts):
+    """Parts in a folder, each one file that is there as a whole or not at all, and a manifest.
+
+    Args:
+        folder: made if absent.
+        described: what the results depend on; it goes into the manifest, and what another sweep left is refused.
+
+    Raises:
+        ConfigError: the folder holds another sweep.
+    """
+
+    def __init__(self, folder: Path, count: int, described: dict[str, Any], size: int = PART) -> None:
+        super().__init__(count, size)
+        self.folder = folder
+        wanted = {**described, "distinct": count, "part": size}
+        manifest = folder / MANIFEST
+        if manifest.exists():
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+            if different := sorted(key for key in wanted if found.get(key) != wanted[key]):
+                raise ConfigError(
+                    f"sweep: {folder} holds another sweep (it differs in {', '.join(different)}): give another path"
+                )
+        else:
+            atomic_write(manifest, json.dumps(wanted, indent=2))
+
+    def get(self, index: int) -> Part | None:
+        """Read a part, None where its file is not there."""
+        path = self._path(index)
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as found:
+            return found["values"], found["dropped"]
+
+    def put(self, index: int, part: Part) -> None:
+        """Write a part."""
+        atomic_write(self._path(index), to_npz({"values": part[0], "dropped": part[1]}))
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"part-{index:06d}.npz"
+
+
+def to_npz(columns: dict[str, np.ndarray]) -> bytes:
+    """Return the bytes of an npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **columns)  # type: ignore[arg-type]
+    return buffer.getvalue()
