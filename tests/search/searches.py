@@ -99,7 +99,12 @@ class Search:
         environment = {**os.environ, "NAP": str(self.nap), "DIARY": str(self.diary), "OMP_NUM_THREADS": "1"}
         with (self.folder / "said.txt").open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "chop", *self.words], env=environment, stdout=said, stderr=said
+                [sys.executable, "-m", "chop", *self.words],
+                env=environment,
+                stdout=said,
+                stderr=said,
+                # A shell's background job ignores Ctrl-C, and hands that down.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         return self.process
 
