@@ -47,6 +47,10 @@ def check(seed: int) -> str:
     return "close"
 
 
+def test_a_norm_over_one_channel_after_a_linear_layer_on_three_dimensions() -> None:
+    assert check(293) == "exact"  # rows of shape [1, 4]: the layer's outputs are no channels
+
+
 def _scale(values: torch.Tensor) -> float:
     finite = values[values.isfinite()]
     return float(finite.abs().max()) if finite.numel() else 1.0

@@ -170,6 +170,8 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   out.window = window;
   out.layer = layer;
   out.key = key;
+  // The channels of a linear layer are not those of its output's shape, unless that is [rows, features].
+  if (window->channels_last && node.shape.size() > 2) settle(&out);
   if (window->channels_last && window->places_out > 1) {
     settle(&out);
     out.block = push({kTurned, window->out, window->places_out}, {out.block}, [&] {
