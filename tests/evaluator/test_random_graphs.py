@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from chop import Evaluator, MaseGraph, _core
 from chop.passes.graph import quantize_transform_pass
@@ -49,6 +50,24 @@ def check(seed: int) -> str:
 
 def test_a_norm_over_one_channel_after_a_linear_layer_on_three_dimensions() -> None:
     assert check(293) == "exact"  # rows of shape [1, 4]: the layer's outputs are no channels
+
+
+@pytest.mark.parametrize("length", [8, 6])
+@pytest.mark.parametrize("width", [8, 12])
+def test_a_linear_layer_reads_along_the_places_of_a_convolution(length: int, width: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(3, 8, 3, padding=1), nn.ReLU(), nn.Linear(length, 5)).eval()
+    table = {
+        f"{operand}_{field}": value
+        for operand in ("data_in", "weight", "bias")
+        for field, value in (("width", width), ("frac_width", 4))
+    }
+    rule = {"config": {"name": "integer", **table}}
+    config = {"by": "type", "default": {"config": {"name": None}}, "linear": rule, "conv1d": rule}
+    x = torch.randn(70, 3, length)
+    quantized, _ = quantize_transform_pass(MaseGraph(model), config)
+    with torch.no_grad():
+        assert torch.equal(Evaluator(MaseGraph(model), x).forward(config), quantized.model.eval()(x))
 
 
 def _scale(values: torch.Tensor) -> float:

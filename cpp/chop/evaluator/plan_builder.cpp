@@ -34,6 +34,14 @@ std::vector<int32_t> all_rows(int count) {
   return rows;
 }
 
+// Whether the value's layer can pack its output for the reader itself: the channels of one are those of the other, place
+// by place. A linear layer on more than two dimensions reads along the places of a convolution.
+bool feeds(const Value& value, const Window& reader) {
+  return value.layer && value.window->groups == 1 && reader.groups == 1 &&
+         value.window->places_out == reader.places_in && value.window->out == reader.channels &&
+         (!reader.channels_last || reader.places_in == 1);
+}
+
 size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step.groups()) + step.bytes(); }
 
 }  // namespace
@@ -114,23 +122,20 @@ void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint
   value->range = rounded(value->range, grid);
 }
 
-// The block of the value's codes, as the layer wants them. The codes are pending already.
+// The block of the value's codes, as the layer wants them. The codes are pending already; if the value's own layer is,
+// too, it feeds the reader.
 int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) {
   const Encoding to = layer.encoding;
-  const bool packed = to != Encoding::f32;
-  if (!packed) return settle(value);
-  const bool in_line = value->layer && value->window->groups == 1 && reader.groups == 1 &&
-                       reader.places_in == value->window->places_out && reader.channels == value->window->out;
-  Key key{in_line ? kProduct : kEncoded, static_cast<int64_t>(to), layer.zero};
+  if (to == Encoding::f32) return settle(value);
+  Key key{value->layer ? kProduct : kEncoded, static_cast<int64_t>(to), layer.zero};
   key.insert(key.end(), value->key.begin(), value->key.end());
-  if (in_line)
+  if (value->layer)
     return push(key, {value->source}, [&] {
       Ending end = ending(*value, nullptr);
       end.finish.to = to;
       end.finish.zero = layer.zero;
       return std::make_shared<ProductStep>(value->window, value->layer, std::move(end));
     });
-  check(!value->layer, "evaluator: a layer's output cannot be packed for its reader");
   key.insert(key.end(), {value->channels, reader.channels, reader.groups, reader.places_in, reader.channels_last});
   return push(key, {value->block}, [&] {
     const std::vector<int32_t> rows = input_rows(reader, to);
@@ -159,10 +164,7 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
   if (observed_ && layer->codes_in)
     observed_->push_back({&node, window, layer, *format, *grid, in.rows(), settle(&in)});
-  // Codes for another layer's packing cannot end a layer that is packed otherwise.
-  const bool in_line = in.layer && in.window->groups == 1 && window->groups == 1 &&
-                       window->places_in == in.window->places_out && window->channels == in.window->out;
-  if (layer->encoding != Encoding::f32 && !in_line && in.layer) settle(&in);
+  if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, *window)) settle(&in);
   if (grid) round(&in, *format, *grid, layer->codes_in ? Rounding::codes : Rounding::values);
   Value out = shaped(index, -1);
   out.range = {layer->gain * in.range.limit + layer->offset, false};
@@ -171,10 +173,8 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   out.layer = layer;
   out.key = key;
   // The channels of a linear layer are not those of its output's shape, unless that is [rows, features].
-  if (window->channels_last && node.shape.size() > 2) settle(&out);
-  if (window->channels_last && window->places_out > 1) {
-    settle(&out);
-    out.block = push({kTurned, window->out, window->places_out}, {out.block}, [&] {
+  if (window->channels_last && node.shape.size() > 2) {
+    out.block = push({kTurned, window->out, window->places_out}, {settle(&out)}, [&] {
       std::vector<int32_t> rows;
       for (int place = 0; place < window->places_out; ++place)
         for (int o = 0; o < window->out; ++o) rows.push_back(o * window->places_out + place);
@@ -191,10 +191,6 @@ void PlanBuilder::affine(const Node& node, size_t index) {
   value.affine = &facts(index);
   value.key.insert(value.key.end(), {kAffine, static_cast<int64_t>(index)});
   value.range = {value.range.limit * facts(index).gain + facts(index).offset, false};
-  // The channels of a value that was reshaped on the way.
-  const Value shape = shaped(index, -1);
-  value.channels = shape.channels;
-  value.places = shape.places;
   values_.push_back(std::move(value));
 }
 
