@@ -23,10 +23,10 @@ SEEDS = st.integers(0, 2**32 - 1)
 ROWS = (1, 2, 7, 31, 63, 64, 65, 100, 127, 129, 130, 300, 1000, 4097, 20000)
 
 
-def check(seed: int) -> str:
+def check(seed: int, small: bool = False) -> str:
     """Compare one random case with torch. Returns what was promised of it."""
     random = Random(seed)
-    model, shape = random_model(seed)
+    model, shape = random_model(seed, small)
     mg = MaseGraph(model)
     config = random_config(mg, random)
     rows = ROWS[min(random.randrange(len(ROWS)), random.randrange(len(ROWS)))]
@@ -36,7 +36,7 @@ def check(seed: int) -> str:
         expected = quantized.model.eval()(x)
     ev = Evaluator(mg, x, y, threads=random.randint(1, 4))
     found, certificate = ev.forward(config), ev.certificate(config)
-    case = f"seed {seed}, {rows} rows, {config}\n{model.steps}\n{model}\n{certificate!r}"
+    case = f"seed {seed}, small {small}, {rows} rows, {config}\n{model.steps}\n{model}\n{certificate!r}"
     if certificate.quantized_part_is_exact and not certificate.behind:
         same = found.eq(expected) | (found.isnan() & expected.isnan())
         assert same.all(), f"{int((~same).sum())} of {same.numel()} logits differ: {case}"
@@ -76,16 +76,16 @@ def _scale(values: torch.Tensor) -> float:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(SEEDS)
-def test_logits_equal_torch_wherever_the_certificate_says_so(seed: int) -> None:
-    check(seed)
+@given(SEEDS, st.booleans())
+def test_logits_equal_torch_wherever_the_certificate_says_so(seed: int, small: bool) -> None:
+    check(seed, small)
 
 
 @pytest.mark.soak
 def test_logits_equal_torch_soak() -> None:
-    promised = [check(seed) for seed in range(1000)]
-    print(f"\n1000 cases, {promised.count('exact')} exact")  # noqa: T201  the result of a soak
-    assert promised.count("exact") > 400
+    promised = [check(seed, small) for seed in range(1000) for small in (False, True)]
+    print(f"\n2000 cases, {promised.count('exact')} exact")  # noqa: T201  the result of a soak
+    assert promised.count("exact") > 800
 
 
 def test_most_cases_are_exact() -> None:
