@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from chop.cli.commands import COMMANDS, run_command
 from chop.cli.parser import build_parser, parse
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.argv = tuple(sys.argv[1:] if argv is None else argv)
     try:
         with warnings.catch_warnings(), _sigterm_as_interrupt():
-            _main(argv, run)
+            _main(run)
         return 0
     except KeyboardInterrupt as error:
         terminated = isinstance(error, _Terminated)
@@ -107,8 +108,11 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _main(argv: Sequence[str] | None, run: _Run) -> None:
-    typed = parse(argv)
+def _main(run: _Run) -> None:
+    if run.argv and run.argv[0] in COMMANDS:
+        run_command(run.argv[0], run.argv[1:])
+        return
+    typed = parse(run.argv)
     if typed.pop("help", False):
         write_line(build_parser().format_help().rstrip())
         return

@@ -6,6 +6,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+from chop.cli.commands import COMMANDS
 from chop.cli.merge import Merged
 from chop.cli.options import ACTIONS, TASK_ALIASES, Options
 from chop.cli.project import Project, default_project_name, locate_project
@@ -24,13 +25,14 @@ def check_action(action: str | None) -> str:
     >>> check_action("train")
     'train'
     """
-    allowed = ", ".join(ACTIONS)
+    known = (*ACTIONS, *COMMANDS)
+    allowed = ", ".join(known)
     if action is None:
         raise ConfigError(f"an action is needed: one of {allowed}; see ch --help")
     if action in _HARDWARE_ACTIONS:
         raise ConfigError(f"action must be one of {allowed}, got {action!r}: chop generates no hardware")
     if action not in ACTIONS:
-        raise ConfigError(f"action must be one of {allowed}, got {action!r}{did_you_mean(action, ACTIONS)}")
+        raise ConfigError(f"action must be one of {allowed}, got {action!r}{did_you_mean(action, known)}")
     return action
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from chop.cli.commands import COMMANDS, Parser
 from chop.cli.options import ACTIONS, Flag, Options, defaults, flags
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
@@ -15,13 +16,6 @@ _DESCRIPTION = "Train, test, transform (quantize) or search a model."
 _EPILOG = "What is typed wins over the config file, which wins over the defaults."
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError where argparse would print a usage and end the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see ch --help")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser; an option that is not typed leaves no attribute behind.
 
@@ -29,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     {'num_workers': '0', 'action': 'train', 'model': 'jsc-tiny'}
     """
     # No choices for argparse to check: the names are checked where the message can suggest the nearest.
-    parser = _Parser(
+    parser = Parser(
         prog="ch",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -37,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_help=False,
     )
     groups = {"main": parser.add_argument_group("main arguments")}
-    groups["main"].add_argument("action", nargs="?", help=f"one of {', '.join(ACTIONS)}")
+    groups["main"].add_argument("action", nargs="?", help=f"one of {', '.join((*ACTIONS, *COMMANDS))}")
     for name in ("model", "dataset"):
         groups["main"].add_argument(name, nargs="?", help=flags()[name].help)
     groups["general"] = parser.add_argument_group("general options")

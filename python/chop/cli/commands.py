@@ -1,0 +1,64 @@
+"""The commands of ``ch`` that are not MASE's actions: each has a parser of its own and touches no project folder."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from typing import NoReturn, Protocol, cast
+
+from chop.registry import did_you_mean
+from chop.tools.errors import ConfigError
+from chop.tools.writer import write_line
+
+# name -> module with a docstring (its first line is the help), add_arguments and run.
+COMMANDS: dict[str, str] = {}
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> None: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises ConfigError where argparse would print a usage and end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def load_command(name: str) -> Command:
+    """Import the module of the command ``name``."""
+    return cast(Command, importlib.import_module(COMMANDS[name]))
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Make the parser of the command ``name``."""
+    command = load_command(name)
+    parser = Parser(prog=f"ch {name}", description=(command.__doc__ or "").split("\n", 1)[0], add_help=False)
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
+    command.add_arguments(parser)
+    return parser
+
+
+def run_command(name: str, words: Sequence[str]) -> None:
+    """Run the command ``name`` with the words after it.
+
+    Raises:
+        ConfigError: an unknown option, a missing or a wrong value.
+    """
+    parser = command_parser(name)
+    if "-h" in words or "--help" in words:
+        write_line(parser.format_help().rstrip())
+        return
+    arguments, extra = parser.parse_known_args(words)
+    if extra:
+        known = [spelling for action in parser._actions for spelling in action.option_strings]
+        near = did_you_mean(extra[0], known)
+        raise ConfigError(f"{name}: unexpected argument {extra[0]!r}{near}; see ch {name} --help")
+    load_command(name).run(arguments)
