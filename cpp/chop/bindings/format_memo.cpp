@@ -65,26 +65,25 @@ std::optional<Config> FormatMemo::find(pybind11::handle config) const {
   const Rules* rules = shape_key(config.ptr(), shape) ? shapes_.find(shape) : nullptr;
   if (!rules) return std::nullopt;
   Config found;
-  PyObject *name = nullptr, *entry = nullptr;
-  for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
-    if (is_by(name)) continue;
+  const bool known = each_rule(config.ptr(), [&](PyObject* name, PyObject* entry) {
     Fields fields;
     const Decided* decided = read(name, entry, fields) ? rules->find(fields.others) : nullptr;
-    if (!decided) return std::nullopt;
+    if (!decided) return false;
     const size_t first = found.size();
     found.insert(found.end(), decided->nodes.begin(), decided->nodes.end());
     for (size_t k = 0; k < kNames.size(); ++k) {
       // Fields that no node uses must have been judged too.
       const std::vector<FixedPoint>* formats = decided->formats[k].find(fields.operands[k]);
-      if (!formats) return std::nullopt;
+      if (!formats) return false;
       auto format = formats->begin();
       for (size_t i = first; i < found.size(); ++i) {
         const auto operand = found[i].operands.find(std::string(kNames[k]));
         if (operand != found[i].operands.end()) operand->second = *format++;
       }
     }
-  }
-  return found;
+    return true;
+  });
+  return known ? std::optional(std::move(found)) : std::nullopt;
 }
 
 void FormatMemo::remember(pybind11::handle config, const std::vector<Config>& decided) {
@@ -92,12 +91,10 @@ void FormatMemo::remember(pybind11::handle config, const std::vector<Config>& de
   RuleKey shape;
   if (!shape_key(config.ptr(), shape)) return;
   Rules& rules = shapes_.at(shape);
-  PyObject *name = nullptr, *entry = nullptr;
   size_t rule = 0;
-  for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
-    if (is_by(name)) continue;
+  each_rule(config.ptr(), [&](PyObject* name, PyObject* entry) {
     Fields fields;
-    if (rule >= decided.size() || !read(name, entry, fields)) return;
+    if (rule >= decided.size() || !read(name, entry, fields)) return false;
     const Config& nodes = decided[rule++];
     Decided& kept = rules.at(fields.others);
     kept.nodes = nodes;
@@ -108,7 +105,8 @@ void FormatMemo::remember(pybind11::handle config, const std::vector<Config>& de
       kept.formats[k].at(fields.operands[k]) = std::move(formats);
     }
     kept_ += 1 + kNames.size();
-  }
+    return true;
+  });
 }
 
 }  // namespace chop::bindings

@@ -27,6 +27,15 @@ bool is_by(PyObject* key);
 // The table of a rule {"config": table}, borrowed; null for another form.
 PyObject* rule_table(PyObject* entry);
 
+// visit(name, entry) for each rule in its order, until it returns false; false if it did.
+template <class Visit>
+bool each_rule(PyObject* config, const Visit& visit) {
+  PyObject *name = nullptr, *entry = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(config, &at, &name, &entry);)
+    if (!is_by(name) && !visit(name, entry)) return false;
+  return true;
+}
+
 template <class Value>
 class RuleTable {
  public:
@@ -66,14 +75,12 @@ class RuleMemo {
     if (!shape_key(config.ptr(), key)) return false;
     const Rules* rules = shapes_.find(key);
     if (!rules) return false;
-    PyObject *name = nullptr, *entry = nullptr;
-    for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
-      if (is_by(name)) continue;
+    return each_rule(config.ptr(), [&](PyObject* name, PyObject* entry) {
       const std::vector<Part>* known = rule_key(name, entry, key) ? rules->find(key) : nullptr;
       if (!known) return false;
       for (const Part& part : *known) found.push_back(&part);
-    }
-    return true;
+      return true;
+    });
   }
 
   // parts[i] belongs to the i-th rule ('by' is none). Forms that `find` does not take are not kept.
@@ -82,13 +89,11 @@ class RuleMemo {
     RuleKey key;
     if (!shape_key(config.ptr(), key)) return;
     Rules& rules = shapes_.at(key);
-    PyObject *name = nullptr, *entry = nullptr;
     size_t rule = 0;
-    for (Py_ssize_t at = 0; PyDict_Next(config.ptr(), &at, &name, &entry);) {
-      if (is_by(name)) continue;
+    each_rule(config.ptr(), [&](PyObject* name, PyObject* entry) {
       if (rule < parts.size() && rule_key(name, entry, key)) rules.at(key) = parts[rule], ++rules_;
-      ++rule;
-    }
+      return ++rule < parts.size();
+    });
   }
 
  private:
