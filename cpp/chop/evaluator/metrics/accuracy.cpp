@@ -1,19 +1,12 @@
 // The mean recall of the classes that occur as a label or as a prediction: torchmetrics' macro average.
-#include "chop/evaluator/metrics/metric.h"
+#include "chop/evaluator/metrics/class_ratio.h"
 
 namespace chop::evaluator {
 namespace {
 
 MetricValue accuracy(const Counts& counts) {
-  double recalls = 0.0;
-  int64_t classes = 0;
-  for (size_t c = 0; c < counts.support.size(); ++c) {
-    if (counts.support[c] == 0 && counts.predicted[c] == 0) continue;
-    ++classes;
-    if (counts.support[c] > 0)
-      recalls += static_cast<double>(counts.correct[c]) / static_cast<double>(counts.support[c]);
-  }
-  return number(recalls / static_cast<double>(classes));
+  return mean_of_classes(
+      counts, [&](size_t c) { return counts.support[c] == 0 ? 0.0 : ratio(counts.correct[c], counts.support[c]); });
 }
 
 [[maybe_unused]] const bool registered = add_count_metric(

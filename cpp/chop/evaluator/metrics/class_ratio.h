@@ -24,4 +24,17 @@ MetricValue for_each_class(const Counts& counts, Ratio ratio_of) {
   return list(std::move(values));
 }
 
+// Over the classes that are a label or a prediction.
+template <class Ratio>
+MetricValue mean_of_classes(const Counts& counts, Ratio ratio_of) {
+  double sum = 0.0;
+  int64_t classes = 0;
+  for (size_t c = 0; c < counts.support.size(); ++c) {
+    if (counts.support[c] == 0 && counts.predicted[c] == 0) continue;
+    sum += ratio_of(c);
+    ++classes;
+  }
+  return number(sum / static_cast<double>(classes));
+}
+
 }  // namespace chop::evaluator

@@ -1,21 +1,11 @@
 // The mean F1 of the classes that occur.
-#include <cmath>
-
 #include "chop/evaluator/metrics/class_ratio.h"
 
 namespace chop::evaluator {
 namespace {
 
 MetricValue macro_f1(const Counts& counts) {
-  double sum = 0.0;
-  int64_t classes = 0;
-  for (size_t c = 0; c < counts.support.size(); ++c) {
-    const double of_class = f1(counts, c);
-    if (std::isnan(of_class)) continue;
-    sum += of_class;
-    ++classes;
-  }
-  return number(sum / static_cast<double>(classes));
+  return mean_of_classes(counts, [&](size_t c) { return f1(counts, c); });
 }
 
 [[maybe_unused]] const bool registered =

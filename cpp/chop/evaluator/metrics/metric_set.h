@@ -46,9 +46,6 @@ class MetricSet {
   MetricSet(const std::vector<MetricSpec>& specs, Population population);
 
   bool needs_reference() const { return needs_.reference; }
-  bool needs_loss() const { return needs_.loss; }
-  // One kernel that counts, and adds up the loss, is all that a block needs.
-  bool only_counts() const { return !needs_.predictions && !needs_.logits && !needs_.row_losses && !needs_.reference; }
 
   // first_row: a multiple of kSumRows.
   std::unique_ptr<Scores> start(int64_t first_row) const;
