@@ -1,12 +1,19 @@
 // The data of an evaluator, packed once: blocks of kBlock rows, feature-major, the last one padded with zeros.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "chop/evaluator/blocks.h"
 
 namespace chop::evaluator {
+
+struct Span {
+  int64_t first, last;
+};
+
+inline constexpr int64_t kChunk = 64;  // blocks a task: large enough to hand out, small enough to share
 
 class Dataset {
  public:
@@ -16,6 +23,10 @@ class Dataset {
   int64_t rows() const { return rows_; }
   int features() const { return features_; }
   int64_t blocks() const { return (rows_ + kBlock - 1) / kBlock; }
+  int64_t chunks() const { return (blocks() + kChunk - 1) / kChunk; }
+  Span chunk(int64_t number) const {  // its blocks
+    return {number * kChunk, std::min(blocks(), (number + 1) * kChunk)};
+  }
   const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
   size_t stride() const { return packed_.stride(); }  // bytes from block to block
   bool labelled() const { return !support_.empty(); }

@@ -12,13 +12,8 @@
 namespace chop::evaluator {
 namespace {
 
-constexpr int64_t kChunk = 64;                   // blocks a task: large enough to hand out, small enough to share
 static_assert(kChunk * kBlock % kSumRows == 0);  // so that sums do not depend on the chunks
 constexpr int64_t kStages = 16;                  // of the data, where configs may be given up on the way
-
-struct Span {
-  int64_t first, last;
-};
 
 // Part `index` of `parts` nearly equal parts of [0, count).
 Span part_of(int64_t count, int64_t parts, int64_t index) {
@@ -64,8 +59,7 @@ void score_chunks(const Schedule& schedule, const Plan* reference, const Dataset
   pool.run(size * parts, [&](int64_t task) {
     const int64_t chunk = chunks.first + task / parts;
     const Span part = part_of(count, parts, task % parts);
-    const Span blocks{chunk * kChunk, std::min(data.blocks(), (chunk + 1) * kChunk)};
-    std::vector<ScoresPtr> found = score_chunk(schedule, part, reference, data, blocks, metrics);
+    std::vector<ScoresPtr> found = score_chunk(schedule, part, reference, data, data.chunk(chunk), metrics);
     for (size_t i = 0; i < found.size(); ++i)
       (*joined)[schedule.order[static_cast<size_t>(part.first) + i]].put(chunk, std::move(found[i]));
   });
@@ -115,7 +109,7 @@ std::vector<std::vector<MetricValue>> Evaluator::evaluate(const std::vector<Conf
   const MetricSet& set = *asked;
   Schedule schedule(plans(configs, pool));
   const std::vector<Plan> reference = plans(std::vector<Config>(set.needs_reference() ? 1 : 0), pool);
-  const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
+  const int64_t chunks = data_.chunks();
   const int64_t stages = go_on ? std::min(chunks, kStages) : 1;
   std::deque<OrderedScores> joined;
   for (size_t i = 0; i < configs.size(); ++i) joined.emplace_back(set);
@@ -144,21 +138,15 @@ std::vector<int64_t> Evaluator::support(int64_t rows) const {
 std::vector<LayerCertificate> Evaluator::certificate(const Config& config) const {
   std::vector<ObservedLayer> layers;
   const Plan plan = planner_.plan(config, &layers);
-  const int64_t chunks = (data_.blocks() + kChunk - 1) / kChunk;
-  std::vector<std::vector<LayerObserver>> seen(static_cast<size_t>(chunks));
-  pool_.run(chunks, [&](int64_t chunk) {
+  std::vector<std::vector<LayerObserver>> seen(static_cast<size_t>(data_.chunks()));
+  pool_.run(data_.chunks(), [&](int64_t chunk) {
     std::vector<LayerObserver>& observers = seen[static_cast<size_t>(chunk)];
     for (const ObservedLayer& layer : layers) observers.emplace_back(layer);
     Runner runner({&plan}, data_);
-    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
-    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
-      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
-      runner.run(plan, b, count, 0);
-      for (int k = 0; k < count; ++k)
-        for (size_t i = 0; i < layers.size(); ++i)
-          observers[i].add(static_cast<const float*>(runner.block(layers[i].block, k)), (b + k) * kBlock,
-                           data_.valid_rows(b + k));
-    }
+    runner.each(plan, data_.chunk(chunk), [&](int64_t b, int k) {
+      for (size_t i = 0; i < layers.size(); ++i)
+        observers[i].add(static_cast<const float*>(runner.block(layers[i].block, k)), b * kBlock, data_.valid_rows(b));
+    });
   });
   std::vector<LayerCertificate> found;
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -183,17 +171,13 @@ void Evaluator::forward(const Config& config, float* logits) const {
   const std::vector<Plan> made = plans({config}, pool_);
   const Plan& plan = made.front();
   const int outputs = planner_.outputs();
-  pool_.run((data_.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
+  pool_.run(data_.chunks(), [&](int64_t chunk) {
     Runner runner(plan, data_);
-    const int64_t last = std::min(data_.blocks(), (chunk + 1) * kChunk);
-    for (int64_t b = chunk * kChunk; b < last; b += runner.together()) {
-      const auto count = static_cast<int>(std::min<int64_t>(runner.together(), last - b));
-      runner.run(plan, b, count, 0);
-      for (int k = 0; k < count; ++k)
-        for (int s = 0; s < data_.valid_rows(b + k); ++s)
-          for (int c = 0; c < outputs; ++c)
-            logits[((b + k) * kBlock + s) * outputs + c] = runner.output(plan, k)[c * kBlock + s];
-    }
+    runner.each(plan, data_.chunk(chunk), [&](int64_t b, int k) {
+      for (int s = 0; s < data_.valid_rows(b); ++s)
+        for (int c = 0; c < outputs; ++c)
+          logits[(b * kBlock + s) * outputs + c] = runner.output(plan, k)[c * kBlock + s];
+    });
   });
 }
 

@@ -6,12 +6,12 @@ namespace chop::evaluator {
 namespace {
 
 constexpr size_t kMostBytes = size_t{512} << 20;
-constexpr int64_t kChunk = 64;
 
 std::shared_ptr<const Blocks> make(const Step& step, const Dataset& data, const ThreadPool& pool) {
   const auto blocks = std::make_shared<Blocks>(data.blocks(), step.groups());
-  pool.run((data.blocks() + kChunk - 1) / kChunk, [&](int64_t chunk) {
-    for (int64_t b = chunk * kChunk; b < std::min(data.blocks(), (chunk + 1) * kChunk); ++b) {
+  pool.run(data.chunks(), [&](int64_t chunk) {
+    const Span span = data.chunk(chunk);
+    for (int64_t b = span.first; b < span.last; ++b) {
       const void* from = data.block(b);
       step.run(&from, blocks->at(b));
     }

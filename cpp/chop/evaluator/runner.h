@@ -1,6 +1,7 @@
 // Runs plans on blocks, one or a few neighbours at a time, one thread's worth of memory.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "chop/evaluator/blocks.h"
@@ -24,6 +25,17 @@ class Runner {
   // For the `count` blocks from `first` on, at most together(). The first `done` steps are those of the plan that ran
   // before on them.
   void run(const Plan& plan, int64_t first, int count, size_t done);
+
+  // One plan on the blocks of a span; see(b, k): block b has been computed and is the k-th that block() and output()
+  // give.
+  template <class See>
+  void each(const Plan& plan, Span blocks, const See& see) {
+    for (int64_t b = blocks.first; b < blocks.last; b += together_) {
+      const auto count = static_cast<int>(std::min<int64_t>(together_, blocks.last - b));
+      run(plan, b, count, 0);
+      for (int k = 0; k < count; ++k) see(b + k, k);
+    }
+  }
 
   // What the last run wrote for the k-th of its blocks; with one plan, only what nothing has overwritten.
   const void* block(int number, int k) const { return written_[static_cast<size_t>(number)].at(k); }
