@@ -16,7 +16,7 @@ from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
-from chop.ir.graph.torch_calls import TorchCalls
+from chop.ir.graph.torch_calls import TorchCalls, native_quantizers
 from chop.metrics import AskedMetric, Metrics, MetricSpec
 from chop.metrics.native import NativeValue
 from chop.metrics.scoring import STANDARD, Asked, in_python
@@ -223,7 +223,7 @@ class Evaluator:
             found = self._core.certificate(formats)
         by_torch = {call.node: "the core does not run it" for call in self._torch.float_calls}
         for rule in resolve_quantize_config(self._targets, config) if config is not None else ():
-            if rule.formats is not None and rule.quantizer not in _native_quantizers():
+            if rule.formats is not None and rule.quantizer not in native_quantizers():
                 by_torch[rule.node] = f"the quantizer {rule.quantizer!r} has no native twin"
         return certify(self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch)
 
@@ -254,20 +254,15 @@ def _core_format(rule: NodeRule) -> _NodeFormats:
 
 
 def _core_node(node: str, quantizer: str, formats: Mapping[str, IntegerFormat]) -> _NodeFormats:
-    if quantizer not in _native_quantizers():
+    if quantizer not in native_quantizers():
         raise ConfigError(
             f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
-            f"native: {', '.join(sorted(_native_quantizers()))}"
+            f"native: {', '.join(sorted(native_quantizers()))}"
         )
     operands = {
         name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in formats.items()
     }
     return node, quantizer, operands
-
-
-@cache
-def _native_quantizers() -> frozenset[str]:
-    return frozenset(_core.quantizers())
 
 
 @cache

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +23,12 @@ from chop.nn.quantizers import QUANTIZERS
 logger = logging.getLogger(__name__)
 
 _MOST_KEPT = 512  # calls of configs
+
+
+@cache
+def native_quantizers() -> frozenset[str]:
+    """Names of the quantizers that the core computes itself."""
+    return frozenset(_core.quantizers())
 
 
 class TorchCalls:
@@ -47,7 +54,6 @@ class TorchCalls:
             opaque.names |= names
             self.lowered = lower_with_torch(mg, opaque, input_shape)
         self._snapshot = opaque.snapshot
-        self._native = frozenset(_core.quantizers())
         self._rows = {node["name"]: node for node in self.lowered.nodes}
         unknown = [name for name, node in self._rows.items() if node["op"] == "opaque"]
         # Node -> those that compute it on the way; none for nodes that nobody needs.
@@ -88,7 +94,7 @@ class TorchCalls:
         native, by_call = [], dict[str, dict[str, NodeRule]]()
         for rule in rules:
             hosts = self._hosts.get(rule.node)
-            if hosts is None and rule.quantizer in self._native:
+            if hosts is None and rule.quantizer in native_quantizers():
                 native.append(rule)
                 continue
             if hosts is None:
