@@ -57,3 +57,11 @@ def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_array_equal(actual, expected)
     kept = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(actual)[kept], np.signbit(expected)[kept])
+
+
+def same_bits(actual: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether shape, dtype, numbers and their signs are the same; any NaN equals any other."""
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return False
+    same = (actual == expected) & (np.signbit(actual) == np.signbit(expected))
+    return bool((same | (np.isnan(actual) & np.isnan(expected))).all())

@@ -20,7 +20,7 @@ from chop.nn.quantizers import (
 )
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.tools.errors import ConfigError
-from tests.nn.fixed_point_oracle import MODES, assert_same_bits, quantized
+from tests.nn.fixed_point_oracle import MODES, assert_same_bits, quantized, same_bits
 from tests.nn.test_integer_quantizer import float_arrays, random_view
 
 modes = st.sampled_from(MODES)
@@ -195,10 +195,7 @@ def count_differences(configurations: int, seed: int) -> int:
         x = x.reshape(-1)[:: max(1, x.numel() // 60)]  # the oracle takes its time
         frac_width = int(rng.integers(-64, 65) if number % 10 == 0 else rng.integers(-8, 41))
         format = (int(rng.integers(1, 33)), frac_width, bool(rng.integers(2)), *MODES[rng.integers(6)])
-        actual, expected = integer_quantizer(x, *format).numpy(), quantized(x.numpy(), format)
-        same = (actual == expected) & (np.signbit(actual) == np.signbit(expected))
-        alike = actual.shape == expected.shape and actual.dtype == expected.dtype
-        different += not (alike and bool((same | (np.isnan(actual) & np.isnan(expected))).all()))
+        different += not same_bits(integer_quantizer(x, *format).numpy(), quantized(x.numpy(), format))
     return different
 
 
