@@ -2,9 +2,9 @@
 
 A runner is a class with ``metrics`` (names that it can yield; those in ``context.asked`` are wanted),
 ``Options`` (a strict table), ``__init__(context, options)`` and ``__call__(config) -> dict of metric name to
-float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True`` changes the weights of its
-context's graph; then, and where the space changes the model, runners are made anew for each trial on a copy
-of the graph, those that train first.
+float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True``
+changes the weights of its context's graph; then, and where the space changes the model, runners are made anew
+for each trial on a copy of the graph, those that train first.
 """
 
 from __future__ import annotations
