@@ -256,7 +256,10 @@ class SamplerPlan:
         options = dict(self.options)
         if options.get("multivariate", 0) is None:
             options["multivariate"] = objectives == 1
-        listed = ", ".join(f"{key}={value}" for key, value in options.items())
+        listed = ", ".join(
+            f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in options.items()
+        )
         return f"{self.name} ({listed})" if listed else self.name
 
 
