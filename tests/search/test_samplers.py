@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 
 NAMES = ("random", "tpe", "nsgaii", "nsgaiii", "qmc", "brute-force", "grid")
-SHORT = {"nsgaii": {"population_size": 4}, "nsgaiii": {"population_size": 4}, "tpe": {"n_startup_trials": 3}}
+NEED_PACKAGES = {"gp": "scipy", "cmaes": "cmaes"}
+SHORT = {
+    "nsgaii": {"population_size": 4},
+    "nsgaiii": {"population_size": 4},
+    "tpe": {"n_startup_trials": 3},
+    "cmaes": {"popsize": 4},
+    "gp": {"n_startup_trials": 4},
+}
 
 
 def points(result: Any) -> list[tuple[Any, ...]]:
@@ -30,21 +38,27 @@ def with_sampler(changed: Callable[..., Any], name: str, n_trials: int, **keys: 
 
 
 def test_the_names() -> None:
-    assert set(SAMPLERS) == set(NAMES)
+    assert {*NAMES, *NEED_PACKAGES} <= set(SAMPLERS)
 
 
-@pytest.mark.parametrize("objectives", ["several", "sum"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "objectives"),
+    [*((n, o) for n in (*NAMES, "gp") for o in ("several", "sum")), ("cmaes", "sum")],
+)
 def test_same_seed_same_study_also_when_it_was_stopped(
     name: str, objectives: str, changed: Callable[..., Any], run: Any, tmp_path: Path
 ) -> None:
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
     keys = {"strategy.setup.sum_scaled_metrics": objectives == "sum"}
+    if (name, objectives) == ("gp", "several"):
+        keys["strategy.setup.sampler_options"] = {"n_startup_trials": 11}  # each fit takes a while
     whole = points(run(with_sampler(changed, name, 14, **keys), tmp_path / "whole", seed=1))
     again = points(
         run(with_sampler(changed, name, 14, **keys, **{"strategy.setup.n_jobs": 2}), tmp_path / "2", seed=1)
     )
     assert again == whole and len(whole) == 14
-    for stop in (1, 6, 9):
+    for stop in (6,) if name == "gp" else (1, 6, 9):
         parts = [with_sampler(changed, name, n, **keys) for n in (stop, 14)]
         for part in parts:
             stopped = run(part, tmp_path / f"parts{stop}", seed=1)
@@ -111,6 +125,119 @@ def test_tpe_learns(changed: Callable[..., Any], run: Any, tmp_path: Path) -> No
 
     # One point in nine is narrowest: 90 random draws hit it 10 times, give or take 3.
     assert hits("random") < 22 < 30 < hits("tpe")
+
+
+def test_cmaes_learns_and_remembers_nothing_that_is_not_in_the_study() -> None:
+    """On a bowl it ends near the bottom; a sampler made anew for each trial proposes the same."""
+    pytest.importorskip("cmaes")
+    import optuna
+
+    lengths = {"a": 16, "b": 32, "c": 8, "one more": 2}
+
+    def bowl(params: dict[str, int]) -> float:
+        return (
+            (params["a"] - 11) ** 2 + (params["b"] - 5) ** 2 / 4 + (params["c"] - 6) ** 2 + params["one more"]
+        )
+
+    def study_of(options: dict[str, Any], anew: bool, direction: str = "minimize", seed: int = 0) -> Any:
+        plan = SamplerPlan("cmaes", options, lengths, seed)
+        study = optuna.create_study(direction=direction, sampler=plan.build(0))
+        sign = 1 if direction == "minimize" else -1
+        for _ in range(160):
+            if anew:
+                study.sampler = plan.build(0)
+            trial = study.ask()
+            params = {name: trial.suggest_int(name, 0, n - 1) for name, n in lengths.items()}
+            study.tell(trial, sign * bowl(params))
+        return study
+
+    for options in ({}, {"with_margin": False}, {"sigma0": 0.4, "popsize": 12}):
+        kept = [trial.params for trial in study_of(options, anew=False).trials]
+        assert [trial.params for trial in study_of(options, anew=True).trials] == kept
+        assert [t.params for t in study_of(options, anew=False, direction="maximize").trials] == kept
+        assert [trial.params for trial in study_of(options, anew=False, seed=1).trials] != kept
+        late = [bowl(params) for params in kept[80:]]
+        # A random point costs 94 in the mean.
+        assert np.mean(late) < 25 and min(late) <= 1
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsgaii", "gp", "cmaes"])
+def test_the_same_study_where_trials_are_claimed(
+    name: str, changed: Callable[..., Any], run: Any, tmp_path: Path
+) -> None:
+    """Claimed one by one, as several processes do it."""
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
+    keys = {"strategy.setup.sum_scaled_metrics": True}
+    alone = run(with_sampler(changed, name, 10, **keys), tmp_path / "alone")
+    keys["strategy.setup.study_name"] = "claimed"
+    claimed = run(with_sampler(changed, name, 10, **keys), tmp_path / "claimed")
+    assert points(claimed) == points(alone)
+
+
+def test_cmaes_takes_one_objective(changed: Callable[..., Any], run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cmaes")
+    with pytest.raises(ConfigError, match="'cmaes' takes one objective, and there are 2: set sum_scaled"):
+        run(with_sampler(changed, "cmaes", 3), tmp_path / "out", validate_only=True)
+    with pytest.raises(ConfigError, match="'cmaes' takes one objective, and there are 2: set sum_scaled"):
+        run(with_sampler(changed, "cmaes", 3), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", NEED_PACKAGES)
+def test_a_missing_package_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n, *a: None if n == NEED_PACKAGES[name] else found(n, *a)
+    )
+    message = f"sampler: '{name}' needs the package {NEED_PACKAGES[name]}: pip install 'chop\\[search\\]'"
+    with pytest.raises(ConfigError, match=message):
+        SamplerPlan(name, {}, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        ("tpe", "multivariat", True, "did you mean 'multivariate'"),
+        ("tpe", "constant_lier", True, "did you mean 'constant_liar'"),
+        ("tpe", "n_ei_candidates", 0, "greater than or equal to 1"),
+        ("tpe", "multivariate", "no", "got 'no'"),
+        ("nsgaii", "populaton_size", 8, "did you mean 'population_size'"),
+        ("nsgaiii", "mutation_prob", 1.5, "less than or equal to 1"),
+        ("qmc", "scrambel", True, "did you mean 'scramble'"),
+        ("random", "seed", 3, "is not known; known: none"),
+        ("grid", "seed", 3, "is not known; known: none"),
+        ("brute-force", "avoid_premature_stop", True, "is not known; known: none"),
+        ("gp", "n_startup_trails", 3, "did you mean 'n_startup_trials'"),
+        ("gp", "n_startup_trials", 0, "greater than or equal to 1"),
+        ("cmaes", "sigma", 0.3, "did you mean 'sigma0'"),
+        ("cmaes", "sigma0", 0, "greater than 0"),
+        ("cmaes", "popsize", 3, "greater than or equal to 4"),
+        ("cmaes", "with_margin", 1, "got 1"),
+    ],
+)
+def test_every_option_is_checked(name: str, option: str, value: Any, message: str) -> None:
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
+    with pytest.raises(ConfigError) as caught:
+        SamplerPlan(name, {option: value}, {}, 0)
+    assert f"search.strategy.setup.sampler_options.{option}" in str(caught.value) and message in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "line"),
+    [
+        ("gp", {}, "gp (n_startup_trials=10, deterministic_objective=False)"),
+        ("cmaes", {"popsize": 8}, "cmaes (sigma0=0.167, popsize=8, with_margin=True)"),
+        ("random", {}, "random"),
+    ],
+)
+def test_the_options_in_effect_are_one_line(name: str, options: dict[str, Any], line: str) -> None:
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
+    assert SamplerPlan(name, options, {"a": 3}, 0).describe(1) == line
 
 
 def test_tpe_options_of_2024(changed: Callable[..., Any], run: Any, tmp_path: Path, caplog: Any) -> None:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,7 @@ from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
-from chop.actions.search.validation import StrictTable
+from chop.actions.search.strategies.study_setup import StudySetup
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -35,17 +35,14 @@ logger = get_logger(__name__)
 RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials", "storage", "study_name", "grace"}
 
 
-class OptunaSetup(StrictTable):
+class OptunaSetup(StudySetup):
     """``[search.strategy.setup]``.
 
     Attributes:
         n_trials: trials in all, those of earlier runs of the same study included.
-        n_jobs: threads of the evaluator (-1: one a core); the trials stay in order, so the study does not
-            depend on it.
         timeout: seconds for this run; no new trial starts after that.
         sampler, sampler_options: a registered name and its options.
         multivariate, constant_liar: short for the TPE options of that name.
-        sum_scaled_metrics: one objective, the sum of the scaled metrics, in ``direction``; else one a metric.
         save_every_n_trials: accepted as in MASE; the journal holds every trial anyway.
         storage: URL of the study's storage; without it a journal file beside the results.
         study_name: its name there; without it one that follows from the config, weights, rows and seed.
@@ -53,14 +50,11 @@ class OptunaSetup(StrictTable):
     """
 
     n_trials: int = Field(ge=1)
-    n_jobs: int = 1
     timeout: float | None = Field(default=None, gt=0)
     sampler: str = "tpe"
     sampler_options: dict[str, Any] = Field(default_factory=dict)
     multivariate: bool | None = None
     constant_liar: bool | None = None
-    sum_scaled_metrics: bool = False
-    direction: Literal["minimize", "maximize"] | None = None
     save_every_n_trials: int = Field(default=10, ge=1)
     storage: str | None = Field(default=None, min_length=1)
     study_name: str | None = Field(default=None, min_length=1)
@@ -68,11 +62,7 @@ class OptunaSetup(StrictTable):
     pkl_ckpt: Any = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> OptunaSetup:
-        if self.n_jobs == 0 or self.n_jobs < -1:
-            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
-        if self.sum_scaled_metrics and self.direction is None:
-            raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
+    def _usable(self) -> OptunaSetup:
         if self.pkl_ckpt is not None:
             raise ValueError(
                 "pkl_ckpt is refused: reading a pickle can run code; the same command continues a study"
@@ -116,6 +106,10 @@ class SearchStrategyOptuna:
             self.address.check()
         with _quiet_optuna():
             self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
+
+    def check(self, objective: Objective) -> None:
+        """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
+        self.plan.check_objectives(len(_names(objective)))
 
     def run(self, objective: Objective, identity: str, folder: Path, visualizer: Any = None) -> SearchResult:
         """Run or continue the study, write ``log.json`` and ``best.json``, and return the result.
@@ -243,6 +237,8 @@ class _Run:
         outcome = self.objective.measure(indexes, trial.number)
         for key, value in outcome.user_attributes().items():
             trial.set_user_attr(key, value)
+        for key, value in outcome.excesses.items():
+            trial.set_constraint(key, value)
         if self.visualizer is not None:
             self.visualizer.log_metrics(outcome.scaled, step=trial.number)
         return outcome.values
