@@ -102,6 +102,35 @@ class TreeParzen(SamplerEntry):
         return TPESampler(seed=seed, **options.model_dump())
 
 
+@SAMPLERS.register("native-tpe")
+class NativeTreeParzen(SamplerEntry):
+    """The same estimator in the core: whole configurations in one call, and none of them twice.
+
+    For several objectives as Ozaki et al. (2022); ``multivariate``: kernels over whole configurations.
+    """
+
+    class Options(StrictTable):
+        """Optuna's names; ``avoid_repeats``: propose no configuration twice while others are left."""
+
+        multivariate: bool = True
+        n_startup_trials: int = Field(default=10, ge=0)
+        n_ei_candidates: int = Field(default=24, ge=1)
+        avoid_repeats: bool = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        return cls.build_ordered(options, seed, lengths, set(lengths))
+
+    @classmethod
+    def build_ordered(cls, options: Any, seed: int, lengths: Mapping[str, int], ordered: set[str]) -> BaseSampler:
+        """Return the sampler; ``ordered`` names the parameters whose choices are rising or falling numbers."""
+        from chop.actions.search.strategies.native_tpe import NativeTpeSampler
+
+        startup, candidates = options.n_startup_trials, options.n_ei_candidates
+        further = startup, candidates, options.multivariate, options.avoid_repeats
+        return NativeTpeSampler(lengths, ordered, seed, *further)
+
+
 class PopulationOptions(StrictTable):
     """Options of the genetic samplers, under Optuna's names."""
 
@@ -179,13 +208,21 @@ class SamplerPlan:
         options: the sampler's options.
         lengths: parameter -> number of choices (more than one).
         seed: of the study.
+        ordered: parameters whose neighbouring choices resemble each other; all without it.
 
     Raises:
         UnknownNameError: an unknown sampler.
         ConfigError: an option that the sampler does not have, or a wrong value.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], lengths: Mapping[str, int], seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        lengths: Mapping[str, int],
+        seed: int,
+        ordered: set[str] | None = None,
+    ) -> None:
         self.name = name if name in SAMPLERS else name.lower().replace("_", "-")
         try:
             self._entry = SAMPLERS[self.name]
@@ -195,6 +232,7 @@ class SamplerPlan:
         self.options = self._checked(options)
         self._lengths = dict(lengths)
         self._seed = seed
+        self._ordered = set(lengths) if ordered is None else ordered
         self.each_trial = self._known and self._entry.each_trial
         self.exhausts = self._known and self._entry.exhausts
 
@@ -222,6 +260,8 @@ class SamplerPlan:
             seeded = "seed" in inspect.signature(self._entry).parameters
             return self._entry(**self.options, **({"seed": trial_seed(self._seed, number)} if seeded else {}))
         seed = trial_seed(self._seed, number if self.each_trial else 0)
+        if hasattr(self._entry, "build_ordered"):
+            return self._entry.build_ordered(self.options, seed, self._lengths, self._ordered)
         return self._entry.build(self.options, seed, self._lengths)
 
     def describe(self, objectives: int) -> str:
