@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.metrics import METRICS, SearchMetric
@@ -111,6 +111,37 @@ class Objective:
         outcome = self._measure(self.space.flattened_indexes_to_config(indexes))
         self._seen[key] = (number, outcome)
         return outcome
+
+    @property
+    def first_batch(self) -> int:
+        """How many trials to measure at once before it is known how long one takes."""
+        if self._own or self._own_models:
+            return 1
+        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+
+    def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
+        """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
+        keys = [self.key(indexes) for indexes in points]
+        fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._seen}
+        first = sorted(fresh.values())
+        found = self._measure_all([self.space.flattened_indexes_to_config(points[i]) for i in first])
+        self._seen.update((keys[i], (number + i, outcome)) for i, outcome in zip(first, found, strict=True))
+        outcomes = []
+        for i, key in enumerate(keys):
+            earlier, outcome = self._seen[key]
+            repeats = earlier != number + i
+            outcomes.append(dataclasses.replace(outcome, repeat_of=earlier) if repeats else outcome)
+        return outcomes
+
+    def _measure_all(self, configs: list[dict[str, Any]]) -> list[Outcome]:
+        """Outcomes of configs, by the runners that take many at once where all of them do."""
+        if self._own_models or not all(hasattr(runner, "many") for runner in self._software):
+            return [self._measure(config) for config in configs]
+        software = [runner.many(configs) for runner in self._software] if configs else []
+        return [
+            self.outcome_of(config, _merge(found[i] for found in software))
+            for i, config in enumerate(configs)
+        ]
 
     def remember(self, indexes: Mapping[str, int], number: int, attributes: Mapping[str, Any]) -> None:
         """Take over an outcome that an earlier run of the same study measured."""

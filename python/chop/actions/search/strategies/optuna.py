@@ -221,13 +221,36 @@ class _Run:
         with _progress(self.done, setup.n_trials) as bar:
             if missing <= 0:
                 return
-            self.study.sampler = plan.build(self.done)
+            sampler = self.study.sampler = plan.build(self.done)
+            if hasattr(sampler, "ask"):
+                self._in_batches(sampler, missing, bar)
+                return
             self.study.optimize(
                 self._trial,
                 n_trials=missing,
                 timeout=setup.timeout,
                 callbacks=[self._after_trial, lambda study, trial: bar.update()],
             )
+
+    def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
+        from chop.actions.search.strategies.batches import run_in_batches
+        from chop.actions.search.strategies.recording import hand_over
+
+        def keep(trials: list[Any], outcomes: list[Any]) -> None:
+            self.journal.append_all(trials)
+            hand_over(self._storage, self._id, trials)
+            for trial, outcome in zip(trials, outcomes, strict=True):
+                if self.visualizer is not None:
+                    self.visualizer.log_metrics(outcome.scaled, step=trial.number)
+            bar.update(len(trials))
+
+        strategy, directions = self.strategy, self.study.directions
+        for trial in self.study.get_trials(deepcopy=False):
+            sampler.tell(trial, directions)
+        trials = range(self.done, self.done + missing)
+        run_in_batches(
+            sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
+        )
 
     def _log_start(self, missing: int) -> None:
         import optuna

@@ -122,7 +122,9 @@ class NativeTreeParzen(SamplerEntry):
         return cls.build_ordered(options, seed, lengths, set(lengths))
 
     @classmethod
-    def build_ordered(cls, options: Any, seed: int, lengths: Mapping[str, int], ordered: set[str]) -> BaseSampler:
+    def build_ordered(
+        cls, options: Any, seed: int, lengths: Mapping[str, int], ordered: set[str]
+    ) -> BaseSampler:
         """Return the sampler; ``ordered`` names the parameters whose choices are rising or falling numbers."""
         from chop.actions.search.strategies.native_tpe import NativeTpeSampler
 
