@@ -233,7 +233,9 @@ class Tpe:
         avoid_repeats: bool = ...,
     ) -> None:
         """parameters: (number of choices, whether they are ordered)."""
-    def tell(self, number: int, point: Sequence[int], values: Sequence[float], violation: float = ...) -> None:
+    def tell(
+        self, number: int, point: Sequence[int], values: Sequence[float], violation: float = ...
+    ) -> None:
         """A finished trial: smaller values are better, a NaN among them says that it failed."""
     def propose(self, number: int, running: Sequence[tuple[int, Sequence[int]]] = ...) -> list[int]:
         """The point for a trial; running: (number, point) of trials without values so far."""

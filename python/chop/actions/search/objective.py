@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.metrics import METRICS, SearchMetric
+from chop.actions.search.constraints import excesses
+from chop.actions.search.metrics import SearchMetric, metric_class
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
 from chop.tools.logger import get_logger
@@ -34,6 +35,7 @@ class Outcome:
         config: the sampled config.
         repeat_of: number of the earlier trial with the same config, whose figures these are; else None.
         passes: the config as ``[passes]`` of ``ch transform`` has it, where the space says so; else None.
+        excesses: bound -> by how much it is broken, zero or less where it is kept.
         failure: why there are no figures (the values are NaN then); else None.
     """
 
@@ -45,6 +47,7 @@ class Outcome:
     repeat_of: int | None = None
     passes: dict[str, Any] | None = None
     failure: str | None = None
+    excesses: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def user_attributes(self) -> dict[str, Any]:
         """The attributes of the study's trial, under MASE's names."""
@@ -57,6 +60,8 @@ class Outcome:
         for name in ("repeat_of", "passes", "failure"):
             if getattr(self, name) is not None:
                 attributes[name] = getattr(self, name)
+        if self.excesses:
+            attributes["constraints"] = self.excesses
         return attributes
 
 
@@ -77,17 +82,18 @@ class Objective:
         self.space = space
         self.context = context
         self.sum_scaled_metrics = sum_scaled_metrics
-        self._config = config
+        self.config = config
+        context.asked = config.asked()
         self._software = [SW_RUNNERS[name](context, options) for name, options in config.sw_runner.items()]
         self._hardware = [HW_RUNNERS[name](context, options) for name, options in config.hw_runner.items()]
         self.metrics: dict[str, MetricTable] = dict(sorted(config.metrics.items()))
         self._own: dict[str, SearchMetric] = {
-            name: METRICS[name]() for name in self.metrics if METRICS[name].computes_itself()
+            name: metric_class(name)() for name in context.asked if metric_class(name).computes_itself()
         }
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
         trains = any(getattr(runner, "trains", False) for runner in self._software)
-        self._own_models = trains or getattr(space, "changes_model", False)
-        if self._own_models and not trains:
+        self.own_models = trains or getattr(space, "changes_model", False)
+        if self.own_models and not trains:
             logger.warning(
                 "the space gives each trial new layers, and no runner trains them: add sw_runner.basic_train"
             )
@@ -95,7 +101,7 @@ class Objective:
     @property
     def directions(self) -> list[str]:
         """Direction of each metric, in the order of the sorted names."""
-        return [table.direction or METRICS[name].direction for name, table in self.metrics.items()]
+        return [table.direction or metric_class(name).direction for name, table in self.metrics.items()]
 
     def measure(self, indexes: Mapping[str, int], number: int) -> Outcome:
         """Return the outcome of trial ``number``; a config that was measured before is not measured again.
@@ -115,7 +121,7 @@ class Objective:
     @property
     def first_batch(self) -> int:
         """How many trials to measure at once before it is known how long one takes."""
-        if self._own or self._own_models:
+        if self._own or self.own_models:
             return 1
         return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
 
@@ -135,7 +141,7 @@ class Objective:
 
     def _measure_all(self, configs: list[dict[str, Any]]) -> list[Outcome]:
         """Outcomes of configs, by the runners that take many at once where all of them do."""
-        if self._own_models or not all(hasattr(runner, "many") for runner in self._software):
+        if self.own_models or not all(hasattr(runner, "many") for runner in self._software):
             return [self._measure(config) for config in configs]
         software = [runner.many(configs) for runner in self._software] if configs else []
         return [
@@ -149,7 +155,8 @@ class Objective:
         if any(name not in attributes for name in names):
             return
         software, hardware, scaled, config = (attributes[name] for name in names)
-        further = {name: attributes.get(name) for name in ("passes", "failure")}
+        further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
+        further["excesses"] = attributes.get("constraints", {})
         outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
@@ -163,7 +170,7 @@ class Objective:
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
-        if self._own_models:
+        if self.own_models:
             return self._measure_own_model(config)
         software = _merge(runner(config) for runner in self._software)
         hardware = _merge(runner(config) for runner in self._hardware)
@@ -174,15 +181,15 @@ class Objective:
         space: Any = self.space
         listed = space.passes_of(config, self.context.seed) if hasattr(space, "passes_of") else None
         passes = {"quantize": config} if listed is None else listed
-        names = sorted(self._config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
+        names = sorted(self.config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
         try:
             context = trial_context(self.context, passes)
             quantization = quantization_of(passes)
             software, hardware = (
                 _merge(runners[name](context, options[name])(quantization) for name in chosen)
                 for runners, options, chosen in (
-                    (SW_RUNNERS, self._config.sw_runner, names),
-                    (HW_RUNNERS, self._config.hw_runner, list(self._config.hw_runner)),
+                    (SW_RUNNERS, self.config.sw_runner, names),
+                    (HW_RUNNERS, self.config.hw_runner, list(self.config.hw_runner)),
                 )
             )
             outcome = self._outcome(config, software, hardware, quantization, context)
@@ -205,9 +212,12 @@ class Objective:
             (software if metric.kind == "software" else hardware)[name] = value
         measured = {**software, **hardware}
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
-        if any(math.isnan(value) for value in scaled.values()):
-            logger.warning("a trial failed: a metric is not a number: %s", scaled)
-        return Outcome(self._values(scaled), software, hardware, scaled, config)
+        broken = excesses(self.config.constraints, measured)
+        if any(math.isnan(value) for value in (*scaled.values(), *broken.values())):
+            logger.warning("a trial failed: a metric is not a number: %s", measured)
+            values = [math.nan] * len(self._values(scaled))
+            return Outcome(values, software, hardware, scaled, config)
+        return Outcome(self._values(scaled), software, hardware, scaled, config, excesses=broken)
 
     def _values(self, scaled: Measured) -> list[float]:
         return [sum(scaled.values())] if self.sum_scaled_metrics else list(scaled.values())

@@ -93,3 +93,33 @@ class StudyJournal:
                 alone = self._file.size() == self._size
                 self._storage.set_study_system_attr(self._id, SAMPLER_STATE, attributes)
                 self._size = self._file.size() if alone else -1
+
+
+class NoJournal:
+    """Stands for the journal of a study that is kept in memory only.
+
+    Args:
+        name: of the study.
+    """
+
+    path = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def trials(self) -> list[Any]:
+        """None: the study is new."""
+        return []
+
+    def append(self, trial: Any) -> None:
+        """Written nowhere."""
+
+    def append_all(self, trials: Sequence[Any]) -> None:
+        """Written nowhere."""
+
+    def sampler_state(self) -> dict[str, Any]:
+        """Return nothing: no run was before."""
+        return {}
+
+    def save_sampler_state(self, attributes: dict[str, Any]) -> None:
+        """Written nowhere."""

@@ -38,13 +38,16 @@ class Recorder:
             times: when it began and ended.
         """
         failed = any(map(math.isnan, outcome.values))
-        return FrozenTrial(
+        trial = FrozenTrial(
             number=number, trial_id=number, state=TrialState.FAIL if failed else TrialState.COMPLETE,
             value=None, values=None if failed else [float(value) for value in outcome.values],
             datetime_start=times[0], datetime_complete=times[1], params=indexes,
             distributions=dict(self._distributions), user_attrs=outcome.user_attributes(), system_attrs={},
             intermediate_values={},
         )  # fmt: skip
+        for key, value in outcome.excesses.items():
+            trial.set_constraint(key, value)
+        return trial
 
 
 class _Given:
