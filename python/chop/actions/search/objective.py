@@ -143,7 +143,8 @@ class Objective:
         """Outcomes of configs, by the runners that take many at once where all of them do."""
         if self.own_models or not all(hasattr(runner, "many") for runner in self._software):
             return [self._measure(config) for config in configs]
-        software = [runner.many(configs) for runner in self._software] if configs else []
+        runners: list[Any] = list(self._software)
+        software = [runner.many(configs) for runner in runners] if configs else []
         return [
             self.outcome_of(config, _merge(found[i] for found in software))
             for i, config in enumerate(configs)

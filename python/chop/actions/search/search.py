@@ -106,7 +106,7 @@ def search(
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
     _log_float_metrics(objective)
     folder = Path(save_path) if save_path is not None else None
-    result = strategy.run(objective, identity, folder, visualizer)
+    result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     _report(result)
     return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class JournalFile(JournalFileBackend):
             self._gathered, self._unread = None, 0
         self.append_logs(logs)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the records from that number on; inside :meth:`gathered` those that wait to be written."""
         if self._gathered is None:
             yield from super().read_logs(log_number_from)

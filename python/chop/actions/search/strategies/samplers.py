@@ -107,37 +107,6 @@ class TreeParzen(SamplerEntry):
         return TPESampler(seed=seed, **options.model_dump())
 
 
-@SAMPLERS.register("native-tpe")
-class NativeTreeParzen(SamplerEntry):
-    """The same estimator in the core: whole configurations in one call, and none of them twice.
-
-    For several objectives as Ozaki et al. (2022); ``multivariate``: kernels over whole configurations.
-    """
-
-    class Options(StrictTable):
-        """Optuna's names; ``avoid_repeats``: propose no configuration twice while others are left."""
-
-        multivariate: bool = True
-        n_startup_trials: int = Field(default=10, ge=0)
-        n_ei_candidates: int = Field(default=24, ge=1)
-        avoid_repeats: bool = True
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        return cls.build_ordered(options, seed, lengths, set(lengths))
-
-    @classmethod
-    def build_ordered(
-        cls, options: Any, seed: int, lengths: Mapping[str, int], ordered: set[str]
-    ) -> BaseSampler:
-        """Return the sampler; ``ordered`` names the parameters whose choices are rising or falling numbers."""
-        from chop.actions.search.strategies.native_tpe import NativeTpeSampler
-
-        startup, candidates = options.n_startup_trials, options.n_ei_candidates
-        further = startup, candidates, options.multivariate, options.avoid_repeats
-        return NativeTpeSampler(lengths, ordered, seed, *further)
-
-
 class PopulationOptions(StrictTable):
     """Options of the genetic samplers, under Optuna's names."""
 
@@ -208,7 +177,7 @@ class Grid(SamplerEntry):
 
 
 # Its members register themselves here.
-from chop.actions.search.strategies import model_samplers  # noqa: E402, F401
+from chop.actions.search.strategies import model_samplers, native_samplers  # noqa: E402, F401
 
 
 class SamplerPlan:
