@@ -40,7 +40,9 @@ def test_the_same_command_continues_to_n_trials_in_all(
     seen: list[Any] = []
     evaluate_many = Evaluator.evaluate_many
     monkeypatch.setattr(
-        Evaluator, "evaluate_many", lambda self, c, *a: seen.extend(c) or evaluate_many(self, c, *a)
+        Evaluator,
+        "evaluate_many",
+        lambda self, c, *a, **k: seen.extend(c) or evaluate_many(self, c, *a, **k),
     )
     done = run(changed({"strategy.setup.n_trials": 10}), tmp_path)
     assert values(done) == values(grown)
@@ -210,9 +212,9 @@ def test_the_timeout_ends_the_run_not_the_study(
 
     evaluate_many = Evaluator.evaluate_many
 
-    def slow(self: Any, configs: Any, *args: Any) -> Any:
+    def slow(self: Any, configs: Any, *args: Any, **options: Any) -> Any:
         time.sleep(0.1 * len(configs))
-        return evaluate_many(self, configs, *args)
+        return evaluate_many(self, configs, *args, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(Evaluator, "evaluate_many", slow)

@@ -90,6 +90,9 @@ class Objective:
         self._own: dict[str, SearchMetric] = {
             name: metric_class(name)() for name in context.asked if metric_class(name).computes_itself()
         }
+        # Parameters with several choices -> for each of them the first that is equal.
+        several = ((name, c) for name, c in space.choices_flattened.items() if len(c) > 1)
+        self._firsts = [(name, [choices.index(choice) for choice in choices]) for name, choices in several]
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
         trains = any(getattr(runner, "trains", False) for runner in self._software)
         self.own_models = trains or getattr(space, "changes_model", False)
@@ -228,7 +231,7 @@ class Objective:
         own: Callable[[Mapping[str, int]], Hashable] | None = getattr(self.space, "key_of", None)
         if own is not None:
             return own(indexes)
-        return tuple(choices[indexes.get(name, 0)] for name, choices in self.space.choices_flattened.items())
+        return tuple(firsts[indexes.get(name, 0)] for name, firsts in self._firsts)
 
 
 def _merge(parts: Iterable[Measured]) -> Measured:

@@ -220,9 +220,10 @@ def _rises_or_falls(choices: list[Any]) -> bool:
 def _progress(done: int, total: int) -> Any:
     from tqdm.auto import tqdm
 
-    # Without a terminal (a log file) the bar is written rarely.
+    # Without a terminal (a log file) the bar is written rarely; in half a second there is nothing to watch.
     interval = 0.1 if sys.stderr.isatty() else 2.0
-    return tqdm(total=total, initial=min(done, total), desc="Search", unit="trial", mininterval=interval)
+    initial = min(done, total)
+    return tqdm(total=total, initial=initial, desc="Search", unit="trial", mininterval=interval, delay=0.5)
 
 
 @contextlib.contextmanager
