@@ -14,12 +14,13 @@ from chop.actions.search.strategies.samplers import SAMPLERS, SamplerPlan, trial
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 
-NAMES = ("random", "tpe", "nsgaii", "nsgaiii", "qmc", "brute-force", "grid")
+NAMES = ("random", "tpe", "nsgaii", "nsgaiii", "qmc", "brute-force", "grid", "native-tpe")
 NEED_PACKAGES = {"gp": "scipy", "cmaes": "cmaes"}
 SHORT = {
     "nsgaii": {"population_size": 4},
     "nsgaiii": {"population_size": 4},
     "tpe": {"n_startup_trials": 3},
+    "native-tpe": {"n_startup_trials": 3},
     "cmaes": {"popsize": 4},
     "gp": {"n_startup_trials": 4},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import excesses
@@ -90,6 +90,9 @@ class Objective:
         self._own: dict[str, SearchMetric] = {
             name: metric_class(name)() for name in context.asked if metric_class(name).computes_itself()
         }
+        # Parameters with several choices -> for each of them the first that is equal.
+        several = ((name, c) for name, c in space.choices_flattened.items() if len(c) > 1)
+        self._firsts = [(name, [choices.index(choice) for choice in choices]) for name, choices in several]
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
         trains = any(getattr(runner, "trains", False) for runner in self._software)
         self.own_models = trains or getattr(space, "changes_model", False)
@@ -117,6 +120,38 @@ class Objective:
         outcome = self._measure(self.space.flattened_indexes_to_config(indexes))
         self._seen[key] = (number, outcome)
         return outcome
+
+    @property
+    def first_batch(self) -> int:
+        """How many trials to measure at once before it is known how long one takes."""
+        if self._own or self.own_models:
+            return 1
+        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+
+    def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
+        """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
+        keys = [self.key(indexes) for indexes in points]
+        fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._seen}
+        first = sorted(fresh.values())
+        found = self._measure_all([self.space.flattened_indexes_to_config(points[i]) for i in first])
+        self._seen.update((keys[i], (number + i, outcome)) for i, outcome in zip(first, found, strict=True))
+        outcomes = []
+        for i, key in enumerate(keys):
+            earlier, outcome = self._seen[key]
+            repeats = earlier != number + i
+            outcomes.append(dataclasses.replace(outcome, repeat_of=earlier) if repeats else outcome)
+        return outcomes
+
+    def _measure_all(self, configs: list[dict[str, Any]]) -> list[Outcome]:
+        """Outcomes of configs, by the runners that take many at once where all of them do."""
+        if self.own_models or not all(hasattr(runner, "many") for runner in self._software):
+            return [self._measure(config) for config in configs]
+        runners: list[Any] = list(self._software)
+        software = [runner.many(configs) for runner in runners] if configs else []
+        return [
+            self.outcome_of(config, _merge(found[i] for found in software))
+            for i, config in enumerate(configs)
+        ]
 
     def remember(self, indexes: Mapping[str, int], number: int, attributes: Mapping[str, Any]) -> None:
         """Take over an outcome that an earlier run of the same study measured."""
@@ -196,7 +231,7 @@ class Objective:
         own: Callable[[Mapping[str, int]], Hashable] | None = getattr(self.space, "key_of", None)
         if own is not None:
             return own(indexes)
-        return tuple(choices[indexes.get(name, 0)] for name, choices in self.space.choices_flattened.items())
+        return tuple(firsts[indexes.get(name, 0)] for name, firsts in self._firsts)
 
 
 def _merge(parts: Iterable[Measured]) -> Measured:

@@ -27,7 +27,7 @@ class SearchResult:
         study: the Optuna study, in memory.
         study_name: its name in the journal.
         best: the entries of ``best.json``: number, value (a list), the metrics and ``sampled_config``.
-        folder: where ``log.json`` and ``best.json`` lie.
+        folder: where ``log.json`` and ``best.json`` lie; None where nothing was written.
         journal: the Optuna journal file; None where the study is in another storage.
         storage: URL of the storage without its password; empty for the journal in ``folder``.
     """
@@ -35,7 +35,7 @@ class SearchResult:
     study: Any
     study_name: str
     best: list[dict[str, Any]]
-    folder: Path
+    folder: Path | None
     journal: Path | None
     storage: str = ""
 

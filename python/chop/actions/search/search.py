@@ -28,7 +28,7 @@ def search(
     dataset_info: Any,
     data_module: Any,
     search_config: Mapping[str, Any] | str | os.PathLike[str],
-    save_path: str | os.PathLike[str],
+    save_path: str | os.PathLike[str] | None,
     accelerator: str = "auto",
     load_name: str | None = None,
     load_type: str = "mz",
@@ -53,7 +53,7 @@ def search(
         search_config: path of a TOML file, the whole document, or its ``[search]`` table.
         save_path: folder for ``study_journal.log``, ``log.json`` and ``best.json``. A study that is there
             and has the same config, weights, rows and seed is continued up to ``n_trials`` in all; any other
-            is left as it is.
+            is left as it is. None: nothing is written, for a study with storage "memory".
         accelerator: taken for compatibility; the evaluator runs on the CPU.
         load_name, load_type: a checkpoint to load into the model first.
         visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
@@ -87,6 +87,8 @@ def search(
     )
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
     _appoint(strategy, config.strategy.name, crew)
+    if save_path is None and not getattr(strategy, "in_memory", False):
+        raise ConfigError('save_path may be None only with the strategy optuna and storage = "memory"')
     is_worker = crew is not None and crew.role is not None
     objective, identity = _prepare(
         config, space, graph, model_info, task, dataset_info, data_module, seed, is_worker
@@ -98,12 +100,13 @@ def search(
     if validate_only or dry_run:
         return None
     if is_worker:
-        strategy.work(objective, identity, Path(save_path))  # type: ignore[attr-defined]
+        strategy.work(objective, identity, Path(save_path or "."))  # type: ignore[attr-defined]
         return None
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
     _log_float_metrics(objective)
-    result = strategy.run(objective, identity, Path(save_path), visualizer)
+    folder = Path(save_path) if save_path is not None else None
+    result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     _report(result)
     return result
 
@@ -237,5 +240,7 @@ def _report(result: SearchResult) -> None:
     if not result.best:
         logger.warning("%s", _why_no_best(result))
     write_line(best_trials_text(result.best))
+    if result.folder is None:
+        return
     where = result.journal.name if result.journal is not None else result.storage
     write_line(f"Results: {result.folder} (log.json, best.json; study {result.study_name} in {where})")

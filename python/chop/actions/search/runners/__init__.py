@@ -2,9 +2,12 @@
 
 A runner is a class with ``metrics`` (names that it can yield; those in ``context.asked`` are wanted),
 ``Options`` (a strict table), ``__init__(context, options)`` and ``__call__(config) -> dict of metric name to
-float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True``
-changes the weights of its context's graph; then, and where the space changes the model, runners are made anew
-for each trial on a copy of the graph, those that train first.
+float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True`` changes
+the weights of its context's graph; then, and where the space changes the model, runners are made anew for each trial on
+a copy of the graph, those that train first.
+
+Optional: ``many(configs)``, the list of what ``__call__`` returns for each, where that is faster in one go; and
+``first_batch``, how many configs may be handed to it at once before it is known how long one takes.
 """
 
 from __future__ import annotations

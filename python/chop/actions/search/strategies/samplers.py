@@ -177,7 +177,7 @@ class Grid(SamplerEntry):
 
 
 # Its members register themselves here.
-from chop.actions.search.strategies import model_samplers  # noqa: E402, F401
+from chop.actions.search.strategies import model_samplers, native_samplers  # noqa: E402, F401
 
 
 class SamplerPlan:
@@ -188,13 +188,21 @@ class SamplerPlan:
         options: the sampler's options.
         lengths: parameter -> number of choices (more than one).
         seed: of the study.
+        ordered: parameters whose neighbouring choices resemble each other; all without it.
 
     Raises:
         UnknownNameError: an unknown sampler.
         ConfigError: an option that the sampler does not have, a wrong value, or a package that is missing.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], lengths: Mapping[str, int], seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        lengths: Mapping[str, int],
+        seed: int,
+        ordered: set[str] | None = None,
+    ) -> None:
         self.name = name if name in SAMPLERS else name.lower().replace("_", "-")
         try:
             self._entry = SAMPLERS[self.name]
@@ -205,6 +213,7 @@ class SamplerPlan:
         self.options = self._checked(options)
         self._lengths = dict(lengths)
         self._seed = seed
+        self._ordered = set(lengths) if ordered is None else ordered
         self.each_trial = self._known and self._entry.each_trial
         self.exhausts = self._known and self._entry.exhausts
 
@@ -249,6 +258,8 @@ class SamplerPlan:
             seeded = "seed" in inspect.signature(self._entry).parameters
             return self._entry(**self.options, **({"seed": trial_seed(self._seed, number)} if seeded else {}))
         seed = trial_seed(self._seed, number if self.each_trial else 0)
+        if hasattr(self._entry, "build_ordered"):
+            return self._entry.build_ordered(self.options, seed, self._lengths, self._ordered)
         return self._entry.build(self.options, seed, self._lengths)
 
     def describe(self, objectives: int) -> str:
