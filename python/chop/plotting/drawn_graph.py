@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 400  # nodes, above which boxes cannot be read
 SWEEPS = 8
-WIDTH, HEIGHT, GAP = 2.5, 0.62, 0.34  # inches: a box, and what lies between two layers
+WIDTH, STEP, GAP = 2.5, 2.7, 0.34  # inches: a box, from box to box, from layer to layer
 FLOAT, QUANTIZED, ENDS = "#FFFFFF", "#D6E8F5", "#EEEEEE"
 
 
@@ -49,19 +49,27 @@ def graph(mg: MaseGraph, ax: Axes | None = None) -> Axes:
         )
     places, routes = layout({row.name: row.inputs for row in rows})
     texts = {row.name: _text(row) for row in rows}
-    lines = max(text.count("\n") + 1 for text in texts.values())
-    height = 0.2 * lines + 0.16
-    layers, columns = 1 + max(y for _, y in places.values()), 1 + max(x for x, _ in places.values())
-    drawn = axes(ax, max(3.0, columns * WIDTH * 1.08 + 0.3), layers * (height + GAP) + 0.2)
+    heights = _layer_heights(places, texts)
+    tops = [sum(heights[:level]) + level * GAP for level in range(len(heights) + 1)]
+    columns = 1 + max(x for x, _ in places.values())
+    drawn = axes(ax, max(3.0, columns * STEP + 0.3), tops[-1] + 0.1)
     drawn.set_axis_off()
-    drawn.set_xlim(-0.56 * WIDTH, (columns - 1) * WIDTH * 1.08 + 0.56 * WIDTH)
-    drawn.set_ylim(-(layers - 1) * (height + GAP) - height * 0.5 - 0.08, height * 0.5 + 0.08)
-    spots = {name: (x * WIDTH * 1.08, -y * (height + GAP)) for name, (x, y) in places.items()}
+    drawn.set_xlim(-0.56 * WIDTH, (columns - 1) * STEP + 0.56 * WIDTH)
+    drawn.set_ylim(-tops[-1] + GAP - 0.05, 0.05)
+    spots = {name: (x * STEP, -tops[y] - heights[y] / 2, heights[y]) for name, (x, y) in places.items()}
     for route in routes:
-        _draw_edge(drawn, [spots[name] for name in route], height)
+        _draw_edge(drawn, [spots[name] for name in route])
     for row in rows:
-        _draw_box(drawn, row, texts[row.name], spots[row.name], height)
+        _draw_box(drawn, row, texts[row.name], spots[row.name])
     return drawn
+
+
+def _layer_heights(places: Mapping[str, tuple[float, int]], texts: Mapping[str, str]) -> list[float]:
+    """Height of each layer in inches, by the text with the most lines."""
+    lines = [1] * (1 + max(level for _, level in places.values()))
+    for name, text in texts.items():
+        lines[places[name][1]] = max(lines[places[name][1]], text.count("\n") + 1)
+    return [0.2 * count + 0.14 for count in lines]
 
 
 def _text(row: NodeRow) -> str:
@@ -74,11 +82,14 @@ def _text(row: NodeRow) -> str:
     )
 
 
-def _draw_edge(ax: Axes, points: Sequence[tuple[float, float]], height: float) -> None:
+def _draw_edge(ax: Axes, points: Sequence[tuple[float, float, float]]) -> None:
     from matplotlib.patches import FancyArrowPatch
 
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    path = [(x0, y0 - height / 2), *points[1:-1], (x1, y1 + height / 2)]
+    (x0, y0, height0), (x1, y1, height1) = points[0], points[-1]
+    path = [(x0, y0 - height0 / 2)]
+    for x, y, height in points[1:-1]:  # straight past a layer, slanted between two
+        path += [(x, y + height / 2), (x, y - height / 2)]
+    path.append((x1, y1 + height1 / 2))
     for k in range(len(path) - 1):
         arrow = "-|>" if k + 2 == len(path) else "-"
         ax.add_patch(
@@ -96,24 +107,25 @@ def _draw_edge(ax: Axes, points: Sequence[tuple[float, float]], height: float) -
         )
 
 
-def _draw_box(ax: Axes, row: NodeRow, text: str, spot: tuple[float, float], height: float) -> None:
+def _draw_box(ax: Axes, row: NodeRow, text: str, spot: tuple[float, float, float]) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     end = row.operation in ("placeholder", "output")
     face = QUANTIZED if row.formats else ENDS if end else FLOAT
-    corner = (spot[0] - WIDTH / 2, spot[1] - height / 2)
+    x, y, height = spot
+    corner = (x - WIDTH / 2, y - height / 2)
     ax.add_patch(
         FancyBboxPatch(
             corner, WIDTH, height, boxstyle="round,pad=0,rounding_size=0.08", facecolor=face, edgecolor="#444444",
             linewidth=0.9, zorder=2,
         )
     )  # fmt: skip
-    ax.text(*spot, text, ha="center", va="center", fontsize=8, linespacing=1.25, zorder=3)
+    ax.text(x, y, text, ha="center", va="center", fontsize=8, linespacing=1.25, zorder=3)
 
 
 def layout(
     inputs: Mapping[str, Sequence[str]],
-) -> tuple[dict[str, tuple[float, float]], list[list[str]]]:
+) -> tuple[dict[str, tuple[float, int]], list[list[str]]]:
     """Return column and layer of each node, and the nodes and turning points of each arrow.
 
     A node lies one layer below the lowest of those that it reads (the longest path from an input), an arrow that

@@ -52,11 +52,11 @@ def sensitivity_map(sensitivity: Any, value: str | None = None, ax: Axes | None 
     if getattr(rows[0], value) is None:
         raise ConfigError(f"sensitivity_map: {value} was not measured; ask chop.sensitivity for the loss")
     sides = list(dict.fromkeys((row.node, row.operand) for row in rows))
-    formats = list(dict.fromkeys(row.cells()[2] for row in rows))
+    names = _format_names(rows)
+    formats = list(dict.fromkeys(names))
     matrix = [[math.nan] * len(formats) for _ in sides]
-    for row in rows:
-        place = sides.index((row.node, row.operand)), formats.index(row.cells()[2])
-        matrix[place[0]][place[1]] = float(getattr(row, value))
+    for row, name in zip(rows, names, strict=True):
+        matrix[sides.index((row.node, row.operand))][formats.index(name)] = float(getattr(row, value))
     drawn = axes(ax, max(4.6, 0.62 * len(formats) + 2.6), max(2.6, 0.34 * len(sides) + 1.4))
     _draw(drawn, matrix, value)
     drawn.set_yticks(
@@ -74,12 +74,21 @@ def sensitivity_map(sensitivity: Any, value: str | None = None, ax: Axes | None 
     return drawn
 
 
+def _format_names(rows: Sequence[Any]) -> list[str]:
+    """Names of the formats; without the sign where the operand decides it, so that one column holds both."""
+    names = [row.cells()[2] for row in rows]
+    bare = [name.removeprefix("u") for name in names]
+    tried = {(row.node, row.operand, name) for row, name in zip(rows, bare, strict=True)}
+    return bare if len(tried) == len(rows) else names
+
+
 def _draw(ax: Axes, matrix: Sequence[Sequence[float]], value: str) -> None:
     from chop.plotting.picture import heat
 
     finite = [abs(number) for line in matrix for number in line if math.isfinite(number)]
     largest = max(finite, default=0.0) or 1.0
-    texts = [["" if math.isnan(number) else f"{number:+.2g}" for number in line] for line in matrix]
+    digits = 3 if largest >= 0.01 else 5
+    texts = [["" if math.isnan(number) else f"{number:+.{digits}f}" for number in line] for line in matrix]
     if sum(map(len, texts)) > MOST_TEXTS:
         texts = []
     # Two colours around zero: a change that helps is not a small harm.

@@ -29,6 +29,12 @@ LABELS = {
     "average_bitwidth": "average bit width [bit]",
     "loss": "loss [nat]",
     "memory_density": "memory density",
+    "val_acc": "validation accuracy",
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss [nat]",
+    "train_acc": "training accuracy",
+    "train_loss": "training loss [nat]",
+    "model_size": "model size [bit]",
 }
 
 

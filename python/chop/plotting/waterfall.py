@@ -60,8 +60,8 @@ def error_waterfall(comparison: Any, ax: Axes | None = None) -> Axes:
             zorder=3,
         )
         drawn.annotate(
-            f"{level:.0f}", (place, level), (0, 3 if worse else -3), textcoords="offset points", ha="center",
-            va="bottom" if worse else "top", fontsize=8,
+            f"{level:.0f}".replace("-", "−"), (place, level), (0, 3 if worse else -3), textcoords="offset points",
+            ha="center", va="bottom" if worse else "top", fontsize=8,
         )  # fmt: skip
         if place + 1 < len(shown):
             drawn.plot([place - 0.35, place + 1.35], [level, level], color=GREY, linewidth=0.8, zorder=2)
