@@ -33,6 +33,9 @@ class LiveFront:
         self.draw(study)
         self._next = time.monotonic() + self.every
 
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """What a visualizer of ``chop.actions.search`` has as well; the picture is drawn from the study."""
+
     def draw(self, study: Any) -> None:
         """Redraw now."""
         if self._display is None:
@@ -59,8 +62,8 @@ def live_front(
         every: seconds between two drawings at least.
 
     Returns:
-        A callback ``(study, trial)`` for Optuna's ``study.optimize``. Outside a notebook it does nothing, so that the
-        same program runs anywhere.
+        A callback ``(study, trial)`` for Optuna's ``study.optimize``. ``chop.actions.search`` takes it as
+        ``visualizer``. Outside a notebook it does nothing, so that the same program runs anywhere.
 
     >>> import optuna
     >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
