@@ -57,10 +57,12 @@ def regret(
         raise ConfigError("regret: the table has no row")
     drawn = axes(ax, 6.4, 4.0)
     where = _places(frame, by)
-    floor = _floor(frame[value].to_numpy(dtype=float)) if value == "gap" else -np.inf
+    floor = _floor(frame[value].to_numpy(dtype=float)) if value == "gap" else None
     for place, name in enumerate(frame["sampler"].drop_duplicates()):
         curves = _curves(frame[frame["sampler"] == name], by, value, where)
-        low, middle, high = _quantiles(np.maximum(curves, floor), (band[0], 0.5, band[1]))
+        low, middle, high = _quantiles(
+            curves if floor is None else np.maximum(curves, floor), (band[0], 0.5, band[1])
+        )
         colour = PALETTE[place % len(PALETTE)]
         style = {"drawstyle": "steps-post", "color": colour, "linestyle": DASHES[place % len(DASHES)]}
         drawn.plot(where, middle, linewidth=1.7, label=str(name), zorder=3, **style)
@@ -69,13 +71,16 @@ def regret(
     return tidy(drawn)
 
 
-def _axes(ax: Axes, by: str, value: str, floor: float) -> None:
+def _axes(ax: Axes, by: str, value: str, floor: float | None) -> None:
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("trials" if by == "trial" else "seconds" if by == "seconds" else label(by))
     name = f"best {label(value.removeprefix('best_'))} so far" if value.startswith("best_") else label(value)
     ax.set_ylabel(VALUES.get(value, name))
     if value == "gap":
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+    if floor is not None:
         ax.axhline(floor, color="black", linewidth=0.8, linestyle=":", zorder=1)
         ax.annotate(
             "nothing missing", (1.0, floor), xycoords=("axes fraction", "data"), xytext=(-2, 3),
@@ -117,7 +122,9 @@ def _quantiles(curves: np.ndarray, shares: Sequence[float]) -> list[np.ndarray]:
     return found
 
 
-def _floor(gaps: np.ndarray) -> float:
-    """Where zero is drawn on a logarithmic axis: half of the smallest gap."""
-    positive = gaps[np.isfinite(gaps) & (gaps > 1e-12)]
-    return float(positive.min()) / 2 if len(positive) else 1e-6
+def _floor(gaps: np.ndarray) -> float | None:
+    """Where zero is drawn on a logarithmic axis: half of the smallest gap; None where no gap is zero."""
+    positive = gaps[np.isfinite(gaps) & (gaps > 0.0)]
+    if (gaps == 0.0).any():
+        return float(positive.min()) / 2 if len(positive) else 1e-6
+    return None
