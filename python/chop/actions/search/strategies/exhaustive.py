@@ -11,7 +11,7 @@ from pydantic import Field
 from chop.actions.search.metrics import evaluator_metrics, metric_class
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.strategies.study_setup import StudySetup
 from chop.cost import COST_MODELS, Costs
 from chop.metrics import METRICS as OF_LOGITS
@@ -161,6 +161,7 @@ class SearchStrategyExhaustive:
             if there == 0:
                 names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
                 study.set_metric_names(names)
+                study.set_user_attr(ABOUT, about_study("exhaustive (no seed: every configuration)"))
             rows = self._rows_for_study(objective, report, directions)
             study.add_trials([self._trial(objective, report, row) for row in rows[there:]])
         return study

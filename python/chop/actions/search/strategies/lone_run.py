@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.strategies.batches import run_in_batches
@@ -26,7 +25,8 @@ class LoneRun:
         journal: of the study.
         directions: of its objectives.
         visualizer: receives the scaled metrics of each trial.
-        open_progress: called with trials done and in all; returns a progress bar (a context manager).
+            Called with (study, trial) too, if it can be.
+        silent: neither progress bar nor messages.
 
     Attributes:
         study: in memory.
@@ -40,12 +40,12 @@ class LoneRun:
         journal: StudyJournal | NoJournal,
         directions: list[Any],
         visualizer: Any,
-        open_progress: Callable[[int, int], Any],
+        silent: bool = False,
     ) -> None:
         import optuna
 
         self.strategy, self.objective = strategy, objective
-        self.journal, self.visualizer, self.open_progress = journal, visualizer, open_progress
+        self.journal, self.visualizer, self.silent = journal, visualizer, silent
         self._storage = optuna.storages.InMemoryStorage()
         self.study = optuna.create_study(
             storage=self._storage, study_name=journal.name, directions=directions
@@ -62,8 +62,10 @@ class LoneRun:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
         missing = plan.trials(setup.n_trials) - self.done
-        self._log_start(missing)
-        with self.open_progress(self.done, setup.n_trials) as bar:
+        if not self.silent:
+            self._log_start(missing)
+        with self.strategy.progress_of(self.objective, self.silent)(self.done, setup.n_trials) as bar:
+            bar.seen(self.study.get_trials(deepcopy=False))
             if missing <= 0:
                 return
             sampler = self.study.sampler = plan.build(self.done)
@@ -74,7 +76,7 @@ class LoneRun:
                 self._trial,
                 n_trials=missing,
                 timeout=setup.timeout,
-                callbacks=[self._after_trial, lambda study, trial: bar.update()],
+                callbacks=[self._after_trial, bar.after_trial, *self._watchers()],
             )
 
     def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
@@ -84,6 +86,9 @@ class LoneRun:
             for trial, outcome in zip(trials, outcomes, strict=True):
                 if self.visualizer is not None:
                     self.visualizer.log_metrics(outcome.scaled, step=trial.number)
+                for watch in self._watchers():
+                    watch(self.study, trial)
+            bar.seen(trials)
             bar.update(len(trials))
 
         strategy, directions = self.strategy, self.study.directions
@@ -93,6 +98,10 @@ class LoneRun:
         run_in_batches(
             sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
         )
+
+    def _watchers(self) -> list[Any]:
+        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``."""
+        return [self.visualizer] if callable(self.visualizer) else []
 
     def _log_start(self, missing: int) -> None:
         import optuna

@@ -8,9 +8,8 @@ the study is read from and written to its storage directly (``shared_search``).
 from __future__ import annotations
 
 import contextlib
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +17,16 @@ from pydantic import Field, model_validator
 
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import JOURNAL_NAME, NoJournal, StudyIsShared, StudyJournal
+from chop.actions.search.strategies.journal import (
+    ABOUT,
+    JOURNAL_NAME,
+    NoJournal,
+    StudyIsShared,
+    StudyJournal,
+    about_study,
+)
 from chop.actions.search.strategies.lone_run import LoneRun
+from chop.actions.search.strategies.progress import Progress
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
 from chop.actions.search.strategies.study_setup import StudySetup
@@ -101,7 +108,7 @@ class SearchStrategyOptuna:
     Setup: ClassVar[Any] = OptunaSetup
 
     def __init__(self, setup: OptunaSetup, space: SearchSpace, seed: int) -> None:
-        self.setup = setup
+        self.setup, self.seed = setup, seed
         self.lengths = {name: n for name, n in space.choice_lengths_flattened.items() if n > 1}
         ordered = {name for name in self.lengths if _rises_or_falls(space.choices_flattened[name])}
         options = setup.all_sampler_options()
@@ -155,6 +162,21 @@ class SearchStrategyOptuna:
         with _quiet_optuna():
             self._shared(objective, identity, folder, None).worker.work()
 
+    def run_in_memory(self, objective: Objective, name: str) -> Any:
+        """Run the study ``name`` without a file or a progress bar, and return it (Optuna's)."""
+        with _quiet_optuna():
+            run = LoneRun(self, objective, NoJournal(name), self._directions(objective), None, silent=True)
+            run.finish()
+        return run.study
+
+    def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
+        """Return what opens the progress bar, given trials done and in all."""
+        names, directions = _names(objective), self._directions(objective)
+        return lambda done, total: Progress(done, total, names, directions, silent)
+
+    def _about(self, objectives: int) -> dict[str, Any]:
+        return about_study(self.plan.describe(objectives), self.seed)
+
     def _directions(self, objective: Objective) -> list[Any]:
         return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
 
@@ -172,8 +194,9 @@ class SearchStrategyOptuna:
         if self.in_memory or folder is None:
             journal = NoJournal(self.setup.study_name or f"search-{identity}")
         else:
-            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names)
-        run = LoneRun(self, objective, journal, directions, visualizer, _progress)
+            about = self._about(len(directions))
+            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
+        run = LoneRun(self, objective, journal, directions, visualizer)
         try:
             run.finish()
         except StudyIsShared:
@@ -202,8 +225,10 @@ class SearchStrategyOptuna:
             setup.grace,
             crew.role.name if crew.role else None,
         )
+        if crew.role is None and ABOUT not in shared.study.user_attrs:
+            shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
-        return SharedSearch(shared, worker, crew, setup.timeout, _progress)
+        return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
 
 
 def _names(objective: Objective) -> list[str]:
@@ -215,15 +240,6 @@ def _rises_or_falls(choices: list[Any]) -> bool:
     if not all(isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices):
         return False
     return choices in (sorted(choices), sorted(choices, reverse=True))
-
-
-def _progress(done: int, total: int) -> Any:
-    from tqdm.auto import tqdm
-
-    # Without a terminal (a log file) the bar is written rarely; in half a second there is nothing to watch.
-    interval = 0.1 if sys.stderr.isatty() else 2.0
-    initial = min(done, total)
-    return tqdm(total=total, initial=initial, desc="Search", unit="trial", mininterval=interval, delay=0.5)
 
 
 @contextlib.contextmanager
