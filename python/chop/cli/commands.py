@@ -12,7 +12,10 @@ from chop.tools.errors import ConfigError
 from chop.tools.writer import write_line
 
 # name -> module with a docstring (its first line is the help), add_arguments and run.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "doctor": "chop.cli.doctor",
+    "eval": "chop.cli.eval",
+}
 
 
 class Command(Protocol):
@@ -56,7 +59,7 @@ def run_command(name: str, words: Sequence[str]) -> None:
     if "-h" in words or "--help" in words:
         write_line(parser.format_help().rstrip())
         return
-    arguments, extra = parser.parse_known_args(words)
+    arguments, extra = parser.parse_known_intermixed_args(words)
     if extra:
         known = [spelling for action in parser._actions for spelling in action.option_strings]
         near = did_you_mean(extra[0], known)
