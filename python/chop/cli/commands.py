@@ -13,6 +13,7 @@ from chop.tools.writer import write_line
 
 # name -> module with a docstring (its first line is the help), add_arguments and run.
 COMMANDS: dict[str, str] = {
+    "completion": "chop.cli.completion",
     "doctor": "chop.cli.doctor",
     "eval": "chop.cli.eval",
 }

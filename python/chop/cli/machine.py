@@ -18,6 +18,7 @@ EXTRAS = {
     "train": ("lightning", "tensorboard", "torchmetrics"),
     "data": ("pyarrow",),
     "plot": ("matplotlib",),
+    "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
     "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript"),
 }
