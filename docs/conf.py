@@ -19,11 +19,12 @@ copyright = author
 release = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
-exclude_patterns = ["pages", "_generated/*.inc.md", "benchmarks/*.json"]
+exclude_patterns = ["pages", "style", "_generated/*.inc.md", "benchmarks/*.json"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 html_theme = "furo"
+html_static_path = ["style"]
+html_css_files = ["width.css"]
 html_title = f"chop {release}"
-html_static_path = ["pictures"]
 pygments_style = "default"
 pygments_dark_style = "monokai"
 
@@ -37,7 +38,7 @@ nb_execution_raise_on_error = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # Each thing is described where it is defined; packages list where that is.
-autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
+autodoc_default_options = {"members": True, "ignore-module-all": True}
 autodoc_inherit_docstrings = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

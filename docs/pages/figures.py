@@ -31,8 +31,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return (
-        " ".join(text.split()).replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
-        if "`" not in text
-        else text
-    )
+    text = " ".join(text.split()).replace("|", "\\|")
+    return text if "`" in text else text.replace("*", "\\*").replace("_", "\\_")

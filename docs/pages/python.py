@@ -49,10 +49,8 @@ def _below(part: str) -> list[str]:
 def _names_of(name: str) -> str:
     """Where the names that a package offers are described."""
     module = importlib.import_module(name)
-    lines = [
-        f"- {{py:obj}}`{public} <{place}>`" for public, place in sorted(_places(module).items()) if place
-    ]
-    return "\n".join(lines)
+    names = [f"{{py:obj}}`{public} <{place}>`" for public, place in sorted(_places(module).items())]
+    return f"Names: {', '.join(names)}." if names else ""
 
 
 def _places(module: ModuleType) -> Mapping[str, str]:

@@ -13,7 +13,17 @@ from chop.tools.errors import ConfigError
 from chop.tools.writer import write_line
 
 SHELLS = ("bash", "zsh", "fish")
-_FILES = {"config", "load_name", "quant_config", "imports", "data_file", "scaler", "quantize", "json", "forward"}
+_FILES = {
+    "config",
+    "load_name",
+    "quant_config",
+    "imports",
+    "data_file",
+    "scaler",
+    "quantize",
+    "json",
+    "forward",
+}
 _FOLDERS = {"data_dir", "project_dir"}
 _HELP = {
     "train": "train a model",
