@@ -30,6 +30,10 @@ pybind11_add_module(native MODULE NO_EXTRAS ${src}/bindings/module.cpp ${src}/bi
   ${src}/bindings/bind_quantization_errors.cpp ${src}/bindings/bind_float_ops.cpp ${src}/bindings/bind_search.cpp
   ${src}/bindings/bind_tpe.cpp)
 target_link_libraries(native PRIVATE chop_core)
+file(STRINGS ${CHOP_TORCH_DIR}/version.py torch_version REGEX "^__version__ = ")
+string(REGEX MATCH "[0-9][^'\"]*" torch_version "${torch_version}")
+set_source_files_properties(${src}/bindings/module.cpp PROPERTIES
+  COMPILE_DEFINITIONS CHOP_BUILD_TORCH="${torch_version}")
 
 if(APPLE)
   set_target_properties(_ops PROPERTIES INSTALL_RPATH "@loader_path/../torch/lib")

@@ -19,7 +19,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 def ch_commands(page: str) -> list[list[str]]:
     """Arguments of every ``ch`` command in the shell blocks of a page."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
     commands = [part.strip() for line in lines for part in line.split("#")[0].split("&&")]
     return [shlex.split(command)[1:] for command in commands if command.startswith("ch ")]
 

@@ -3,6 +3,12 @@
 PYBIND11_MODULE(native, m) {
   m.doc() = "The C++ core of chop.";
   m.attr("__version__") = CHOP_VERSION;
+  m.attr("__torch__") = CHOP_BUILD_TORCH;
+#if defined(__clang__)
+  m.attr("__compiler__") = "clang " __clang_version__;
+#else
+  m.attr("__compiler__") = "g++ " __VERSION__;
+#endif
   chop::bindings::bind_core(m);
   chop::bindings::bind_ir(m);
   chop::bindings::bind_cost(m);

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, TypedDict, final
 from torch import Tensor
 
 __version__: str
+__torch__: str  # the release that the extension was built against
+__compiler__: str
 
 class _OpRow(TypedDict):
     inputs: int

@@ -96,16 +96,17 @@ class Certificate:
     def _repr_html_(self) -> str:
         return html_table(_HEADER, [_cells(layer) for layer in self.layers], self._notes())
 
-    def _notes(self) -> list[str]:
+    @property
+    def verdict(self) -> str:
+        """:attr:`exact` and :attr:`exact_on_data` in words."""
         if self.exact:
-            verdict = "exact for any input"
-        elif self.exact_on_data:
-            verdict = f"exact on these {self.rows} rows, not for any input"
-        else:
-            verdict = "not exact"
+            return "exact for any input"
+        return f"exact on these {self.rows} rows, not for any input" if self.exact_on_data else "not exact"
+
+    def _notes(self) -> list[str]:
         reasons = [f"{layer.node}: {layer.reason}" for layer in self.layers if layer.reason]
         behind = [f"behind the last quantized layer: {reason}" for reason in self.behind]
-        return [verdict, *reasons, *self.between, *behind]
+        return [self.verdict, *reasons, *self.between, *behind]
 
 
 _HEADER = ("node", "op", "road", "bound", "bits", "used", "in %", "weight %", "bias %", "out %", "exact")

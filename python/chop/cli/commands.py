@@ -13,6 +13,9 @@ from chop.tools.writer import write_line
 
 # name -> module with a docstring (its first line is the help), add_arguments and run.
 COMMANDS: dict[str, str] = {
+    "completion": "chop.cli.completion",
+    "doctor": "chop.cli.doctor",
+    "eval": "chop.cli.eval",
     "report": "chop.cli.report",
 }
 
@@ -58,7 +61,7 @@ def run_command(name: str, words: Sequence[str]) -> None:
     if "-h" in words or "--help" in words:
         write_line(parser.format_help().rstrip())
         return
-    arguments, extra = parser.parse_known_args(words)
+    arguments, extra = parser.parse_known_intermixed_args(words)
     if extra:
         known = [spelling for action in parser._actions for spelling in action.option_strings]
         near = did_you_mean(extra[0], known)

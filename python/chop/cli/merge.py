@@ -110,10 +110,10 @@ def allowed(name: str) -> str:
     ('one of mz, pt, pl, hf', 'an integer in -1..2147483647', 'true or false')
     """
     info = Options.model_fields[name]
-    choices = _choices(info)
+    words = choices(info)
     kind = _kind(info)
-    if choices:
-        return f"one of {', '.join(choices)}"
+    if words:
+        return f"one of {', '.join(words)}"
     if kind in (int, float):
         low = next(item.ge for item in info.metadata if isinstance(item, annotated_types.Ge))
         high = next(item.le for item in info.metadata if isinstance(item, annotated_types.Le))
@@ -135,7 +135,8 @@ def _kind(info: FieldInfo) -> Any:
     return annotation
 
 
-def _choices(info: FieldInfo) -> tuple[str, ...]:
+def choices(info: FieldInfo) -> tuple[str, ...]:
+    """The words that a field may be; none for a field of another kind."""
     annotation: Any = info.annotation
     if get_origin(annotation) in (Union, UnionType):
         annotation = get_args(annotation)[0]
@@ -143,8 +144,8 @@ def _choices(info: FieldInfo) -> tuple[str, ...]:
 
 
 def _choice_hint(name: str, value: Any) -> str:
-    choices = _choices(Options.model_fields[name])
-    return did_you_mean(value, choices) if isinstance(value, str) else ""
+    words = choices(Options.model_fields[name])
+    return did_you_mean(value, words) if isinstance(value, str) else ""
 
 
 def _from_text(info: FieldInfo, value: Any) -> Any:

@@ -68,6 +68,11 @@ def _add_flag(group: Any, name: str, flag: Flag, default: Any) -> None:
     group.add_argument(*flag.spellings, dest=name, action=action, metavar=flag.metavar, help=help_text)
 
 
+def add_option(group: Any, name: str) -> None:
+    """Add the option ``name`` of the schema to a group of another parser, spelt and explained as here."""
+    _add_flag(group, name, flags()[name], defaults()[name])
+
+
 def _add_information(group: Any) -> None:
     group.add_argument("-h", "--help", action="store_true", help="show this help")
     group.add_argument("-V", "--version", action="store_true", help="show the version")

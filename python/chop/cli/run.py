@@ -126,14 +126,15 @@ def check_action_against_model(action: str, merged: Merged, parts: Parts) -> Non
     Raises:
         ConfigError: rows that the model does not take, a rule or seed that does not suit the graph.
     """
-    _check_rows(merged.options, parts)
+    check_rows(merged.options, parts)
     if action == "transform":
         _transform(merged, parts, Path(), validate_only=True)
     elif action == "search":
         _search(merged, parts, Path(), validate_only=True)
 
 
-def _check_rows(options: Options, parts: Parts) -> None:
+def check_rows(options: Options, parts: Parts) -> None:
+    """Raise ConfigError where the model does not take the rows, or gives fewer outputs than there are classes."""
     import torch
 
     x, _ = parts.data_module.arrays("val")

@@ -1,8 +1,7 @@
 """``jsc``: jet substructure classification on the real tables, 16 high-level features and five classes.
 
 Two different tables go by this name: the CERNBox file that MASE and LogicNets read, and OpenML 42468 that
-    the hls4ml
-tutorial reads. Both are read; the description says which one it is.
+the hls4ml tutorial reads. Both are read; the description says which one it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Networks for jet substructure classification: 16 high-level features of a jet, five classes.
 
 Sources: JSC_Toy, JSC_Tiny and JSC_S have the layers that MASE gives them (after LogicNets, Umuroglu et al.
-    2020);
-JSC_MLP is the float network of the hls4ml tutorial (Duarte et al. 2018). ReLUs of the MASE models work in
+2020); JSC_MLP is the float network of the hls4ml tutorial (Duarte et al. 2018). ReLUs of the MASE models work in
 place, as they do there.
 """
 

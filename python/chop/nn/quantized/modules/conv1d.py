@@ -15,8 +15,8 @@ class QuantizedConv1d(QuantizedConvolution, nn.Conv1d):
     """Quantizes input, weight and bias on each call, then convolves over one dimension.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
-            dtype: as ``torch.nn.Conv1d``.
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as
+            ``torch.nn.Conv1d``; so are device and dtype.
         config: name, ``data_in_*``, ``weight_*``, ``bias_*`` (default: the weight's), optional bypass.
 
     Shape:

@@ -14,8 +14,8 @@ class QuantizedConv2d(QuantizedConvolution, nn.Conv2d):
     """Quantizes input, weight and bias on each call, then convolves over two dimensions.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
-            dtype: as ``torch.nn.Conv2d``.
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as
+            ``torch.nn.Conv2d``; so are device and dtype.
         config: name, ``data_in_*``, ``weight_*``, ``bias_*`` (default: the weight's), optional bypass.
 
     Shape:
