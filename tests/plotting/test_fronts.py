@@ -142,3 +142,9 @@ def test_front_of_agrees_with_a_plain_loop() -> None:
     costs = values * [-1, 1, -1]
     plain = [k for k, c in enumerate(costs) if not any((d <= c).all() and (d < c).any() for d in costs)]
     assert front_of(values, ways).tolist() == plain
+
+
+def test_a_number_with_many_values_is_looked_at_in_parts() -> None:
+    x = np.linspace(0, 1, 400)
+    ax = marginal_effects({"x": x, "loss": 2 * x}, "loss", ["x"])
+    assert np.allclose(ax.lines[0].get_xdata(), [2 * part.mean() for part in np.split(x, 8)])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+MOST_CHOICES, PARTS = 16, 8  # a number with more values is looked at in parts of as many results
 NEAR = 0.025  # of the widest row
 MOST = 20  # parameters, the most influential first
 
@@ -34,7 +35,7 @@ def influence(frame: pd.DataFrame, parameter: str, objective: str) -> float:
     total = float(((values - values.mean()) ** 2).sum())
     if total == 0.0:
         return 0.0
-    groups = frame.groupby(frame[parameter].astype(str))[objective]
+    groups = frame.groupby(_choices(frame[parameter]))[objective]
     found = groups.agg(["mean", "size"])
     return float((found["size"] * (found["mean"] - values.mean()) ** 2).sum() / total)
 
@@ -44,8 +45,8 @@ def marginal_effects(
 ) -> Axes:
     """Draw, for each parameter, the mean of the objective over all results with each of its choices.
 
-    A row for each parameter, the one that explains most at the top; a dot for each choice, with its value. The dotted
-    line is the mean of all results.
+    A row for each parameter, the one that explains most at the top; a dot for each choice, with its value; of a
+    number with many values, a dot for each eighth of the results, with its median. The dotted line is the mean of all.
 
     Args:
         points: as :func:`chop.plotting.pareto_front` takes them.
@@ -90,10 +91,19 @@ def marginal_effects(
 
 def _means(frame: pd.DataFrame, name: str, objective: str) -> pd.Series:
     """Mean of the objective for each choice."""
+    return frame.groupby(_choices(frame[name]), sort=True)[objective].mean()
+
+
+def _choices(column: pd.Series) -> pd.Series:
+    """The column; of numbers with many values the median of the eighth that each lies in; anything else as text."""
     import pandas as pd
 
-    numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
-    return frame.groupby(frame[name] if numeric else frame[name].astype(str), sort=True)[objective].mean()
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.astype(str)
+    if column.nunique() <= MOST_CHOICES:
+        return column
+    parts = pd.qcut(column, PARTS, labels=False, duplicates="drop")
+    return parts.map(column.groupby(parts).median())
 
 
 def _draw_row(ax: Axes, frame: pd.DataFrame, name: str, objective: str, row: int, width: float) -> None:
@@ -114,4 +124,4 @@ def _draw_row(ax: Axes, frame: pd.DataFrame, name: str, objective: str, row: int
 
 
 def _word(choice: Any) -> str:
-    return shortened(f"{choice:g}" if isinstance(choice, (float, np.floating)) else str(choice), 10)
+    return shortened(f"{choice:.4g}" if isinstance(choice, (float, np.floating)) else str(choice), 10)
