@@ -68,6 +68,7 @@ _SUBMODULES = (
     "models",
     "nn",
     "passes",
+    "plotting",
     "plt_wrapper",
     "registry",
     "search",

@@ -12,7 +12,7 @@ import pytest
 HEAVY = ["optuna", "lightning", "pytorch_lightning", "matplotlib", "h5py", "pandas", "pydantic", "pyarrow"]
 HEAVY += ["torchmetrics", "tensorboard", "torch._dynamo", "tomlkit", "pooch", "tqdm", "tabulate"]
 LAYERS = ["cli", "actions", "evaluator", "passes", "models", "dataset", "ir", "nn", "tools", "registry"]
-LAYERS += ["certificate", "comparison", "format_scan", "search", "sensitivities"]
+LAYERS += ["certificate", "comparison", "format_scan", "plotting", "search", "sensitivities"]
 MEASURE = """
 import json, sys, time
 import torch, numpy

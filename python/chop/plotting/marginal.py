@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+MOST_CHOICES, PARTS = 16, 8  # a number with more values is looked at in parts of as many results
+NEAR = 0.025  # of the widest row
 MOST = 20  # parameters, the most influential first
 
 
@@ -33,7 +35,7 @@ def influence(frame: pd.DataFrame, parameter: str, objective: str) -> float:
     total = float(((values - values.mean()) ** 2).sum())
     if total == 0.0:
         return 0.0
-    groups = frame.groupby(frame[parameter].astype(str))[objective]
+    groups = frame.groupby(_choices(frame[parameter]))[objective]
     found = groups.agg(["mean", "size"])
     return float((found["size"] * (found["mean"] - values.mean()) ** 2).sum() / total)
 
@@ -43,8 +45,8 @@ def marginal_effects(
 ) -> Axes:
     """Draw, for each parameter, the mean of the objective over all results with each of its choices.
 
-    A row for each parameter, the one that explains most at the top; a dot for each choice, with its value. The dotted
-    line is the mean of all results.
+    A row for each parameter, the one that explains most at the top; a dot for each choice, with its value; of a
+    number with many values, a dot for each eighth of the results, with its median. The dotted line is the mean of all.
 
     Args:
         points: as :func:`chop.plotting.pareto_front` takes them.
@@ -75,8 +77,9 @@ def marginal_effects(
     shares = {name: influence(frame, name, objective) for name in names}
     order = sorted(names, key=lambda name: -shares[name])[:MOST]
     drawn = axes(ax, 7.2, 0.42 * len(order) + 1.3)
+    width = max(float(np.ptp(_means(frame, name, objective))) for name in order)
     for row, name in enumerate(order):
-        _draw_row(drawn, frame, name, objective, row)
+        _draw_row(drawn, frame, name, objective, row, width)
     drawn.axvline(float(frame[objective].mean()), color="black", linewidth=0.9, linestyle=":", zorder=1)
     words = [f"{shortened(name.replace('/config/', '/'), 34)} ({100 * shares[name]:.0f} %)" for name in order]
     drawn.set_yticks(range(len(order)), words, fontsize=8)
@@ -86,26 +89,39 @@ def marginal_effects(
     return tidy(drawn, "x")
 
 
-def _draw_row(ax: Axes, frame: pd.DataFrame, name: str, objective: str, row: int) -> None:
+def _means(frame: pd.DataFrame, name: str, objective: str) -> pd.Series:
+    """Mean of the objective for each choice."""
+    return frame.groupby(_choices(frame[name]), sort=True)[objective].mean()
+
+
+def _choices(column: pd.Series) -> pd.Series:
+    """The column; of numbers with many values the median of the eighth that each lies in; anything else as text."""
     import pandas as pd
 
-    numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
-    means = frame.groupby(frame[name] if numeric else frame[name].astype(str), sort=True)[objective].mean()
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.astype(str)
+    if column.nunique() <= MOST_CHOICES:
+        return column
+    parts = pd.qcut(column, PARTS, labels=False, duplicates="drop")
+    return parts.map(column.groupby(parts).median())
+
+
+def _draw_row(ax: Axes, frame: pd.DataFrame, name: str, objective: str, row: int, width: float) -> None:
+    means = _means(frame, name, objective)
     ax.plot(means.to_numpy(), np.full(len(means), row), color=PALETTE[0], linewidth=1.0, zorder=2)
     ax.scatter(means.to_numpy(), np.full(len(means), row), s=22, color=PALETTE[0], zorder=3)
-    span = float(np.ptp(frame[objective].to_numpy(dtype=float))) or 1.0
-    last = -np.inf
+    span = float(np.ptp(means.to_numpy())) or 1.0
+    groups: list[list[tuple[Any, float]]] = []  # of dots so near that their words would lie on each other
     for choice, mean in sorted(means.items(), key=lambda item: item[1]):
-        if mean - last < 0.012 * span:  # else the words would lie on each other
-            continue
-        last = mean
-        word = f"{choice:g}" if isinstance(choice, (float, np.floating)) else str(choice)
-        ax.annotate(
-            shortened(word, 10),
-            (mean, row),
-            (0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-            zorder=4,
-        )
+        if groups and mean - groups[-1][-1][1] < NEAR * max(span, width):
+            groups[-1].append((choice, mean))
+        else:
+            groups.append([(choice, mean)])
+    for group in groups:
+        words = ", ".join(_word(choice) for choice, _ in group)
+        place = float(np.mean([mean for _, mean in group])), row
+        ax.annotate(words, place, (0, 4), textcoords="offset points", ha="center", fontsize=7, zorder=4)
+
+
+def _word(choice: Any) -> str:
+    return shortened(f"{choice:.4g}" if isinstance(choice, (float, np.floating)) else str(choice), 10)

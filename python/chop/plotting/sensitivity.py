@@ -94,5 +94,5 @@ def _draw(ax: Axes, matrix: Sequence[Sequence[float]], value: str) -> None:
     # Two colours around zero: a change that helps is not a small harm.
     colours = "RdBu_r" if value == "delta_loss" else "RdBu"
     image = heat(ax, matrix, texts, cmap=colours, vmin=-largest, vmax=largest)
-    image.cmap.set_bad("#EEEEEE")
+    ax.set_facecolor("#EEEEEE")  # where a format was not tried
     ax.figure.colorbar(image, ax=ax, label=VALUES[value])

@@ -48,6 +48,7 @@ def _facts(facts: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><th>{escape(str(name))}</th><td>{escape(_word(value))}</td></tr>"
         for name, value in facts.items()
+        if value is not None
     )
     return f'<table class="facts">{rows}</table>'
 

@@ -69,8 +69,8 @@ def _fronts(source: Source) -> Iterator[Drawing]:
 
 
 def _progress(source: Source) -> Iterator[Drawing]:
-    if source.study is None:
-        return
+    if source.study is None or source.is_sweep:
+        return  # what a sweep leaves has no order
     name, way = next(iter(source.table.objectives.items()))
     frame = source.table.frame.dropna(subset=[name])
     best = (np.fmax if way == "maximize" else np.fmin).accumulate(frame[name].to_numpy(dtype=float))
@@ -100,7 +100,7 @@ def _effects(source: Source) -> Iterator[Drawing]:
         words = (
             f"The mean {_plain(name)} of all results with each choice; the percentage is the share of the variance "
             "that the parameter explains by itself. A sampler does not try all choices equally: these "
-            "are the true effects only of a whole space."
+            "are the true effects only of a whole space, without pruning."
         )
         yield Drawing(
             f"effects_{name}", f"Effects on {_plain(name)}", words, plotting.marginal_effects(points, name)

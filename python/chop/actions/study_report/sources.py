@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,11 @@ class Source:
     study: Any
     facts: Mapping[str, Any]
 
+    @property
+    def is_sweep(self) -> bool:
+        """True of a whole space."""
+        return str(self.facts.get("sampler", "")).startswith("exhaustive")
+
 
 def find_source(where: str, name: str | None = None) -> Source:
     """Return what there is at ``where``.
@@ -76,7 +82,8 @@ def find_source(where: str, name: str | None = None) -> Source:
 
 
 def _of_folder(folder: Path, name: str | None) -> Source:
-    for place in (folder / "software" / "search_ckpts", folder / "search_ckpts", folder):
+    places = (folder / "software" / "search_ckpts", folder / "search_ckpts", folder)
+    for place in places:
         journal = place / JOURNAL_NAME
         sweep = next((place / file for file in SWEEPS if (place / file).is_file()), None)
         if not journal.is_file() and sweep is None:
@@ -84,9 +91,8 @@ def _of_folder(folder: Path, name: str | None) -> Source:
         if not journal.is_file():
             return _of_sweep(sweep)  # type: ignore[arg-type]
         found = _of_file(journal, name)
-        swept = "exhaustive" in str(found.facts.get("sampler", ""))
-        return _with_sweep(found, sweep) if sweep is not None and swept else found
-    old = next((path for path in folder.rglob("*") if path.suffix in PICKLES), None)
+        return _with_sweep(found, sweep) if sweep is not None and found.is_sweep else found
+    old = next((path for place in places for kind in PICKLES for path in place.glob(f"*{kind}")), None)
     if old is not None:
         raise ConfigError(f"report: {_pickled(str(old))}")
     raise ConfigError(f"report: there is no study in {str(folder)!r}; STUDY is {WHAT}")
@@ -118,7 +124,7 @@ def _of_address(address: StorageAddress, name: str | None, label: str) -> Source
             address = StorageAddress.of_journal(copied)
         try:
             storage = address.open()
-        except (KeyError, ValueError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, ValueError, AssertionError) as error:  # what Optuna meets in a journal
             raise ConfigError(f"report: {label!r} is no Optuna journal: {error!r}") from None
         chosen = _choose(storage, name, label)
         return _of_study(_in_memory(optuna.load_study(study_name=chosen, storage=storage)), label)
@@ -214,7 +220,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ConfigError(
             f"report: {str(path)!r}: parquet needs pyarrow (pip install 'chop[data]')"
         ) from None
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"report: {str(path)!r} is no sweep of chop: {error}") from None
 
 
