@@ -54,8 +54,3 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
         if "://" not in target and "_generated" not in target:
             assert (REPO / page).parent.joinpath(target).exists(), target
 
-
-def test_no_page_names_a_folder_of_a_machine() -> None:
-    for page in PAGES:
-        found = re.search(r"/(?:home|root|work|Users)/\w+", (REPO / page).read_text(encoding="utf-8"))
-        assert found is None, f"{page}: {found}"
