@@ -53,4 +53,3 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in target and "_generated" not in target:
             assert (REPO / page).parent.joinpath(target).exists(), target
-

@@ -81,7 +81,9 @@ def test_a_section_that_breaks_says_so(monkeypatch):
 
 def test_passwords_and_home_are_left_out():
     text = "postgresql://ada:s3cret@db/x /people/ada /people/adam/y file:///people/ada/z"
-    assert doctor.private(text, Path("/people/ada")) == "postgresql://ada:***@db/x ~ /people/adam/y file://~/z"
+    assert (
+        doctor.private(text, Path("/people/ada")) == "postgresql://ada:***@db/x ~ /people/adam/y file://~/z"
+    )
     assert doctor.private("/a/b", Path("/")) == "/a/b"
 
 
