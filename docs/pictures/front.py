@@ -10,7 +10,7 @@ import matplotlib as mpl
 import matplotlib.figure
 
 import chop
-import chop.plotting
+from chop import plotting
 from chop.dataset import MaseDataModule
 from chop.models import get_model
 from chop.tools.atomic_write import atomic_write
@@ -28,7 +28,7 @@ def draw() -> bytes:
     report = chop.search.sweep(evaluator, space, objectives, prune=False)
     mpl.use("Agg")
     figure = mpl.figure.Figure(figsize=(7.2, 3.8), layout="constrained")
-    ax = chop.plotting.pareto_front(report, x="average_bitwidth", y="accuracy", ax=figure.add_subplot())
+    ax = plotting.pareto_front(report, x="average_bitwidth", y="accuracy", ax=figure.add_subplot())
     ax.axhline(evaluator.evaluate().accuracy, color="0.45", linewidth=1, linestyle="--", label="float model")
     ax.set_title(f"jsc-toy on synthetic jets: all {len(report.results['accuracy']):,} configurations")
     ax.legend(loc="lower right")
