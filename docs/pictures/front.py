@@ -1,64 +1,41 @@
-"""The picture of a front for the README: weights of jsc-toy in 35 fixed-point formats a layer, on jsc-synth.
-
-    python docs/pictures/front.py
-
-writes front.svg beside itself. Nothing is needed but chop with its extra ``plot``: the weights come with the package,
-the data set is made on the spot.
-"""
+"""Draws ``front.png``: every configuration of the example search, and the front. ``python docs/pictures/front.py``"""
 
 from __future__ import annotations
 
+import io
+import tomllib
 from pathlib import Path
-from typing import Any
+
+import matplotlib as mpl
+import matplotlib.figure
 
 import chop
+from chop import plotting
 from chop.dataset import MaseDataModule
 from chop.models import get_model
-from chop.plotting import pareto_front, save
-from chop.plotting.style import axes
-from chop.tools.writer import write_line
+from chop.tools.atomic_write import atomic_write
 
-ROWS = 10_000
-
-
-def space() -> dict[str, Any]:
-    """Weights of 2 to 8 bits with 2 to 6 of them behind the point, data and biases of 8; the rest stays in float."""
-    formats = {
-        "name": ["integer"],
-        "data_in_width": [8],
-        "data_in_frac_width": [4],
-        "weight_width": [2, 3, 4, 5, 6, 7, 8],
-        "weight_frac_width": [2, 3, 4, 5, 6],
-        "bias_width": [8],
-        "bias_frac_width": [4],
-    }
-    seed = {"default": {"config": {"name": ["NA"]}}, "linear": {"config": formats}}
-    return {"name": "graph/quantize/mixed_precision_ptq", "setup": {"by": "type"}, "seed": seed}
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE.parents[1] / "configs" / "examples" / "jsc_search.toml"
 
 
-def main() -> None:
-    """Sweep the space and draw it."""
-    data = MaseDataModule(name="jsc-synth", batch_size=1024, num_workers=0)
-    data.prepare_data()
-    data.setup()
-    model = get_model("jsc-toy", task="classification", dataset_info=data.dataset_info, pretrained=True)
-    x, y = data.arrays("val")
-    ev = chop.Evaluator(model.eval(), x[:ROWS], y[:ROWS])
-    report = chop.search.sweep(
-        ev, space(), {"accuracy": "maximize", "average_bitwidth": "minimize"}, prune=False
-    )
-    write_line(repr(report))
-    ax = pareto_front(report, ax=axes(None, 6.2, 3.6))
-    ax.axhline(ev.evaluate(None).accuracy, color="black", linewidth=0.9, linestyle=":")
-    ax.annotate(
-        "float", (0.01, ev.evaluate(None).accuracy), (0, 3), xycoords=("axes fraction", "data"),
-        textcoords="offset points", fontsize=8,
-    )  # fmt: skip
-    ax.set_title(
-        f"jsc-toy: all {report.configurations:,} configurations on {report.rows:,} rows", fontsize=10
-    )
-    write_line(f"wrote {save(ax, Path(__file__).with_suffix('.svg'))}")
+def draw() -> bytes:
+    """Sweep the space of the README's first command on the validation rows and draw it."""
+    space = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["search"]["search_space"]
+    x, y = MaseDataModule("jsc-synth", batch_size=512).arrays("val")
+    evaluator = chop.Evaluator(get_model("jsc-toy", pretrained=True), x, y)
+    objectives = {"accuracy": "maximize", "average_bitwidth": "minimize"}
+    report = chop.search.sweep(evaluator, space, objectives, prune=False)
+    mpl.use("Agg")
+    figure = mpl.figure.Figure(figsize=(7.2, 3.8), layout="constrained")
+    ax = plotting.pareto_front(report, x="average_bitwidth", y="accuracy", ax=figure.add_subplot())
+    ax.axhline(evaluator.evaluate().accuracy, color="0.45", linewidth=1, linestyle="--", label="float model")
+    ax.set_title(f"jsc-toy on synthetic jets: all {len(report.results['accuracy']):,} configurations")
+    ax.legend(loc="lower right")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":
-    main()
+    atomic_write(HERE / "front.png", draw())

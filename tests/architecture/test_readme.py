@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from chop.cli.commands import COMMANDS as COMMANDS_OF_CH
+from chop.cli.commands import command_parser
 from chop.cli.options import ACTIONS
 from chop.cli.parser import build_parser
 from tests.architecture.markdown import blocks, ch_commands, run_python
@@ -63,7 +66,10 @@ def test_ch_commands_are_understood(page: str) -> None:
     commands = ch_commands(page)
     assert commands
     for arguments in commands:
-        assert build_parser().parse_args(arguments).action in ACTIONS
+        if arguments[0] in COMMANDS_OF_CH:
+            command_parser(arguments[0]).parse_intermixed_args(arguments[1:])
+        else:
+            assert build_parser().parse_args(arguments).action in ACTIONS
         for config in (a for a in arguments if a.endswith(".toml")):
             assert (REPO / config).is_file(), config
 
@@ -72,5 +78,7 @@ def test_linked_pages_exist() -> None:
     text = (REPO / "README.md").read_text()
     for page in ("CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", "LICENSE", "docs/differences.md"):
         assert f"({page})" in text and (REPO / page).is_file()
+    for target in re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", text):
+        assert (REPO / next(filter(None, target))).exists(), target
     assert "MIT License" in (REPO / "LICENSE").read_text()
     assert "the chop authors" in (REPO / "LICENSE").read_text()

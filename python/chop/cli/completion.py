@@ -34,6 +34,7 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own words to its parser."""
     parser.add_argument("shell", help=f"one of {', '.join(SHELLS)}")
 
 

@@ -15,6 +15,7 @@ class SelfTestError(RuntimeError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own words to its parser."""
     parser.add_argument("--no-self-test", action="store_true", help="only say what is there")
 
 
@@ -48,7 +49,7 @@ def _write(title: str, rows: list[tuple[str, str]]) -> None:
 def private(text: str, home: Path | None = None) -> str:
     """Leave out what is nobody's business: the home folder's place and passwords in addresses.
 
-    >>> private("/home/ada/jets, postgresql://ada:secret@host/db", Path("/home/ada"))
+    >>> private("/people/ada/jets, postgresql://ada:secret@host/db", Path("/people/ada"))
     '~/jets, postgresql://ada:***@host/db'
     """
     folder = str(home if home is not None else Path.home())

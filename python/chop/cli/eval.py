@@ -44,6 +44,7 @@ COSTS = "average_bitwidth,bitops,ebops,model_size"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own words to its parser."""
     parser.argument_default = argparse.SUPPRESS  # what is not typed may come from the config file
     main = parser.add_argument_group("what to measure")
     for name in ("model", "dataset"):

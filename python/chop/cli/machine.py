@@ -111,7 +111,7 @@ def operators() -> Rows:
     """How the compiled parts were built, and what they need."""
     import torch
 
-    from chop._core import native
+    from chop import _core
     from chop._core.loading import OLDEST_TORCH
 
     oldest = ".".join(map(str, OLDEST_TORCH))
@@ -119,8 +119,8 @@ def operators() -> Rows:
     return [
         ("torch.ops.chop", ", ".join(names)),
         ("interface", f"LibTorch stable ABI, torch {oldest} or newer"),
-        ("built against", f"torch {native.__torch__}; running with torch {torch.__version__}"),
-        ("compiler", native.__compiler__),
+        ("built against", f"torch {_core.__torch__}; running with torch {torch.__version__}"),
+        ("compiler", _core.__compiler__),
     ]
 
 
