@@ -284,6 +284,18 @@ def test_what_the_sweep_refuses(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_sweep_refuses_costs_of_a_model_that_it_cannot_count(
+    changed: Changed, run: Any, tmp_path: Path
+) -> None:
+    keys = {"strategy.name": "exhaustive", "strategy.setup": {}}
+    with pytest.raises(
+        ConfigError, match=r"metrics\.average_bitwidth: the strategy .* cannot work it out: .*cumsum"
+    ):
+        run(changed(keys), tmp_path / "out", model=TwoLines().eval())
+    result = run(changed({}), tmp_path / "loop", model=TwoLines().eval())
+    assert {len(trial.values) for trial in result.study.trials} == {2}
+
+
 def test_the_sweep_by_cost_models(own: None, changed: Changed, run: Any, tmp_path: Path) -> None:
     keys = {
         "strategy.metrics": {"accuracy_micro": {}, "bops": {}, "wires": {}},
