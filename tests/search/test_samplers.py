@@ -231,13 +231,20 @@ def test_every_option_is_checked(name: str, option: str, value: Any, message: st
     [
         ("gp", {}, "gp (n_startup_trials=10, deterministic_objective=False)"),
         ("cmaes", {"popsize": 8}, "cmaes (sigma0=0.167, popsize=8, with_margin=True)"),
+        ("cmaes", {}, "cmaes (sigma0=0.167, popsize=7, with_margin=True)"),
         ("random", {}, "random"),
+        (
+            "nsgaii",
+            {},
+            "nsgaii (population_size=50, mutation_prob=0.333, crossover_prob=0.9, swapping_prob=0.5)",
+        ),
+        ("tpe", {}, "tpe (multivariate=True, constant_liar=True, n_startup_trials=10, n_ei_candidates=24)"),
     ],
 )
 def test_the_options_in_effect_are_one_line(name: str, options: dict[str, Any], line: str) -> None:
     if name in NEED_PACKAGES:
         pytest.importorskip(NEED_PACKAGES[name])
-    assert SamplerPlan(name, options, {"a": 3}, 0).describe(1) == line
+    assert SamplerPlan(name, options, {"a": 3, "b": 2, "c": 4}, 0).describe(1) == line
 
 
 def test_tpe_options_of_2024(changed: Callable[..., Any], run: Any, tmp_path: Path, caplog: Any) -> None:
