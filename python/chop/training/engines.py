@@ -57,14 +57,15 @@ def choose(name: str, job: Job) -> Engine:
             raise ConfigError(f"engine {name!r} cannot train this: {why}")
         return ENGINES[name]
     native, lightning = ENGINES["native"], ENGINES["lightning"]
+    say = logger.info if job.bar else logger.debug
     why = native.why_not(job)
     if why is None:
-        logger.info("engine native: the core trains this model on the CPU")
+        say("engine native: the core trains this model on the CPU")
         return native
     other = lightning.why_not(job)
     if other is not None:
         raise ConfigError(f"the core cannot train this ({why}), and engine 'lightning' cannot either: {other}")
-    logger.info("engine lightning: %s", why)
+    say("engine lightning: %s", why)
     return lightning
 
 

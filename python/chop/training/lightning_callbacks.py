@@ -14,7 +14,7 @@ from chop.training.native_engine import run_facts
 from chop.training.order import derive_seed
 from chop.training.plan import Job
 from chop.training.saver import METRICS
-from chop.training.scores import Tally, confusion_of, macro_accuracy
+from chop.training.scores import Score, Tally, confusion_of, evaluate, macro_accuracy
 
 
 class Record(lightning.Callback):
@@ -34,9 +34,13 @@ class Record(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the figures of an epoch."""
-        torch.manual_seed(derive_seed(self._job.plan.seed, "layers", trainer.current_epoch))
         self._learned, self._checked = Tally(self._job.plan.classes), None
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Seed what random layers draw; later than the epoch's start, when loaders may still draw seeds of theirs."""
+        if batch_idx == 0:
+            torch.manual_seed(derive_seed(self._job.plan.seed, "layers", trainer.current_epoch))
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -75,6 +79,8 @@ class Record(lightning.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Complete the row of the epoch; the checkpoint comes after."""
         checked = None if self._checked is None else self._checked.score()
+        if self._job.validate and checked is None:  # max_steps ended the epoch before its validation
+            checked = self._validated(pl_module)
         row = row_of(
             trainer.current_epoch,
             trainer.global_step,
@@ -91,6 +97,14 @@ class Record(lightning.Callback):
             self._history.write(self._job.folder / METRICS)
         self.log("train_loss_epoch", row["train_loss_epoch"])
         self.log("train_acc_epoch", row["train_acc_epoch"])
+
+    def _validated(self, pl_module: Any) -> Score:
+        model, classes = pl_module.model, self._job.plan.classes
+        checked = evaluate(model, self._job.data.val_loader(), classes, pl_module.device)
+        model.train()
+        self.log("val_loss_epoch", checked.loss)
+        self.log("val_acc_epoch", checked.accuracy)
+        return checked
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the figures and the plan."""

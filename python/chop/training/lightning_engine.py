@@ -57,6 +57,7 @@ class LightningEngine:
         if finished(job.plan.limits, history, step, job.plan.limits.epochs(batches)):
             job.model.load_state_dict(weights_of(job.checkpoint or {}))
             return outcome(job, history, self.name)
+        job.model.train()  # Lightning keeps each module's own mode
         with _surroundings(job), tempfile.TemporaryDirectory() as scratch:
             wrapper = _wrapper(job, batches)
             trainer, record = _trainer(job, history, Path(scratch))

@@ -249,12 +249,9 @@ class _Run:
         for group in state["param_groups"]:
             group["lr"] = self.clock.param_groups[0]["lr"]
             group.setdefault("initial_lr", self.plan.learning_rate)
-        return checkpoint_content(
-            self.trainer.state_dict(), state, self.schedule.state_dict(), self.history.rows[-1], self._about()
-        )
-
-    def _about(self) -> dict[str, Any]:
-        return run_facts("native", self.plan, self.history)
+        facts = run_facts("native", self.plan, self.history)
+        weights, schedule = self.trainer.state_dict(), self.schedule.state_dict()
+        return checkpoint_content(weights, state, schedule, self.history.rows[-1], facts, self.batches)
 
 
 def run_facts(engine: str, plan: Plan, history: History) -> dict[str, Any]:
