@@ -199,6 +199,7 @@ class NativeTrainer:
         if order is not None:
             order = plain_tensor(order, torch.int64)
         steps = -1 if max_steps is None else max_steps
+        self._state.learning_rate = learning_rate
         found = self._core.epoch(batch_size, learning_rate, order, accumulate, first_row, steps)
         if found["failed"]:
             raise NonFiniteLossError(found["steps"], found["bad_loss"])
@@ -206,7 +207,7 @@ class NativeTrainer:
             loss=found["loss"],
             confusion=self._confusion(found["confusion"]),
             rows=found["rows"],
-            losses=torch.tensor(found["losses"], dtype=torch.float64),
+            losses=_doubles(found["losses"]),
             steps=found["steps"],
             next_row=found["next_row"],
             stopped=found["stopped"],
@@ -219,7 +220,8 @@ class NativeTrainer:
     @property
     def progress(self) -> tuple[int, float]:
         """Batches and mean batch loss so far of the running (or last) :meth:`epoch`; may be read in any thread."""
-        return self._core.progress()
+        steps, losses = self._core.progress()
+        return steps, losses / max(steps, 1)
 
     def evaluate(self, x: Tensor, y: Tensor) -> Scores:
         """Return the scores on other rows, as in ``model.eval()``; shapes as in the constructor."""
@@ -254,6 +256,10 @@ class NativeTrainer:
     def _confusion(self, counts: Sequence[int]) -> Tensor:
         classes = self._core.classes
         return torch.tensor(counts, dtype=torch.int64).reshape(classes, classes)
+
+
+def _doubles(memory: bytearray) -> Tensor:
+    return torch.frombuffer(memory, dtype=torch.float64) if memory else torch.empty(0, dtype=torch.float64)
 
 
 def _dtype(name: str) -> torch.dtype:
