@@ -23,9 +23,9 @@ ARGS = {"max_epochs": 2, "accelerator": "cpu"}
 AXIS = {"learning_rate": [1e-3, 1e-2], "batch_size": [16, 256]}
 
 
-def make(data: Any, axes: Any = None, **options: Any) -> Any:
+def make(data: Any, axes: Any = None, model: Any = toy, **options: Any) -> Any:
     options = {"repeats": 2, "workers": 2, "trainer_args": ARGS, "bar": False} | options
-    return grid(toy, data, axes or AXIS, classes=5, **options)
+    return grid(model, data, axes or AXIS, classes=5, **options)
 
 
 def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +82,8 @@ def test_a_run_that_diverges_is_a_row(small: Any) -> None:
 
 def test_lightning_trains_a_grid_too(small: Any) -> None:
     axes = {"lr_scheduler": ["cosine", "constant"]}
-    native, other = (make(small, axes, repeats=1, engine=e, learning_rate=1e-2) for e in ("native", "lightning"))
+    options = {"repeats": 1, "learning_rate": 1e-2, "model": toy(name="jsc-linear")}
+    native, other = (make(small, axes, engine=engine, **options) for engine in ("native", "lightning"))
     for one, two in zip(native.rows, other.rows, strict=True):
         assert two["engine"] == "lightning" and one["val_loss"] == pytest.approx(two["val_loss"], rel=1e-3)
 
@@ -143,7 +144,7 @@ def test_axes_as_typed() -> None:
 
 def start(folder: Path, data: Path, project: str) -> subprocess.Popen[bytes]:
     words = [
-        "train", "jsc-mlp", str(data), "--project", project, "--accelerator", "cpu", "--max-epochs", "40",
+        "train", "jsc-mlp", str(data), "--project", project, "--accelerator", "cpu", "--max-epochs", "25",
         "--grid", "learning_rate=1e-3,1e-2", "--grid", "batch_size=8,16", "--repeats", "4", "--workers", "2",
     ]  # fmt: skip
     quiet = subprocess.DEVNULL

@@ -22,7 +22,7 @@ def command(data: Path, project: str, engine: str, epochs: int, *more: str) -> l
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> None:
     # Long enough to be caught in the middle, whatever the machine does meanwhile.
-    epochs = {"native": 2000, "lightning": 40}[engine]
+    epochs = {"native": 600, "lightning": 40}[engine]
     folder = tmp_path / "mase_output" / "stopped" / "software" / "training_ckpts"
     process = subprocess.Popen(
         command(small_file, "stopped", engine, epochs),
