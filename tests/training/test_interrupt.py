@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from tests.training.conftest import ENGINES, assert_same_files
 
 def command(data: Path, project: str, engine: str, epochs: int, *more: str) -> list[str]:
     words = ["train", "jsc-toy", str(data), "--project", project, "--engine", engine, "--accelerator", "cpu",
-             "--max-epochs", str(epochs), "--learning-rate", "1e-2", "--batch-size", "2", *more]  # fmt: skip
+             "--max-epochs", str(epochs), "--learning-rate", "1e-2", "--batch-size", "8", *more]  # fmt: skip
     return [sys.executable, "-m", "chop", *words]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> None:
     # Long enough to be caught in the middle, whatever the machine does meanwhile.
-    epochs = {"native": 600, "lightning": 40}[engine]
+    epochs = {"native": 1500, "lightning": 60}[engine]
     folder = tmp_path / "mase_output" / "stopped" / "software" / "training_ckpts"
     process = subprocess.Popen(
         command(small_file, "stopped", engine, epochs),
@@ -37,7 +38,8 @@ def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and time.monotonic() - began < 5
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may have the machine
+    assert process.returncode == 130 and time.monotonic() - began < 5 * busy
     assert said.decode().splitlines()[-1] == "ch: interrupted" and b"Traceback" not in said
     assert len((folder / "metrics.csv").read_text().splitlines()) < epochs
     if engine == "lightning":
