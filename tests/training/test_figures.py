@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def test_linear(synth: MaseDataModule, engine: str) -> None:
     assert accuracy(model, synth) >= 0.67
 
 
-# Recorded with plain torch on the same rows; their standard error is that of a share of 1,000 rows.
-REAL = {"jsc-tiny": 0.58, "jsc-linear": 0.64}
+# Recorded with plain torch on the same rows: share, learning rate. Half of jsc-tiny's initial weights leave a class
+# behind its last ReLU for good, so its share depends on the draw more than on the rows.
+REAL = {"jsc-tiny": (0.58, 3e-3), "jsc-linear": (0.64, 1e-2)}
 
 
 @pytest.mark.parametrize("name", REAL)
-@pytest.mark.parametrize("engine", [ENGINES[0], pytest.param(ENGINES[1], marks=pytest.mark.soak)])
-def test_cross_validation_on_real_jets(shared_dir: Path, engine: str, name: str) -> None:
+def test_cross_validation_on_real_jets(shared_dir: Path, name: str) -> None:
     data = MaseDataModule(
         "jsc",
         64,
@@ -82,15 +83,19 @@ def test_cross_validation_on_real_jets(shared_dir: Path, engine: str, name: str)
         scaler=shared_dir / "data" / "jsc-openml-marginals.npz",
     )
     x, y = data.arrays("test")
-    right = 0
-    for fold in range(5):
-        held = torch.arange(len(y)) % 5 == fold
-        model = train(toy(fold, name), parts(x, y, held), 40, 1e-2, batch_size=64, engine=engine)
-        with torch.no_grad():
-            right += int((model.eval()(x[held]).argmax(1) == y[held]).sum())
-    share = REAL[name]
-    error = (share * (1 - share) / len(y)) ** 0.5
-    assert abs(right / len(y) - share) < 3 * error, right
+    expected, rate = REAL[name]
+    shares = []
+    for draw in range(4):
+        right = 0
+        for fold in range(5):
+            held = torch.arange(len(y)) % 5 == fold
+            model = train(toy(100 * draw + fold, name), parts(x, y, held), 200, rate, batch_size=64)
+            with torch.no_grad():
+                right += int((model.eval()(x[held]).argmax(1) == y[held]).sum())
+        shares.append(right / len(y))
+    of_rows = (expected * (1 - expected) / len(y)) ** 0.5
+    of_draws = statistics.stdev(shares) / len(shares) ** 0.5
+    assert abs(statistics.mean(shares) - expected) < 2 * (of_rows**2 + of_draws**2) ** 0.5, shares
 
 
 def parts(x: Tensor, y: Tensor, held: Tensor) -> dict[str, tuple[Tensor, Tensor]]:

@@ -60,6 +60,8 @@ def check_needs(action: str, merged: Merged) -> None:
         from chop.plt_wrapper.optimizers import check_momentum
 
         check_momentum(options.training_optimizer, options.momentum, options.nesterov)
+    if options.compare is not None:
+        _check_compare(action, options)
     if action == "search" and options.load_name is not None:
         _refuse_pickled_study(Path(options.load_name))
 
@@ -74,6 +76,15 @@ def _check_grid(action: str, options: Options) -> None:
     parse_axes(options.grid)
     if options.resume:
         raise ConfigError("resume and grid do not go together: the same grid again goes on by itself")
+
+
+def _check_compare(action: str, options: Options) -> None:
+    if action != "search":
+        raise ConfigError(f"--compare is an option of search, not of {action}")
+    others = {"--storage": options.storage, "--study": options.study, "--workers": options.workers}
+    others["--dry-run"] = options.dry_run
+    if given := [name for name, value in others.items() if value]:
+        raise ConfigError(f"--compare runs in memory and in this process: leave {', '.join(given)} out")
 
 
 def _refuse_pickled_study(path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Best values beside the bar, a callback that sees every trial, and how a study tells what made it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chop.actions.search.strategies.progress import BestSoFar, Progress
+from chop.plotting.pareto import front_of
+
+
+def test_the_front_as_it_comes_is_the_front_of_all() -> None:
+    values = np.random.default_rng(0).integers(0, 9, (200, 3)).astype(float)
+    ways = ["maximize", "minimize", "minimize"]
+    best = BestSoFar(["a", "b", "c"], ways)
+    for row in values:
+        best.add(row.tolist())
+    found = {tuple(row) for row in values[front_of(values, ways)].tolist()}
+    assert {(-a, b, c) for a, b, c in best.front} == found
+    assert str(best).startswith(f"front {len(found)}, best a ")
+
+
+def test_one_objective_and_failed_trials() -> None:
+    best = BestSoFar(["loss"], ["minimize"])
+    assert str(best) == ""
+    for value in (math.nan, 0.5, 0.25, 0.3):
+        best.add([value])
+    assert str(best) == "best loss 0.25"
+
+
+def test_the_bar_shows_the_best_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(0, 2, ["loss"], ["minimize"]) as progress:
+        for value in (0.5, 0.125):
+            progress.after_trial(None, SimpleNamespace(values=[value]))
+    assert progress.n == 2
+    said = capsys.readouterr().err
+    assert "2/2" in said and "best loss 0.125" in said
+
+
+def test_a_visualizer_that_can_be_called_sees_every_trial(config: Any, run: Any, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Watch:
+        def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+            assert "accuracy" in metrics
+
+        def __call__(self, study: Any, trial: Any) -> None:
+            assert trial.number < len(study.trials)
+            seen.append(trial.number)
+
+    run(config, tmp_path, visualizer=Watch())
+    assert seen == list(range(6))
+
+
+def test_live_front_draws_where_there_is_a_notebook(config: Any, run: Any, tmp_path: Path) -> None:
+    from chop.plotting import live_front
+
+    result = run(config, tmp_path)
+    shown, updated = [], []
+
+    def display(picture: Any, display_id: bool) -> Any:
+        shown.append(picture)
+        return SimpleNamespace(update=updated.append)
+
+    live = live_front(every=0.0)
+    live(result.study, None)
+    assert live.drawn == 0  # no notebook
+    live._display = display
+    for _ in range(3):
+        live(result.study, None)
+    assert (live.drawn, len(shown), len(updated)) == (3, 1, 2)
+    assert shown[0].get_xlabel() == "average bit width [bit]"

@@ -1,0 +1,204 @@
+"""A study as one HTML file."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.study_report import report
+from chop.actions.study_report.page import MOST_ROWS
+from chop.cli.app import main
+from chop.tools.errors import ConfigError
+from tests.search.conftest import changed, choices, config, data_module, model, run  # noqa: F401
+
+
+class Page(HTMLParser):
+    """Tags, texts of the cells of the last table, and everything that could be fetched."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.open: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        if tag not in ("meta", "img", "wbr"):
+            self.open.append(tag)
+        self.sources += [value for key, value in attributes if key in ("src", "href", "data", "action")]
+        if tag == "table":
+            self.rows = []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture
+def project(run: Callable[..., Any], changed: Any, tmp_path: Path) -> Path:  # noqa: F811
+    """A project's folder with a study of 20 trials."""
+    run(changed({"strategy.setup.n_trials": 20}), tmp_path / "p" / "software" / "search_ckpts", seed=3)
+    return tmp_path / "p"
+
+
+def test_report_of_a_project(project: Path) -> None:
+    journal = project / "software" / "search_ckpts" / JOURNAL_NAME
+    before = journal.read_bytes()
+    path = report(project)
+    assert journal.read_bytes() == before
+    assert path == project / "report" / "report.html"
+    text = path.read_text()
+    page = Page(text)
+    # Nothing is fetched: pictures are in the file.
+    assert page.sources and all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    assert "http://" not in text and "https://" not in text and "url(" not in text
+    for words in (
+        "<th>sampler</th><td>random</td>",
+        "<th>seed</th><td>3</td>",
+        "<th>optuna</th>",
+        "<h2>Importance",
+    ):
+        assert words in text, words
+    names = {each.name for each in path.parent.iterdir()}
+    assert {"front.png", "front.svg", "parallel.png", "effects_accuracy.svg", "report.html"} <= names
+    study = _study(journal)
+    fresh = [trial for trial in study.trials if "repeat_of" not in trial.user_attrs]
+    head, *rows = page.rows
+    assert len(rows) == len(fresh)
+    accuracy = head.index("accuracy")
+    assert [row[accuracy] for row in rows] == [f"{trial.values[0]:.6g}" for trial in fresh]
+
+
+def _study(journal: Path) -> Any:
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    return optuna.load_study(study_name=optuna.get_all_study_names(storage)[0], storage=storage)
+
+
+def test_configs_of_the_front_are_those_of_the_study(project: Path) -> None:
+    import tomlkit
+
+    from chop.tools.config_load import convert_none_to_str_na
+
+    text = report(project).read_text()
+    shown = [
+        tomlkit.parse(html.unescape(block)).unwrap() for block in re.findall(r"<pre>(.*?)</pre>", text, re.S)
+    ]
+    journal = project / "software" / "search_ckpts" / JOURNAL_NAME
+    best = [trial for trial in _study(journal).best_trials if "repeat_of" not in trial.user_attrs]
+    wanted = [convert_none_to_str_na(trial.user_attrs["sampled_config"]) for trial in best]
+    assert len(shown) == len(wanted) >= 1
+    for config_shown in shown:
+        assert config_shown["passes"]["quantize"] in wanted
+
+
+def test_everything_is_escaped(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    study = optuna.create_study(storage=url, study_name="<script>alert(1)</script>")
+    study.optimize(
+        lambda trial: trial.suggest_float("<b>x</b>", 0, 1) + trial.suggest_int("n", 1, 3), n_trials=8
+    )
+    text = report(url, out=tmp_path / "r" / "own.html").read_text()
+    Page(text)
+    assert "<script>alert" not in text and "&lt;script&gt;alert" in text and "<b>" not in text
+
+
+def test_a_study_of_ones_own_and_many_trials(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    study = optuna.create_study(storage=url, study_name="own", direction="maximize")
+    distributions = {"n": optuna.distributions.IntDistribution(0, 5000)}
+    study.add_trials(
+        [
+            optuna.trial.create_trial(params={"n": k}, distributions=distributions, value=k / 7)
+            for k in range(MOST_ROWS + 50)
+        ]
+    )
+    path = report(tmp_path / "s.db", out=tmp_path / "r.html")
+    page = Page(path.read_text())
+    assert len(page.rows) == MOST_ROWS + 1 and "of 1,050 results" in path.read_text()
+    assert page.rows[1][1] == f"{(MOST_ROWS + 49) / 7:.6g}"
+
+
+def test_the_newest_study_or_the_one_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    for name in ("first", "second"):
+        optuna.create_study(storage=url, study_name=name).optimize(
+            lambda t: t.suggest_float("x", 0, 1), n_trials=3
+        )
+    assert "<h1>second</h1>" in report(url, out=tmp_path / "a.html").read_text()
+    assert "<h1>first</h1>" in report(url, "first", tmp_path / "b.html").read_text()
+    with pytest.raises(
+        ConfigError, match=r"no study 'frist' \(did you mean 'first'\?\); it has: first, second"
+    ):
+        report(url, "frist", tmp_path / "c.html")
+    assert not (tmp_path / "c.html").exists()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+def test_report_of_a_sweep(run: Any, changed: Any, tmp_path: Path, suffix: str) -> None:  # noqa: F811
+    folder = tmp_path / "search_ckpts"
+    run(changed({"strategy.name": "exhaustive", "strategy.setup": {"prune": False}}), folder)
+    whole = report(folder, out=tmp_path / "whole.html").read_text()
+    assert "<td>exhaustive" in whole and "<th>configurations</th><td>36</td>" in whole and "<pre>" in whole
+    file = folder / f"sweep.{suffix}"
+    if not file.exists():
+        import numpy as np
+        from pyarrow import parquet
+
+        table = parquet.read_table(folder / "sweep.parquet")
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        np.savez(file, about=np.array(table.schema.metadata[b"chop.sweep"].decode()), **columns)
+    text = report(file, out=tmp_path / "file.html").read_text()
+    assert len(Page(text).rows) == 1 + 36 and "<pre>" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.pkl", b"\x80\x04}.", "is a pickle"),
+        ("study", b"\x80\x04}.", "is a pickle"),
+        ("a.toml", b"x = 1", "is no study"),
+        ("a.npz", b"PK\x03\x04", "is no sweep"),
+        ("a.parquet", b"PAR1", "is no sweep"),
+        ("a.log", b'{"op_code": 99}\n', "is no Optuna journal"),
+        ("a.json", b"{}\n", "is no Optuna journal"),
+        ("empty", b"", "is no study"),
+    ],
+)
+def test_what_is_no_study(tmp_path: Path, capsys: Any, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert main(["report", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_folders_without_a_study(tmp_path: Path, capsys: Any) -> None:
+    assert main(["report", str(tmp_path)]) == 2 and "there is no study" in capsys.readouterr().err
+    old = tmp_path / "software" / "search_ckpts"
+    old.mkdir(parents=True)
+    (old / "study.pkl").write_bytes(b"\x80\x04}.")
+    assert main(["report", str(tmp_path)]) == 2 and "is a pickle" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "none")]) == 2 and "does not exist" in capsys.readouterr().err
+    assert main(["report", "sqlite:///nowhere/x.db"]) == 2
+    assert main(["report", str(tmp_path), "--out", "x.pdf"]) == 2
+
+
+def test_command(project: Path, capsys: Any) -> None:
+    assert main(["report", str(project), "--out", str(project / "r.html")]) == 0
+    assert f"Report: {project / 'r.html'} (" in capsys.readouterr().out
