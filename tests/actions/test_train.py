@@ -1,6 +1,6 @@
 """Training and testing: what is written, who can read it, determinism, accuracy, bad input."""
 
-import copy
+import re
 import subprocess
 import sys
 
@@ -14,6 +14,8 @@ from chop.models import get_model, get_model_info
 from chop.registry import UnknownNameError
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
+
+ENGINES = ("native", "lightning")
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +68,14 @@ def test_linear_floor(data):
     assert result["val_acc_micro"] > 0.65
 
 
-def test_one_seed_one_result_on_any_number_of_threads(small):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_seed_one_result_on_any_number_of_threads(engine, small):
     threads = torch.get_num_threads()
     states = []
     try:
         for count, seed in ((1, 0), (2, 0), (2, 1)):
             torch.set_num_threads(count)
-            states.append(train(small, "jsc-mlp", seed=seed)[0].state_dict())
+            states.append(train(small, "jsc-mlp", seed=seed, engine=engine)[0].state_dict())
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
@@ -80,18 +83,20 @@ def test_one_seed_one_result_on_any_number_of_threads(small):
     assert not all(torch.equal(states[0][k], states[2][k]) for k in states[0])
 
 
-def test_the_callers_random_stream_is_left_alone(small):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_callers_random_stream_is_left_alone(engine, small):
     model = get_model("jsc-toy")
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    train(small, model)
+    train(small, model, engine=engine)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_checkpoints_are_in_lightnings_layout(small, tmp_path):
-    model, result = train(small, save_path=tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt"]
+@pytest.mark.parametrize("engine", ENGINES)
+def test_checkpoints_are_in_lightnings_layout(engine, small, tmp_path):
+    model, result = train(small, save_path=tmp_path, engine=engine)
+    assert {"best.ckpt", "last.ckpt", "metrics.csv"} <= {p.name for p in tmp_path.iterdir()}
     last = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert {
         "epoch",
@@ -138,66 +143,78 @@ def test_lightning_reads_our_checkpoint_and_we_read_its(small, tmp_path):
     assert all(torch.equal(v, wrapper.model.state_dict()[k]) for k, v in ours.state_dict().items())
 
 
-def test_best_is_the_lowest_validation_loss(small, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_best_is_the_lowest_validation_loss(engine, small, tmp_path):
     # At this rate the loss goes up and down; the checkpoint must be the one of the reported epoch.
     trainer = {"max_epochs": 8, "accelerator": "cpu"}
-    _, result = train(small, learning_rate=0.3, plt_trainer_args=trainer, save_path=tmp_path)
+    _, result = train(small, learning_rate=0.3, plt_trainer_args=trainer, engine=engine, save_path=tmp_path)
     best = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert best["epoch"] == result["best_epoch"]
     assert best["chop_scores"]["val_loss_epoch"] == result["best_val_loss"] <= result["val_loss_epoch"]
 
 
-def test_limits_and_accumulation(small):
-    _, result = train(small, plt_trainer_args={"max_epochs": 3, "max_steps": 7, "accelerator": "cpu"})
+@pytest.mark.parametrize("engine", ENGINES)
+def test_limits_and_accumulation(engine, small):
+    _, result = train(small, plt_trainer_args={"max_epochs": 3, "max_steps": 7, "accelerator": "cpu"}, engine=engine)
     assert result["global_step"] == 7 and result["epochs"] == 1
-    _, result = train(small, plt_trainer_args={"max_epochs": -1, "max_steps": 25, "accelerator": "cpu"})
+    _, result = train(small, plt_trainer_args={"max_epochs": -1, "max_steps": 25, "accelerator": "cpu"}, engine=engine)
     assert result["global_step"] == 25 and result["epochs"] == 3
     trainer = {"max_epochs": 2, "accumulate_grad_batches": 4, "accelerator": "cpu"}
-    _, result = train(small, plt_trainer_args=trainer)
+    _, result = train(small, plt_trainer_args=trainer, engine=engine)
     assert result["global_step"] == 2 * 3  # 10 batches an epoch: 4 + 4 + 2
 
 
-def test_accumulated_batches_equal_one_large_batch():
-    torch.manual_seed(0)
-    x, y = torch.randn(64, 16), torch.randint(0, 5, (64,))
-    from chop.actions.training_loop import Stepper
-
-    one = get_model("jsc-mlp")
-    four = copy.deepcopy(one)
-    for model, batches in ((one, [(x, y)]), (four, list(zip(x.split(16), y.split(16), strict=True)))):
-        stepper = Stepper(model, torch.optim.SGD(model.parameters(), lr=0.1), 5, accumulate=len(batches))
-        stepper.epoch(batches, torch.device("cpu"), lambda *_: None)
-        assert stepper.steps == 1
-    for a, b in zip(one.parameters(), four.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_accumulated_batches_equal_one_large_batch(engine, small):
+    # One step of plain SGD on all 600 rows, or on five times 120 of them; jsc-mlp has no batch norm.
+    states = []
+    for batch, accumulate in ((600, 1), (120, 5)):
+        args = {"max_epochs": 1, "accelerator": "cpu", "accumulate_grad_batches": accumulate}
+        data = MaseDataModule(small.name, batch)
+        options = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.1, "engine": engine}
+        model, result = train(data, "jsc-mlp", plt_trainer_args=args, **options)
+        assert result["global_step"] == 1
+        states.append(model.state_dict())
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_optimizers_learn(optimizer, small):
-    _, result = train(small, optimizer=optimizer, learning_rate=2e-2, weight_decay=1e-4)
-    assert result["train_loss_epoch"] < 1.55
+def test_optimizers_learn_alike_on_both_engines(optimizer, small):
+    results = {}
+    for engine in ENGINES:
+        options = {"optimizer": optimizer, "learning_rate": 2e-2, "weight_decay": 1e-4, "engine": engine}
+        args = {"max_epochs": 2, "accelerator": "cpu", "gradient_clip_val": 1.0}
+        model, results[engine] = train(small, "jsc-linear", plt_trainer_args=args, **options)
+        assert results[engine]["train_loss_epoch"] < 1.75
+    for name in ("train_loss_epoch", "val_loss_epoch", "train_loss_step"):
+        assert results["native"][name] == pytest.approx(results["lightning"][name], rel=1e-4), name
 
 
 def test_accuracies_follow_torchmetrics():
     torchmetrics = pytest.importorskip("torchmetrics.classification")
-    from chop.actions.training_loop import ClassCounts
+    from chop.training.scores import Tally
 
     torch.manual_seed(0)
     logits = torch.randn(500, 5)
     logits[:, 4] += 3  # class 4 is guessed but never true
     y = torch.randint(0, 3, (500,))
-    counts = ClassCounts(5)
+    tally = Tally(5)
     for part in range(0, 500, 64):
-        counts.add(logits[part : part + 64], y[part : part + 64])
-    for average in ("macro", "micro"):
+        x, labels = logits[part : part + 64], y[part : part + 64]
+        tally.add(torch.nn.functional.cross_entropy(x, labels), x, labels)
+    score = tally.score()
+    for average, ours in (("macro", score.accuracy), ("micro", score.accuracy_micro)):
         theirs = torchmetrics.MulticlassAccuracy(5, average=average)(logits, y).item()
-        assert getattr(counts, average) == pytest.approx(theirs, abs=1e-6)
+        assert ours == pytest.approx(theirs, abs=1e-6)
+    assert score.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y).item(), rel=1e-6)
 
 
-def test_the_bar_shows_loss_and_accuracy(small, capfd):
-    train(small)
-    shown = capfd.readouterr().err
-    assert "loss=" in shown and "acc=" in shown and "Epoch 2/2" in shown
+@pytest.mark.parametrize(("engine", "words"), [("native", "Epoch 2/2"), ("lightning", "Epoch 1")])
+def test_the_bar_shows_loss_and_accuracy(engine, words, small, capfd):
+    train(small, engine=engine)
+    shown = "".join(capfd.readouterr())
+    assert re.search(r"loss\w*=\d", shown) and re.search(r"acc\w*=\d", shown) and words in shown
 
 
 def test_the_test_line_names_the_data(data, capsys):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from chop.actions.training_loop import evaluate
+from chop.training.scores import evaluate
 from chop.dataset import MaseDataModule, get_dataset_info
 from chop.models import PHYSICAL_MODELS, MaseModelInfo, get_model, get_model_info
 from chop.registry import UnknownNameError

@@ -236,23 +236,20 @@ def test_options_are_checked(channels: Callable[..., Any], run: Any, tmp_path: P
     assert not (tmp_path / "nothing").exists()
 
 
-def test_schedules_and_limits() -> None:
-    from chop.actions.search.runners.basic_train import BasicTrainOptions, _schedule
+def test_limits() -> None:
+    from chop.actions.search.runners.basic_train import BasicTrainOptions
 
     assert BasicTrainOptions().steps(7) == 7
     assert BasicTrainOptions(max_epochs=3).steps(7) == 21
     assert BasicTrainOptions(max_steps=9).steps(7) == 9
     assert BasicTrainOptions(max_epochs=3, max_steps=9).steps(7) == 9
-    for name, last in (("cosine", 1e-6), ("linear", 0.0), ("constant", 0.1)):
-        layer = nn.Linear(1, 1)
-        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
-        options = BasicTrainOptions(learning_rate=0.1, lr_scheduler=name, num_warmup_steps=2)
-        after = _schedule(optimizer, options, 12)
-        rates = []
-        for _ in range(12):
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            after(0.0, 0.0, 0)
-        assert rates[:3] == pytest.approx([0.1 / 3, 0.2 / 3, 0.1])
-        assert rates == sorted(rates[:3]) + sorted(rates[3:], reverse=True)
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(last, abs=1e-9)
+
+
+def test_both_engines_give_the_same_figures(channels: Callable[..., Any], run: Any, tmp_path: Path) -> None:
+    found = {}
+    for engine in ("native", "lightning"):
+        train = {**TRAIN, "engine": engine, "lr_scheduler": "linear", "num_warmup_steps": 1}
+        result = run(channels({"strategy.sw_runner": {"basic_train": train}}), tmp_path / engine)
+        found[engine] = figures(result)
+    for multiplier, metrics in found["native"].items():
+        assert metrics["loss"] == pytest.approx(found["lightning"][multiplier]["loss"], rel=1e-3)

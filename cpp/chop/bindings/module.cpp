@@ -19,4 +19,5 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_float_ops(m);
   chop::bindings::bind_search(m);
   chop::bindings::bind_tpe(m);
+  chop::bindings::bind_trainer(m);
 }

@@ -11,6 +11,7 @@
 #include "chop/kernels/elementwise.h"
 #include "chop/kernels/product.h"
 #include "chop/kernels/rows.h"
+#include "chop/kernels/training.h"
 
 namespace chop {
 
@@ -107,6 +108,9 @@ struct KernelTable {
 
   ActivationKernel activation = nullptr;
   RowKernels rows{};
+
+  TrainKernels<float> train_f32{};
+  TrainKernels<double> train_f64{};
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

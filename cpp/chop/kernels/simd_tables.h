@@ -49,6 +49,13 @@ struct WindowKernels {
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
 };
 
+#define CHOP_DECLARE_TRAIN(T, suffix)                                   \
+  extern const TrainLinearKernels<T> train_linear_##suffix;           \
+  extern const TrainNormKernels<T> train_norm_##suffix;               \
+  extern const TrainLossKernel<T> train_loss_##suffix;                \
+  extern const TrainElementwiseKernels<T> train_elementwise_##suffix; \
+  extern const TrainUpdateKernels<T> train_update_##suffix;
+
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \
   extern const FakeQuantizeKernels fake_quantize;  \
@@ -67,6 +74,8 @@ struct WindowKernels {
   extern const SquaredErrorsKernel squared_errors; \
   extern const ActivationKernel activation;        \
   extern const RowKernels row_kernels;             \
+  CHOP_DECLARE_TRAIN(float, f32)                   \
+  CHOP_DECLARE_TRAIN(double, f64)                  \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2
@@ -74,5 +83,6 @@ CHOP_DECLARE_TABLES(avx2)
 CHOP_DECLARE_TABLES(avx512)
 #endif
 #undef CHOP_DECLARE_TABLES
+#undef CHOP_DECLARE_TRAIN
 
 }  // namespace chop

@@ -55,10 +55,27 @@ def check_needs(action: str, merged: Merged) -> None:
     if action == "test" and options.load_name is None and not options.is_pretrained:
         raise ConfigError("test needs weights: --load CHECKPOINT or --pretrained")
     _check_files(options)
+    _check_grid(action, options)
+    if action == "train" and (options.momentum is not None or options.nesterov is not None):
+        from chop.plt_wrapper.optimizers import check_momentum
+
+        check_momentum(options.training_optimizer, options.momentum, options.nesterov)
     if options.compare is not None:
         _check_compare(action, options)
     if action == "search" and options.load_name is not None:
         _refuse_pickled_study(Path(options.load_name))
+
+
+def _check_grid(action: str, options: Options) -> None:
+    if options.grid is None:
+        return
+    if action != "train":
+        raise ConfigError(f"grid belongs to train, got the action {action!r}")
+    from chop.training.axes import parse_axes
+
+    parse_axes(options.grid)
+    if options.resume:
+        raise ConfigError("resume and grid do not go together: the same grid again goes on by itself")
 
 
 def _check_compare(action: str, options: Options) -> None:

@@ -108,7 +108,8 @@ class Options(BaseModel):
         _flag("--seed", group="general", metavar="NUM", help="seed of every random generator")] = 0
     quant_config: Annotated[Text | None,
         _flag("--quant-config", group="general", metavar="TOML",
-              help="quantization config of a model that is built quantized")] = None
+              help="quantize the model before training or testing: a file with by, default, … or with "
+                   "[passes.quantize]")] = None
     training_optimizer: Annotated[Literal["adam", "sgd", "adamw"],
         _flag("--training-optimizer", group="trainer", metavar="TYPE", help="method")] = "adam"
     trainer_precision: Annotated[Precision,
@@ -186,7 +187,8 @@ class Options(BaseModel):
         _flag("--study", group="search", metavar="NAME", table=False, help="name of the study there")] = None
     workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
         _flag("--workers", group="search", metavar="NUM", table=False,
-              help="processes that measure trials, watched and replaced; 0: this one does")] = 0
+              help="search: processes that measure trials, watched and replaced (0: this one does); train --grid: "
+                   "runs at once (0: one a core)")] = 0
     compare: Annotated[Text | None,
         _flag("--compare", group="search", metavar="NAMES", table=False,
               help="run the search with several samplers, such as random,tpe,nsgaii,brute-force, and write how far "
@@ -197,6 +199,39 @@ class Options(BaseModel):
     dry_run: Annotated[bool,
         _flag("--dry-run", group="search", table=False,
               help="print what the strategy exhaustive would take, and end")] = False
+    engine: Annotated[Literal["auto", "native", "lightning"],
+        _flag("--engine", group="trainer", metavar="NAME", table=False,
+              help="what trains: native (the C++ core), lightning, or auto: native where it can")] = "auto"
+    resume: Annotated[bool,
+        _flag("--resume", group="trainer", table=False,
+              help="go on from the project's last.ckpt; without one, begin")] = False
+    momentum: Annotated[Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)] | None,
+        _flag("--momentum", group="trainer", metavar="NUM", table=False,
+              help="of sgd; MASE's is 0.9")] = None
+    nesterov: Annotated[bool | None,
+        _flag("--nesterov", group="trainer", table=False, help="Nesterov's rule in sgd; MASE's is on")] = None
+    lr_scheduler: Annotated[Literal["cosine", "linear", "constant"],
+        _flag("--lr-scheduler", group="trainer", metavar="NAME", table=False,
+              help="how the learning rate falls: cosine (to 1e-6), linear (to 0), constant")] = "cosine"
+    early_stopping_patience: Annotated[Annotated[int, Field(ge=0, le=BIG)],
+        _flag("--early-stopping-patience", group="trainer", metavar="NUM", table=False,
+              help="end after so many epochs without a lower validation loss; 0: never")] = 0
+    gradient_clip_val: Annotated[Rate,
+        _flag("--gradient-clip-val", group="trainer", metavar="NUM", table=False,
+              help="largest norm (or value) of gradients; 0: no limit")] = 0
+    gradient_clip_algorithm: Annotated[Literal["norm", "value"],
+        _flag("--gradient-clip-algorithm", group="trainer", metavar="NAME", table=False,
+              help="norm: of all gradients together; value: of each")] = "norm"
+    straight_through: Annotated[Literal["plain", "clipped"],
+        _flag("--straight-through", group="trainer", metavar="NAME", table=False,
+              help="gradient of quantizers; clipped: 0 where a value left the range")] = "plain"
+    grid: Annotated[list[Text] | None,
+        _flag("--grid", group="trainer", metavar="OPTION=VALUES", table=False, repeat=True,
+              help="train all combinations: learning_rate=1e-5,1e-3; may be repeated; the same command again goes "
+                   "on")] = None
+    repeats: Annotated[Positive,
+        _flag("--repeats", group="trainer", metavar="NUM", table=False,
+              help="runs of each combination of --grid, with seeds of their own")] = 1
     profile: Annotated[bool,
         _flag("--profile", group="runtime", table=False, help="write a profile of the run")] = False
     no_warnings: Annotated[bool,

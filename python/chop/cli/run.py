@@ -62,7 +62,7 @@ def build(action: str, options: Options) -> Parts:
         ConfigError: data or a checkpoint that cannot be used.
         FileNotFoundError: data files that are missing.
     """
-    from chop.models import get_model, get_model_info
+    from chop.models import get_model_info
 
     accelerator = usable_accelerator(options.accelerator)
     data_module = _data_module(options)
@@ -70,15 +70,7 @@ def build(action: str, options: Options) -> Parts:
     data_module.setup()
     logger.info("Data: %s", data_module.describe())
     dataset_info = data_module.dataset_info
-    model = get_model(
-        str(options.model),
-        task=task_of(options),
-        dataset_info=dataset_info,
-        pretrained=options.is_pretrained and options.load_name is None,
-        quant_config=_quant_config(options),
-    )
-    if options.load_name is not None:
-        model = _load(action, options, model)
+    model = build_model(action, options, dataset_info)
     info = get_model_info(str(options.model))
     return Parts(model, info, data_module, dataset_info, task_of(options), accelerator)
 
@@ -100,12 +92,44 @@ def _data_module(options: Options) -> Any:
     )
 
 
-def _quant_config(options: Options) -> Any:
+def build_model(action: str, options: Options, dataset_info: Any) -> nn.Module:
+    """Build the model, load its weights, and quantize it where --quant-config says so.
+
+    Raises:
+        ConfigError: a checkpoint or a quantization config that does not suit the model.
+    """
+    from chop.models import get_model
+
+    model = get_model(
+        str(options.model),
+        task=task_of(options),
+        dataset_info=dataset_info,
+        pretrained=options.is_pretrained and options.load_name is None,
+    )
+    if options.load_name is not None:
+        model = _load(action, options, model)
     if options.quant_config is None:
-        return None
+        return model
+    if action not in ("train", "test"):
+        raise ConfigError(f"quant_config is for train and test; {action} reads the tables of its config")
+    return _quantized(model, str(options.quant_config))
+
+
+def _quantized(model: nn.Module, path: str) -> nn.Module:
+    from chop.ir.graph import MaseGraph
+    from chop.passes.graph import quantize_transform_pass
     from chop.tools.config_load import load_config
 
-    return load_config(options.quant_config)
+    config = load_config(path)
+    table = config.get("passes", {}).get("quantize") if "passes" in config else config
+    if not isinstance(table, dict):
+        raise ConfigError(f"quant_config: {path} has no table [passes.quantize]")
+    training = model.training
+    try:
+        graph, _ = quantize_transform_pass(MaseGraph(model), table)
+    except KeyError as error:
+        raise ConfigError(f"quant_config: {path} lacks {error}") from None
+    return graph.model.train(training)
 
 
 def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
@@ -166,7 +190,9 @@ def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> N
     elif action == "search":
         _search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
     else:
-        _train_or_test(action, merged.options, parts, software)
+        from chop.cli.training_run import train_or_test
+
+        train_or_test(action, merged.options, parts, software)
 
 
 def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
@@ -211,36 +237,3 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
         dry_run=merged.options.dry_run,
         worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
-
-
-def _train_or_test(action: str, options: Options, parts: Parts, software: Path) -> None:
-    arguments: dict[str, Any] = {
-        "devices": options.num_devices,
-        "num_nodes": options.num_nodes,
-        "accelerator": parts.accelerator,
-        "strategy": options.strategy,
-        "precision": options.trainer_precision,
-    }
-    keywords: dict[str, Any] = {
-        **parts.keywords(),
-        "optimizer": options.training_optimizer,
-        "learning_rate": options.learning_rate,
-        "weight_decay": options.weight_decay,
-        "plt_trainer_args": arguments,
-        "auto_requeue": options.is_to_auto_requeue,
-    }
-    if action == "test":
-        from chop.actions.test import test
-
-        test(**keywords, save_path=software / "checkpoints")
-        return
-    from chop.actions.train import train
-
-    arguments |= {
-        "max_epochs": options.max_epochs,
-        "max_steps": options.max_steps,
-        "fast_dev_run": options.to_debug,
-        "accumulate_grad_batches": options.accumulate_grad_batches,
-        "log_every_n_steps": options.log_every_n_steps,
-    }
-    train(**keywords, save_path=software / "training_ckpts", seed=options.seed)

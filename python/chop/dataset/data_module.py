@@ -130,6 +130,11 @@ class MaseDataModule:
         order = f"; class order {' '.join(data.class_order)}" if data.class_order else ""
         return f"{self.name}: {data.source}; rows: {rows}{order}"
 
+    @property
+    def class_order(self) -> tuple[str, ...] | None:
+        """Names of the classes by label; None where they have none."""
+        return self._loaded().class_order
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of the training split, shuffled."""
         return make_loader(self.train_dataset, self.batch_size, shuffle=True)

@@ -211,11 +211,20 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
     return _state_dict(_read_torch(path), path)
 
 
-def _read_pl(path: Path) -> dict[str, Tensor]:
+def read_lightning(path: Path) -> dict[str, Any]:
+    """Read the whole content of a Lightning ``.ckpt``; nothing but tensors and plain values is accepted.
+
+    Raises:
+        ConfigError: as :func:`load_model`.
+    """
     content = _read_torch(path)
     if not isinstance(content, Mapping) or "state_dict" not in content:
         raise ConfigError(f"checkpoint {path} is not a Lightning checkpoint: it has no 'state_dict'")
-    state = _state_dict(content["state_dict"], path)
+    return dict(content)
+
+
+def _read_pl(path: Path) -> dict[str, Tensor]:
+    state = _state_dict(read_lightning(path)["state_dict"], path)
     # A wrapper keeps the network as `model`, and its metrics beside it.
     if any(name.startswith("model.") for name in state):
         state = {name.removeprefix("model."): t for name, t in state.items() if name.startswith("model.")}

@@ -15,7 +15,7 @@ from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import describe_target, find_row
 
-__all__ = ["lower", "lower_module", "plain_tensor", "repeated_parameters"]
+__all__ = ["lower", "lower_module", "node_parameters", "plain_tensor", "repeated_parameters"]
 
 InputShapes = Mapping[str, Sequence[int]]
 
@@ -84,16 +84,17 @@ def repeated_parameters(mg: MaseGraph) -> set[tuple[str, str]]:
     """Return the (node, parameter) pairs whose tensor an earlier node has too: called twice, or tied."""
     modules, seen, repeated = mg.modules, set[int](), set[tuple[str, str]]()
     for node in mg.nodes:
-        for name, tensor in _node_parameters(mg, modules, node):
+        for name, tensor in node_parameters(mg, modules, node):
             if id(tensor) in seen:
                 repeated.add((node.name, name))
             seen.add(id(tensor))
     return repeated
 
 
-def _node_parameters(
+def node_parameters(
     mg: MaseGraph, modules: Mapping[str, nn.Module], node: fx.Node
 ) -> Iterator[tuple[str, Tensor]]:
+    """Yield name and tensor of the parameters that a node computes with."""
     if node.op == "call_module":
         yield from modules[str(node.target)].named_parameters(recurse=False)
     elif node.op == "call_function" and (row := find_row(node, modules)) and row.mase_op in LOWERING:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.nn.quantizers.straight_through import is_clipped
 
 _FUSED_DTYPES = (torch.float32, torch.float64)
 
@@ -49,6 +50,8 @@ class QuantizedWeightModule(QuantizedModule):
             return None
         if torch.is_autocast_enabled("cpu"):
             return None
+        if not torch.compiler.is_compiling() and is_clipped() and torch.is_grad_enabled():
+            return None  # the operators' gradient is the plain one
         if torch.compiler.is_compiling():
             return None if torch.is_grad_enabled() else fused
         return None if torch._C._are_functorch_transforms_active() else fused

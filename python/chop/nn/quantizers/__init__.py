@@ -11,12 +11,14 @@ from chop.nn.quantizers.integer import (
 )
 from chop.nn.quantizers.operands import OPERANDS, Operand
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, check_quantizer_config, quantizer_map
+from chop.nn.quantizers.straight_through import STRAIGHT_THROUGH, straight_through
 
 __all__ = [
     "OPERANDS",
     "OVERFLOW_MODES",
     "QUANTIZERS",
     "ROUNDING_MODES",
+    "STRAIGHT_THROUGH",
     "IntegerFormat",
     "IntegerQuantize",
     "IntegerSpec",
@@ -26,4 +28,5 @@ __all__ = [
     "integer_fraction",
     "integer_quantizer",
     "quantizer_map",
+    "straight_through",
 ]

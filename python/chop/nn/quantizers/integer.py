@@ -27,6 +27,7 @@ from chop.nn.quantizers.format import (
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.nn.quantizers.integer_fused import FusedInteger, fused_integer
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, TensorFunction
+from chop.nn.quantizers.straight_through import ClippedStraightThrough, is_clipped
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -98,7 +99,7 @@ def integer_quantizer(
         overflow: ``saturate`` (MASE's) or ``wrap``.
 
     Returns:
-        Same shape as ``x``; the gradient is that of the identity, in all modes. Codes are exact; one that the dtype
+        Same shape as ``x``; the gradient is that of the identity, in all modes (:func:`straight_through` can clip it). Codes are exact; one that the dtype
         cannot hold (32-bit bounds in float32) is rounded to it. NaN stays. Infinities saturate; wrapped they are NaN,
         as they leave no remainder. half_even gives -0.0 for what rounds to zero from below, floor for -0.0 only,
         half_up never; a code in range does not depend on the overflow mode.
@@ -122,6 +123,10 @@ def integer_quantizer(
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return IntegerQuantize.apply(x, width, frac_width, is_signed, rounding, overflow)
     if x.requires_grad and torch.is_grad_enabled():
+        if is_clipped():
+            quantized = _fake_quantize(x.detach(), width, frac_width, is_signed, rounding, overflow)
+            grid = IntegerFormat(width, frac_width, is_signed, rounding, overflow)
+            return ClippedStraightThrough.apply(x, quantized, grid)
         return _single_apply(x, width, frac_width, is_signed, rounding, overflow)
     return _fake_quantize(x, width, frac_width, is_signed, rounding, overflow)
 

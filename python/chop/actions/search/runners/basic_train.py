@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from chop.actions.search.context import SearchContext
 from chop.actions.search.runners import SW_RUNNERS
@@ -19,7 +17,6 @@ from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
 from chop.registry import UnknownNameError
 
-LAST_RATE = 1e-6  # where the cosine of ``ch train`` ends
 ALL_ROWS = 2**62
 ROWS = "basic_train: rows"
 
@@ -37,6 +34,7 @@ class BasicTrainOptions(StrictTable):
         lr_scheduler: cosine (to 1e-6), linear (to 0) or constant, after ``num_warmup_steps`` steps of rise.
         quantization_aware: where the trial quantizes too: train the quantized model (as in MASE), or
             train the float one and quantize it afterwards.
+        straight_through, engine: as of ``ch train``.
         data_loader: the split to train on.
     """
 
@@ -50,6 +48,8 @@ class BasicTrainOptions(StrictTable):
     lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     num_warmup_steps: int = Field(default=0, ge=0)
     quantization_aware: bool = True
+    straight_through: Literal["plain", "clipped"] = "plain"
+    engine: Literal["auto", "native", "lightning"] = "auto"
     data_loader: Literal["train_dataloader", "val_dataloader"] = "train_dataloader"
 
     @model_validator(mode="after")
@@ -109,7 +109,7 @@ class BasicTrain:
         return found
 
     def _measure(self) -> dict[str, float]:
-        from chop.actions.training_loop import evaluate, one_thread
+        from chop.training.scores import evaluate, one_thread
 
         training = {module: module.training for module in self.graph.model.modules()}
         with one_thread():
@@ -122,52 +122,36 @@ class BasicTrain:
         return found | ({"accuracy_micro": score.accuracy_micro} if self.micro else {})
 
     def _train(self) -> None:
-        from chop.actions.training_loop import Stepper, one_thread
-        from chop.dataset.loaders import RowDataset, make_loader
-        from chop.plt_wrapper.optimizers import make_optimizer
+        from chop.plt_wrapper.schedules import Schedule
+        from chop.training import fit
+        from chop.training.trainer_args import TrainerArgs
 
         options, model = self.options, self.graph.model
-        optimizer = make_optimizer(options.optimizer, model, options.learning_rate, options.weight_decay)
-        batches = make_loader(RowDataset(*self.rows), self.batch_size, shuffle=True)
-        steps = options.steps(len(batches))
-        stepper = Stepper(model, optimizer, self.classes, max_steps=steps)
-        schedule = _schedule(optimizer, options, steps)
+        steps = options.steps(math.ceil(len(self.rows[1]) / self.batch_size))
         try:
-            with one_thread(), torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(self.seed)
-                while not stepper.done:
-                    stepper.epoch(batches, torch.device("cpu"), schedule)
+            fit(
+                model,
+                {"train": self.rows, "val": self.checked},
+                classes=self.classes,
+                trainer_args=TrainerArgs.parse({"max_epochs": None, "max_steps": steps, "accelerator": "cpu"}),
+                engine=options.engine,
+                optimizer=options.optimizer,
+                learning_rate=options.learning_rate,
+                weight_decay=options.weight_decay,
+                lr_scheduler=Schedule(options.lr_scheduler, "step", options.num_warmup_steps),
+                batch_size=self.batch_size,
+                straight_through=options.straight_through,
+                seed=self.seed,
+                bar=False,
+                validate=False,
+            )
         except RuntimeError as error:
             if "training stopped" not in str(error):
                 raise
             raise TrialFailedError(str(error)) from error
         finally:
-            optimizer.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
         model.eval()
-
-
-def _schedule(
-    optimizer: Optimizer, options: BasicTrainOptions, steps: int
-) -> Callable[[float, float, int], None]:
-    """Return what the training loop calls after each batch: it sets the rate of the next one."""
-    warm, last = options.num_warmup_steps, LAST_RATE / options.learning_rate
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        done = min(1.0, (step - warm) / max(1, steps - warm))
-        if options.lr_scheduler == "constant":
-            return 1.0
-        if options.lr_scheduler == "linear":
-            return 1.0 - done
-        return last + (1.0 - last) * 0.5 * (1.0 + math.cos(math.pi * done))
-
-    schedule = LambdaLR(optimizer, factor)
-
-    def after_batch(loss: float, accuracy: float, step: int) -> None:
-        schedule.step()
-
-    return after_batch
 
 
 def _rows(context: SearchContext, options: BasicTrainOptions) -> tuple[Rows, Rows]:

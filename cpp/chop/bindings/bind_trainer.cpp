@@ -1,0 +1,198 @@
+#include <pybind11/stl.h>
+
+#include <cstring>
+
+#include "chop/bindings/bindings.h"
+#include "chop/bindings/tensor_view.h"
+#include "chop/trainer/plan.h"
+#include "chop/trainer/trainer.h"
+
+namespace chop::bindings {
+namespace {
+
+using trainer::EpochScore;
+using trainer::Options;
+using trainer::Specification;
+using trainer::State;
+using trainer::Trainer;
+
+using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
+// node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format})
+using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>>;
+
+Specification make_specification(std::vector<int64_t> sizes, int trained, std::vector<int> running,
+                                 const std::map<std::string, PyNode>& nodes, const std::string& straight_through) {
+  check(straight_through == "plain" || straight_through == "clipped",
+        "training: straight_through must be plain or clipped, got '", straight_through, "'");
+  Specification made{std::move(sizes), trained, std::move(running), {}, straight_through == "clipped"};
+  for (const auto& [name, node] : nodes) {
+    auto& spec = made.nodes[name];
+    spec.parameters = std::get<0>(node);
+    spec.running = std::get<1>(node);
+    spec.momentum = std::get<2>(node);
+    for (const auto& [operand, f] : std::get<3>(node))
+      spec.formats[operand] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
+                                               rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
+  }
+  return made;
+}
+
+Options make_options(const std::string& optimizer, std::pair<double, double> betas, double eps, double momentum,
+                     bool nesterov, double weight_decay, std::optional<double> clip, const std::string& clip_by) {
+  return {optimizer, betas.first, betas.second, eps, momentum, nesterov, weight_decay, clip, clip_by};
+}
+
+// The trainer, with the name of its numbers' type.
+struct Held {
+  std::unique_ptr<Trainer> trainer;
+  const char* dtype;
+};
+
+std::unique_ptr<Held> make(const ir::Graph& graph, const Specification& specification, const Options& options,
+                           const std::string& dtype, int threads) {
+  const bool wide = dtype == "float64";
+  return std::make_unique<Held>(Held{Trainer::make(graph, specification, options, wide, threads),
+                                     wide ? "torch.float64" : "torch.float32"});
+}
+
+struct Data {
+  const void* x;
+  const int64_t* y;
+  int64_t rows;
+};
+
+Data data(const Held& self, pybind11::handle x, pybind11::handle y) {
+  const TensorView rows = view(x, "x", self.dtype), labels = view(y, "y", "torch.int64");
+  check(rows.shape.size() >= 2 && labels.shape == std::vector<int64_t>{rows.shape[0]},
+        "training: x must have the shape [rows, ...], and y one class index a row");
+  const int64_t count = rows.shape[0], features = self.trainer->features();
+  check(rows.elements() == count * features, "training: the model takes rows of ", features, " numbers, x has ",
+        count ? rows.elements() / count : 0);
+  return {rows.data<const void>(), labels.data<const int64_t>(), count};
+}
+
+void set_data(Held& self, pybind11::handle x, pybind11::handle y) {
+  const Data given = data(self, x, y);
+  const pybind11::gil_scoped_release release;
+  self.trainer->set_data(given.x, given.y, given.rows);
+}
+
+pybind11::dict to_dict(const trainer::Score& score) {
+  pybind11::dict result;
+  result["loss"] = score.rows ? score.loss / static_cast<double>(score.rows) : 0.0;
+  result["rows"] = score.rows;
+  result["confusion"] = score.confusion;
+  return result;
+}
+
+// Python's own signal handlers, which may raise.
+void look_at_signals() {
+  const pybind11::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+}
+
+pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybind11::handle order, int64_t accumulate,
+                     int64_t first_row, int64_t max_steps) {
+  trainer::EpochCall call{batch_size, learning_rate, nullptr, self.trainer->rows(), accumulate, first_row, max_steps,
+                          look_at_signals};
+  if (!order.is_none()) {
+    const TensorView rows = view(order, "order", "torch.int64");
+    check(rows.shape.size() == 1, "training: order must have one dimension");
+    call.order = rows.data<const int64_t>();
+    call.count = rows.shape[0];
+  }
+  EpochScore score;
+  {
+    const pybind11::gil_scoped_release release;
+    score = self.trainer->epoch(call);
+  }
+  pybind11::dict result = to_dict(score);
+  result["steps"] = score.losses.size();
+  result["losses"] = pybind11::bytearray(reinterpret_cast<const char*>(score.losses.data()),
+                                         score.losses.size() * sizeof(double));
+  result["next_row"] = score.next_row;
+  result["stopped"] = score.stopped;
+  result["failed"] = score.failed;
+  result["bad_loss"] = score.bad_loss;
+  return result;
+}
+
+pybind11::dict evaluate(Held& self, pybind11::handle x, pybind11::handle y) {
+  const Data given = data(self, x, y);
+  trainer::Score score;
+  {
+    const pybind11::gil_scoped_release release;
+    score = self.trainer->evaluate(given.x, given.y, given.rows);
+  }
+  return to_dict(score);
+}
+
+State state_of(const std::string& name) {
+  static const std::map<std::string, State> states{{"parameters", State::parameters},
+                                                   {"gradients", State::gradients},
+                                                   {"first", State::first},
+                                                   {"second", State::second},
+                                                   {"running", State::running}};
+  const auto found = states.find(name);
+  check(found != states.end(), "training: there is no state '", name, "'");
+  return found->second;
+}
+
+size_t checked_bytes(const Held& self, const TensorView& tensor, State which) {
+  check(tensor.elements() == self.trainer->state_size(which), "training: the state has ",
+        self.trainer->state_size(which), " numbers, got ", tensor.elements());
+  return static_cast<size_t>(tensor.elements()) * (std::strcmp(self.dtype, "torch.float64") == 0 ? 8 : 4);
+}
+
+void read(Held& self, const std::string& name, pybind11::handle tensor) {
+  const TensorView to = view(tensor, "the state", self.dtype);
+  const State which = state_of(name);
+  if (const size_t bytes = checked_bytes(self, to, which)) std::memcpy(to.data<void>(), self.trainer->state(which), bytes);
+}
+
+void write(Held& self, const std::string& name, pybind11::handle tensor) {
+  const TensorView from = view(tensor, "the state", self.dtype);
+  const State which = state_of(name);
+  if (const size_t bytes = checked_bytes(self, from, which))
+    std::memcpy(self.trainer->state(which), from.data<const void>(), bytes);
+}
+
+void set_batches(Held& self, const std::vector<int64_t>& batches) {
+  check(batches.size() == self.trainer->batches().size(), "training: one count for each pair of running statistics");
+  self.trainer->batches() = batches;
+}
+
+}  // namespace
+
+void bind_trainer(pybind11::module_& m) {
+  using pybind11::arg;
+  pybind11::class_<Specification>(m, "TrainingSpecification", "Parameters and formats of the nodes of a graph.")
+      .def(pybind11::init(&make_specification), arg("sizes"), arg("trained"), arg("running"), arg("nodes"),
+           arg("straight_through"));
+  pybind11::class_<Options>(m, "TrainingOptions", "The optimizer and the limits of gradients.")
+      .def(pybind11::init(&make_options), arg("optimizer"), arg("betas"), arg("eps"), arg("momentum"), arg("nesterov"),
+           arg("weight_decay"), arg("clip"), arg("clip_by"));
+  m.def(
+      "check_trainable", [](const ir::Graph& g, const Specification& s) { trainer::Plan::make(g, s); }, arg("graph"),
+      arg("specification"), "Raise ValueError that names the node which the core cannot train.");
+  pybind11::class_<Held>(m, "Trainer", "Trains a lowered graph; data and weights are resident.")
+      .def(pybind11::init(&make), arg("graph"), arg("specification"), arg("options"), arg("dtype"), arg("threads"))
+      .def("set_data", &set_data, arg("x"), arg("y"))
+      .def("epoch", &epoch, arg("batch_size"), arg("learning_rate"), arg("order"), arg("accumulate"), arg("first_row"),
+           arg("max_steps"))
+      .def("evaluate", &evaluate, arg("x"), arg("y"))
+      .def("stop", [](Held& self) { self.trainer->stop(); })
+      .def("progress", [](const Held& self) { return self.trainer->progress(); }, "(batches, sum of their losses)")
+      .def("read", &read, arg("name"), arg("tensor"), "Copy a state into a tensor.")
+      .def("write", &write, arg("name"), arg("tensor"), "Copy a tensor into a state.")
+      .def_property(
+          "updates", [](const Held& self) { return self.trainer->updates(); },
+          [](Held& self, int64_t updates) { self.trainer->updates() = updates; }, "Updates of the weights so far.")
+      .def_property(
+          "batches", [](const Held& self) { return self.trainer->batches(); }, &set_batches,
+          "Batches that each pair of running statistics has seen.")
+      .def_property_readonly("rows", [](const Held& self) { return self.trainer->rows(); })
+      .def_property_readonly("classes", [](const Held& self) { return self.trainer->classes(); });
+}
+
+}  // namespace chop::bindings

@@ -1,0 +1,84 @@
+// Work across the lanes of vectors: sums of many vectors at once, and transposition. Included by *.simd.cpp only.
+#pragma once
+
+// clang-format off: the tables come first
+#include "chop/kernels/vector.inl"
+// clang-format on
+
+namespace chop::CHOP_ISA {
+namespace {
+
+template <int... l>
+struct Places {};
+#if defined(__clang__)
+template <class, int... l>
+using PlacesOf = Places<l...>;
+template <int n>
+using FirstPlaces = __make_integer_seq<PlacesOf, int, n>;
+#else
+template <int n>
+using FirstPlaces = Places<__integer_pack(n)...>;
+#endif
+
+// Of blocks of h lanes: the even ones of a, with the even ones of b in the places of the odd; and the odd ones.
+template <int h, class V, int... l>
+inline V even_blocks(V a, V b, Places<l...>) {
+  constexpr int lanes = sizeof...(l);
+  return __builtin_shufflevector(a, b, ((l / h) % 2 == 0 ? l : lanes + l - h)...);
+}
+template <int h, class V, int... l>
+inline V odd_blocks(V a, V b, Places<l...>) {
+  constexpr int lanes = sizeof...(l);
+  return __builtin_shufflevector(a, b, ((l / h) % 2 == 0 ? l + h : lanes + l)...);
+}
+
+template <class T, int h>
+inline void sum_level(typename VectorOf<T>::type* v) {
+  using All = FirstPlaces<VectorOf<T>::lanes>;
+  CHOP_UNROLL for (int i = 0; i < h; ++i) v[i] = even_blocks<h>(v[i], v[i + h], All{}) +
+                                                 odd_blocks<h>(v[i], v[i + h], All{});
+}
+
+// Lane l of the result is the sum of the lanes of v[l]; v has as many vectors as lanes, and is used up.
+template <class T>
+inline typename VectorOf<T>::type lane_sums(typename VectorOf<T>::type* v) {
+  constexpr int lanes = VectorOf<T>::lanes;
+  if constexpr (lanes > 8) sum_level<T, 8>(v);
+  if constexpr (lanes > 4) sum_level<T, 4>(v);
+  if constexpr (lanes > 2) sum_level<T, 2>(v);
+  sum_level<T, 1>(v);
+  return v[0];
+}
+
+template <class T, int h>
+inline void transpose_level(typename VectorOf<T>::type* v) {
+  constexpr int lanes = VectorOf<T>::lanes;
+  using All = FirstPlaces<lanes>;
+  CHOP_UNROLL for (int j = 0; j < lanes / 2; ++j) {
+    const int i = j / h * 2 * h + j % h;
+    const auto even = even_blocks<h>(v[i], v[i + h], All{});
+    v[i + h] = odd_blocks<h>(v[i], v[i + h], All{});
+    v[i] = even;
+  }
+}
+
+// Lane j of v[i] changes places with lane i of v[j].
+template <class T>
+inline void transpose(typename VectorOf<T>::type* v) {
+  constexpr int lanes = VectorOf<T>::lanes;
+  if constexpr (lanes > 8) transpose_level<T, 8>(v);
+  if constexpr (lanes > 4) transpose_level<T, 4>(v);
+  if constexpr (lanes > 2) transpose_level<T, 2>(v);
+  transpose_level<T, 1>(v);
+}
+
+// The first `count` lanes of v, zero in the others.
+template <class T>
+inline typename VectorOf<T>::type first_lanes(typename VectorOf<T>::type v, int count) {
+  typename VectorOf<T>::type place;
+  CHOP_UNROLL for (int l = 0; l < VectorOf<T>::lanes; ++l) place[l] = static_cast<T>(l);
+  return place < static_cast<T>(count) ? v : typename VectorOf<T>::type{};
+}
+
+}  // namespace
+}  // namespace chop::CHOP_ISA

@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "chop/core/check.h"
+#include "chop/trainer/plan.h"
+
+namespace chop::trainer {
+namespace {
+
+Phase& phase_of(std::vector<Phase>& phases, int number) {
+  if (static_cast<size_t>(number) >= phases.size()) phases.resize(static_cast<size_t>(number) + 1);
+  return phases[static_cast<size_t>(number)];
+}
+
+// A norm's result is for the phase after its statistics.
+void arrange_forward(Plan& plan) {
+  std::vector<int> ready(plan.values.size(), 0);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    int when = ready[static_cast<size_t>(step.a)];
+    if (step.b >= 0) when = std::max(when, ready[static_cast<size_t>(step.b)]);
+    if (step.kind == Kind::norm) phase_of(plan.forward, when++).push_back({static_cast<int>(i), true});
+    phase_of(plan.forward, when).push_back({static_cast<int>(i), false});
+    ready[static_cast<size_t>(step.out)] = when;
+  }
+  // The loss runs with the last phase.
+  phase_of(plan.forward, ready[static_cast<size_t>(plan.output)]);
+}
+
+// Which values depend on a parameter.
+std::vector<bool> wanted_gradients(const Plan& plan) {
+  std::vector<bool> wanted(plan.values.size(), false);
+  for (const Step& step : plan.steps) {
+    const bool has_parameters =
+        step.kind == Kind::linear ||
+        (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
+    wanted[static_cast<size_t>(step.out)] = has_parameters || wanted[static_cast<size_t>(step.a)] ||
+                                            (step.b >= 0 && wanted[static_cast<size_t>(step.b)]);
+  }
+  return wanted;
+}
+
+// Steps that the loss depends on.
+std::vector<bool> used_values(const Plan& plan) {
+  std::vector<bool> used(plan.values.size(), false);
+  used[static_cast<size_t>(plan.output)] = true;
+  for (size_t i = plan.steps.size(); i-- > 0;) {
+    const Step& step = plan.steps[i];
+    if (!used[static_cast<size_t>(step.out)]) continue;
+    used[static_cast<size_t>(step.a)] = true;
+    if (step.b >= 0) used[static_cast<size_t>(step.b)] = true;
+  }
+  return used;
+}
+
+bool in_place(Kind kind) { return kind == Kind::norm || kind == Kind::unary || kind == Kind::quantize || kind == Kind::relu; }
+
+int take_rows(Plan& plan, int rows) {
+  plan.rows += rows;
+  return plan.rows - rows;
+}
+
+// Gradients are computed in place where a value has one reader that allows it.
+void place_gradients(Plan& plan, const std::vector<bool>& wanted, const std::vector<bool>& used) {
+  plan.values[static_cast<size_t>(plan.output)].gradient =
+      take_rows(plan, plan.values[static_cast<size_t>(plan.output)].features);
+  for (size_t i = plan.steps.size(); i-- > 0;) {
+    const Step& step = plan.steps[i];
+    if (!used[static_cast<size_t>(step.out)]) continue;
+    const int from = plan.values[static_cast<size_t>(step.out)].gradient;
+    for (const int input : {step.a, step.b}) {
+      if (input < 0 || !wanted[static_cast<size_t>(input)]) continue;
+      Value& value = plan.values[static_cast<size_t>(input)];
+      if (value.gradient >= 0) continue;
+      value.gradient = in_place(step.kind) && value.readers == 1 ? from : take_rows(plan, value.features);
+    }
+  }
+}
+
+void arrange_backward(Plan& plan, const std::vector<bool>& wanted, const std::vector<bool>& used) {
+  std::vector<int> ready(plan.values.size(), 0);
+  for (size_t i = plan.steps.size(); i-- > 0;) {
+    const Step& step = plan.steps[i];
+    if (!used[static_cast<size_t>(step.out)] || !wanted[static_cast<size_t>(step.out)]) continue;
+    int when = ready[static_cast<size_t>(step.out)];
+    const bool goes_on = wanted[static_cast<size_t>(step.a)];
+    if (step.kind == Kind::norm) phase_of(plan.backward, when++).push_back({static_cast<int>(i), true});
+    if (step.kind != Kind::norm || goes_on) phase_of(plan.backward, when).push_back({static_cast<int>(i), false});
+    for (const int input : {step.a, step.b})
+      if (input >= 0) ready[static_cast<size_t>(input)] = std::max(ready[static_cast<size_t>(input)], when);
+  }
+  phase_of(plan.backward, 0);
+}
+
+// Who comes first writes a gradient, the others add to it.
+void find_additions(Plan& plan) {
+  std::vector<bool> written(plan.values.size(), false);
+  for (const Phase& phase : plan.backward)
+    for (const Item& item : phase) {
+      if (item.statistics) continue;
+      Step& step = plan.steps[static_cast<size_t>(item.step)];
+      step.add_a = written[static_cast<size_t>(step.a)];
+      written[static_cast<size_t>(step.a)] = true;
+      if (step.b < 0) continue;
+      step.add_b = written[static_cast<size_t>(step.b)];
+      written[static_cast<size_t>(step.b)] = true;
+    }
+}
+
+}  // namespace
+
+void arrange(Plan& plan) {
+  arrange_forward(plan);
+  for (Value& value : plan.values) {
+    value.row = take_rows(plan, value.features);
+    plan.largest = std::max(plan.largest, value.features);
+  }
+  const std::vector<bool> wanted = wanted_gradients(plan), used = used_values(plan);
+  check(wanted[static_cast<size_t>(plan.output)], "training: the model has no parameter that its output depends on");
+  place_gradients(plan, wanted, used);
+  arrange_backward(plan, wanted, used);
+  find_additions(plan);
+  plan.scratch = take_rows(plan, plan.largest);
+}
+
+}  // namespace chop::trainer

@@ -1,0 +1,87 @@
+// Runs a plan on batches: memory for its blocks, phases, parts.
+#pragma once
+
+#include <vector>
+
+#include "chop/core/large_array.h"
+#include "chop/core/parallel.h"
+#include "chop/trainer/block_runner.h"
+#include "chop/trainer/trainer.h"
+#include "chop/trainer/weights.h"
+
+namespace chop::trainer {
+
+// Rows of data, padded to a multiple of kTrainLanes numbers and aligned.
+template <class T>
+struct Rows {
+  const T* x = nullptr;
+  const uint16_t* y = nullptr;
+  int64_t stride = 0;
+};
+
+struct Batch {
+  const int64_t* order = nullptr;  // null: first, first + 1, …
+  int64_t first = 0;
+  BatchSize size;
+  const int64_t* next = nullptr;  // rows of the batch after this one
+  int64_t next_count = 0;
+};
+
+template <class T>
+class BatchRunner {
+ public:
+  BatchRunner(const Plan& plan, Norms<T>& norms, Weights<T>& weights, const ThreadPool& pool);
+
+  static BatchSize size_of(int64_t rows);
+  void reserve(int64_t batch_size);
+
+  // Forward and backward of a batch; returns the sum of its losses. keep: gradients are added to those that are there.
+  double train(const Rows<T>& data, const Batch& batch, double scale, bool keep, int64_t* confusion);
+
+  // Forward with the running statistics, for rows that need no padding.
+  double evaluate(const T* x, const uint16_t* y, int64_t rows, int64_t* confusion);
+
+ private:
+  struct Part {
+    double loss = 0;
+    std::vector<int64_t> confusion;
+  };
+
+  Block<T> block(int number, int memory, int part, const BatchSize& size) const;
+  void fetch(const Rows<T>& data, const Batch& batch, const Block<T>& b) const;
+  double classify(const Block<T>& b, bool backward, double scale, int64_t* confusion) const;
+  void finish(const Phase& phase, const BatchSize& size, bool backward);
+  double collect(int parts, int64_t* confusion);
+  double evaluate_block(const T* x, const uint16_t* y, const BatchSize& size, int number, int part);
+
+  // Calls run(block number, part) for all blocks; the blocks of a part in their order.
+  template <class Run>
+  void for_blocks(const BatchSize& size, const Run& run);
+
+  static int parts_of(int blocks) { return blocks < kTrainParts ? blocks : kTrainParts; }
+
+  const Plan& plan_;
+  Norms<T>& norms_;
+  Weights<T>& weights_;
+  const ThreadPool& pool_;
+  BlockRunner<T> runner_;
+  int classes_;
+  int64_t ld_ = 0;
+  int blocks_ = 0;
+  LargeArray<T> memory_;
+  T* aligned_ = nullptr;
+  std::vector<T> packed_;  // rows of an evaluation, one block a part
+  std::vector<Part> parts_;
+  const TrainKernels<T>& kernels_ = Real<T>::kernels();
+};
+
+// The first number at a multiple of 64 bytes.
+template <class T>
+T* aligned(T* memory) {
+  return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63});
+}
+
+extern template class BatchRunner<float>;
+extern template class BatchRunner<double>;
+
+}  // namespace chop::trainer

@@ -1,0 +1,58 @@
+// Runs steps of a plan on one block of samples.
+#pragma once
+
+#include "chop/trainer/norms.h"
+#include "chop/trainer/plan.h"
+#include "chop/trainer/real.h"
+
+namespace chop::trainer {
+
+template <class T>
+struct Block {
+  TrainBlock size;
+  int number = 0;
+  T* memory = nullptr;      // plan.rows rows
+  T* labels = nullptr;      // one row
+  T* predicted = nullptr;   // one row
+  const T* weights = nullptr;
+  T* gradients = nullptr;   // of the weights
+
+  T* row(int r) const { return memory + r * size.ld; }
+};
+
+template <class T>
+class BlockRunner {
+ public:
+  BlockRunner(const Plan& plan, Norms<T>& norms, const std::vector<T>& parameters)
+      : plan_(plan), norms_(norms), parameters_(parameters) {}
+
+  void forward(const Phase& phase, const Block<T>& block) const;
+  void backward(const Phase& phase, const Block<T>& block) const;
+
+ private:
+  T* value(int v, const Block<T>& b) const { return b.row(plan_.values[static_cast<size_t>(v)].row); }
+  T* gradient(int v, const Block<T>& b) const {
+    const int row = plan_.values[static_cast<size_t>(v)].gradient;
+    return row < 0 ? nullptr : b.row(row);
+  }
+  TrainChannels channels(const Norm& norm, const Block<T>& b) const { return {b.size, norm.channels, norm.positions}; }
+
+  void run(const Step& step, const Block<T>& b) const;
+  void statistics(const Step& step, const Block<T>& b) const;
+  void linear(const Step& step, const Block<T>& b) const;
+  void back(const Step& step, const Block<T>& b) const;
+  void back_linear(const Step& step, const Block<T>& b) const;
+  void back_single(const Step& step, const Block<T>& b) const;
+  void back_binary(const Step& step, const Block<T>& b) const;
+  void back_statistics(const Step& step, const Block<T>& b) const;
+
+  const Plan& plan_;
+  Norms<T>& norms_;
+  const std::vector<T>& parameters_;
+  const TrainKernels<T>& kernels_ = Real<T>::kernels();
+};
+
+extern template class BlockRunner<float>;
+extern template class BlockRunner<double>;
+
+}  // namespace chop::trainer

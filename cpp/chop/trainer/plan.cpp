@@ -1,0 +1,253 @@
+#include "chop/trainer/plan.h"
+
+#include <map>
+
+#include "chop/core/check.h"
+
+namespace chop::trainer {
+namespace {
+
+using ir::Node;
+
+[[noreturn]] void refuse(const Node& node, const std::string& why) {
+  fail("training: node ", node.name, " (", node.op->name, ") ", why);
+}
+
+int64_t elements(const Node& node) {
+  int64_t count = 1;
+  for (size_t i = 1; i < node.shape.size(); ++i) count *= node.shape[i];
+  if (node.shape.size() < 2 || node.shape[0] != ir::kBatch || count < 1 || count > 1 << 20)
+    refuse(node, "gives no rows of features");
+  return count;
+}
+
+// Operations of single numbers with a gradient, and where their constants come from.
+std::optional<TrainUnaryOp> unary_of(const Node& node) {
+  const std::string& op = node.op->name;
+  const auto number = [&](const char* name) { return node.attribute(name); };
+  const double big = 1e300;
+  if (op == "leaky_relu") return TrainUnaryOp{TrainUnary::leaky_relu, number("negative_slope")};
+  if (op == "hardtanh") return TrainUnaryOp{TrainUnary::clamp, number("min_val"), number("max_val"), 0};
+  if (op == "relu6") return TrainUnaryOp{TrainUnary::clamp, 0, 6, 0};
+  if (op == "clamp") return TrainUnaryOp{TrainUnary::clamp, number("min"), number("max"), 1};
+  if (op == "clamp_min") return TrainUnaryOp{TrainUnary::clamp, number("min"), big, 1};
+  if (op == "clamp_max") return TrainUnaryOp{TrainUnary::clamp, -big, number("max"), 1};
+  if (op == "neg") return TrainUnaryOp{TrainUnary::affine, -1};
+  if (op == "softplus") return TrainUnaryOp{TrainUnary::softplus, number("beta"), number("threshold")};
+  if (op == "elu") {
+    const double scale = number("scale");
+    return TrainUnaryOp{TrainUnary::elu, number("alpha") * scale, scale, number("input_scale")};
+  }
+  static const std::map<std::string, TrainUnary> plain{
+      {"sigmoid", TrainUnary::sigmoid},          {"tanh", TrainUnary::tanh},
+      {"gelu", TrainUnary::gelu},                {"gelu_tanh", TrainUnary::gelu_tanh},
+      {"silu", TrainUnary::silu},                {"mish", TrainUnary::mish},
+      {"logsigmoid", TrainUnary::log_sigmoid},   {"softsign", TrainUnary::softsign},
+      {"hardsigmoid", TrainUnary::hard_sigmoid}, {"hardswish", TrainUnary::hard_swish},
+      {"exp", TrainUnary::exponential}};
+  const auto found = plain.find(op);
+  if (found == plain.end()) return std::nullopt;
+  return TrainUnaryOp{found->second};
+}
+
+// With a number on the other side.
+std::optional<TrainUnaryOp> scalar_of(const Node& node) {
+  const std::string& op = node.op->name;
+  if (op != "add_scalar" && op != "sub_scalar" && op != "mul_scalar" && op != "div_scalar") return std::nullopt;
+  const double other = node.attribute("other");
+  const bool reversed = node.attribute("reversed") != 0;
+  if (op == "add_scalar") return TrainUnaryOp{TrainUnary::affine, 1, other};
+  if (op == "sub_scalar") return TrainUnaryOp{TrainUnary::affine, reversed ? -1.0 : 1.0, reversed ? other : -other};
+  if (op == "mul_scalar") return TrainUnaryOp{TrainUnary::affine, other};
+  if (reversed) refuse(node, "divides a number by a tensor, which has no gradient in the core");
+  return TrainUnaryOp{TrainUnary::affine, 1 / other};
+}
+
+class Builder {
+ public:
+  Builder(const ir::Graph& graph, const Specification& specification) : graph_(graph), spec_(specification) {
+    places_.push_back(0);
+    for (const int64_t size : spec_.sizes) places_.push_back(places_.back() + size);
+    plan_.parameters = places_.back();
+    plan_.trained = places_[static_cast<size_t>(spec_.trained)];
+    plan_.clipped = spec_.clipped;
+  }
+
+  Plan build() {
+    for (const Node& node : graph_.nodes()) values_.push_back(add(node));
+    plan_.output = values_[static_cast<size_t>(graph_.output())];
+    const Node& last = graph_.nodes()[static_cast<size_t>(graph_.output())];
+    if (last.shape.size() != 2 || last.shape[1] < 2) refuse(last, "gives no logits [rows, classes]");
+    if (!last.inputs.empty()) ++plan_.values[static_cast<size_t>(plan_.output)].readers;  // the loss
+    if (plan_.output == plan_.input) refuse(last, "is the input: there is nothing to train");
+    fuse();
+    arrange(plan_);
+    return std::move(plan_);
+  }
+
+ private:
+  int add(const Node& node) {
+    const std::string& op = node.op->name;
+    if (op == "input") return input(node);
+    if (op == "identity" || op == "flatten" || op == "view" || op == "squeeze" || op == "unsqueeze") {
+      elements(node);
+      return source(node, 0);  // the numbers lie as they lay
+    }
+    if (op == "linear") return linear(node);
+    if (op == "batch_norm1d") return norm(node);
+    if (op == "relu") return push(node, Kind::relu, quantized(node, source(node, 0)));
+    if (op == "add" || op == "sub" || op == "mul") return binary(node);
+    const auto unary = unary_of(node);
+    const auto scalar = unary ? unary : scalar_of(node);
+    if (!scalar) refuse(node, "has no gradient in the core");
+    no_format(node);
+    const int out = push(node, Kind::unary, source(node, 0));
+    plan_.steps.back().op = *scalar;
+    return out;
+  }
+
+  int input(const Node& node) {
+    if (have_input_) refuse(node, "is a second input");
+    have_input_ = true;
+    plan_.input = value(elements(node));
+    return plan_.input;
+  }
+
+  int linear(const Node& node) {
+    if (node.shape.size() != 2) refuse(node, "must take rows of features to be trained in the core");
+    const int out = push(node, Kind::linear, quantized(node, source(node, 0)));
+    Step& step = plan_.steps.back();
+    step.weight = parameter(node, "weight");
+    step.bias = parameter(node, "bias");
+    round(node, "weight", step.weight);
+    if (step.bias >= 0) round(node, "bias", step.bias);
+    return out;
+  }
+
+  int norm(const Node& node) {
+    const NodeSpec* spec = spec_of(node);
+    if (!spec || spec->running < 0) refuse(node, "keeps no running statistics");
+    no_format(node);
+    const int out = push(node, Kind::norm, source(node, 0));
+    Step& step = plan_.steps.back();
+    step.norm = static_cast<int>(plan_.norms.size());
+    const int channels = spec_.running[static_cast<size_t>(spec->running)];
+    plan_.norms.push_back({channels, static_cast<int>(elements(node)) / channels, node.attribute("eps"), spec->running,
+                           spec->momentum, parameter(node, "weight"), parameter(node, "bias")});
+    return out;
+  }
+
+  int binary(const Node& node) {
+    const bool product = node.op->name == "mul";
+    no_format(node);
+    const int a = source(node, 0), b = source(node, 1);
+    for (const int input : node.inputs)
+      if (graph_.nodes()[static_cast<size_t>(input)].shape != node.shape)
+        refuse(node, "broadcasts, which has no gradient in the core");
+    const int out = push(node, product ? Kind::multiply : Kind::add, a, b);
+    plan_.steps.back().factor = node.op->name == "sub" ? -1.0 : 1.0;
+    return out;
+  }
+
+  // The value that a layer reads: rounded, where its input has a format.
+  int quantized(const Node& node, int from) {
+    const NodeSpec* spec = spec_of(node);
+    if (!spec || !spec->formats.count("data_in")) return from;
+    const int out = push(node, Kind::quantize, from);
+    plan_.steps.back().format = spec->formats.at("data_in");
+    return out;
+  }
+
+  void round(const Node& node, const char* operand, int64_t place) {
+    const NodeSpec* spec = spec_of(node);
+    if (!spec->formats.count(operand)) return;
+    const int64_t size = spec_.sizes[static_cast<size_t>(spec->parameters.at(operand))];
+    for (const Rounded& other : plan_.rounded)
+      if (other.place == place && other.format == spec->formats.at(operand)) return;
+    for (const Rounded& other : plan_.rounded)
+      if (other.place == place) refuse(node, "shares a parameter that another node rounds to another grid");
+    plan_.rounded.push_back({place, size, spec->formats.at(operand)});
+  }
+
+  void no_format(const Node& node) {
+    const NodeSpec* spec = spec_of(node);
+    if (spec && !spec->formats.empty()) refuse(node, "is quantized, which has no gradient in the core");
+  }
+
+  const NodeSpec* spec_of(const Node& node) const {
+    const auto found = spec_.nodes.find(node.name);
+    return found == spec_.nodes.end() ? nullptr : &found->second;
+  }
+
+  int64_t parameter(const Node& node, const char* name) const {
+    const ir::Parameter* of_node = node.parameter(name);
+    if (!of_node) return -1;
+    const NodeSpec* spec = spec_of(node);
+    if (!spec || !spec->parameters.count(name)) refuse(node, std::string("has a ") + name + " that is no parameter");
+    const auto number = static_cast<size_t>(spec->parameters.at(name));
+    int64_t size = 1;
+    for (const int64_t s : of_node->shape) size *= s;
+    check(number < spec_.sizes.size() && spec_.sizes[number] == size, "training: the ", name, " of node ", node.name,
+          " has another size than its parameter");
+    return places_[number];
+  }
+
+  int source(const Node& node, size_t input) const {
+    return values_[static_cast<size_t>(node.inputs[input])];
+  }
+
+  int value(int64_t features) {
+    plan_.values.push_back({static_cast<int>(features), 0, -1, 0});
+    return static_cast<int>(plan_.values.size()) - 1;
+  }
+
+  int push(const Node& node, Kind kind, int a, int b = -1) {
+    const int64_t features =
+        kind == Kind::quantize ? plan_.values[static_cast<size_t>(a)].features : elements(node);
+    Step step;
+    step.kind = kind;
+    step.node = node.name;
+    step.a = a;
+    step.b = b;
+    step.out = value(features);
+    ++plan_.values[static_cast<size_t>(a)].readers;
+    if (b >= 0) ++plan_.values[static_cast<size_t>(b)].readers;
+    plan_.steps.push_back(step);
+    return step.out;
+  }
+
+  // A ReLU becomes part of the layer whose only reader it is.
+  void fuse() {
+    std::vector<Step> kept;
+    for (const Step& step : plan_.steps) {
+      Step* maker = nullptr;
+      if (step.kind == Kind::relu && plan_.values[static_cast<size_t>(step.a)].readers == 1)
+        for (Step& earlier : kept)
+          if (earlier.out == step.a && !earlier.relu && (earlier.kind == Kind::linear || earlier.kind == Kind::norm))
+            maker = &earlier;
+      if (maker) {
+        maker->relu = true;
+        maker->out = step.out;
+        plan_.values[static_cast<size_t>(step.a)].features = 0;  // it is never made
+      } else {
+        kept.push_back(step);
+      }
+    }
+    plan_.steps = std::move(kept);
+  }
+
+  const ir::Graph& graph_;
+  const Specification& spec_;
+  std::vector<int64_t> places_;
+  std::vector<int> values_;  // of the nodes
+  Plan plan_;
+  bool have_input_ = false;
+};
+
+}  // namespace
+
+Plan Plan::make(const ir::Graph& graph, const Specification& specification) {
+  return Builder(graph, specification).build();
+}
+
+}  // namespace chop::trainer

@@ -1,0 +1,80 @@
+// The steps of forward and backward, in phases. Within a phase a block of samples needs nothing of other blocks; between
+// phases batch statistics, and sums of gradients over the batch, are put together.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chop/core/fixed_point.h"
+#include "chop/ir/graph.h"
+#include "chop/kernels/training.h"
+#include "chop/trainer/specification.h"
+
+namespace chop::trainer {
+
+// A tensor of the graph: rows of a block's memory, one a feature.
+struct Value {
+  int features = 0;
+  int row = 0;
+  int gradient = -1;  // row of its gradient; -1: nobody wants it
+  int readers = 0;
+};
+
+enum class Kind { linear, norm, relu, unary, quantize, add, multiply };
+
+struct Step {
+  Kind kind = Kind::relu;
+  std::string node;
+  int a = -1, b = -1, out = -1;    // values
+  int64_t weight = -1, bias = -1;  // places in the parameters
+  int norm = -1;
+  bool relu = false;  // of the result, of linear and norm
+  TrainUnaryOp op;
+  double factor = 1.0;               // add: a + factor b
+  FixedPoint format;                 // quantize
+  bool add_a = false, add_b = false;  // the gradient is added to what is there
+};
+
+struct Norm {
+  int channels = 0, positions = 1;
+  double eps = 1e-5;
+  int running = -1;
+  double momentum = 0.1;
+  int64_t gamma = -1, beta = -1;  // places in the parameters
+};
+
+// Parameters that are used as rounded to a grid.
+struct Rounded {
+  int64_t place = 0, size = 0;
+  FixedPoint format;
+};
+
+struct Item {
+  int step = 0;
+  bool statistics = false;  // of a norm: its sums over the batch, not its result
+};
+using Phase = std::vector<Item>;
+
+struct Plan {
+  std::vector<Value> values;
+  std::vector<Step> steps;
+  std::vector<Norm> norms;
+  std::vector<Rounded> rounded;
+  std::vector<Phase> forward, backward;
+  int input = 0, output = 0;
+  int rows = 0;     // of a block's memory
+  int scratch = 0;  // row where `largest` free rows begin
+  int largest = 0;  // most features of a value
+  bool clipped = false;
+  int64_t parameters = 0, trained = 0;  // numbers
+
+  // Throws std::invalid_argument that names the node that cannot be trained.
+  static Plan make(const ir::Graph& graph, const Specification& specification);
+};
+
+// Fills in phases, gradients and rows.
+void arrange(Plan& plan);
+
+}  // namespace chop::trainer

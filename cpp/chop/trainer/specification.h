@@ -1,0 +1,39 @@
+// What the trainer must know beside the lowered graph: which tensors are one, what is trained, and how.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chop/core/fixed_point.h"
+
+namespace chop::trainer {
+
+struct NodeSpec {
+  std::map<std::string, int> parameters;  // weight and bias: numbers of parameters
+  int running = -1;                       // number of the running statistics of a batch norm
+  double momentum = 0.1;                  // of those; negative: the average of all batches
+  std::map<std::string, FixedPoint> formats;  // operand -> format: data_in, weight, bias
+};
+
+struct Specification {
+  std::vector<int64_t> sizes;  // of the parameters; those that are trained come first
+  int trained = 0;             // how many of them are
+  std::vector<int> running;    // channels of each pair of running statistics
+  std::map<std::string, NodeSpec> nodes;
+  bool clipped = false;  // straight-through gradients are zero outside the range of a format
+};
+
+struct Options {
+  std::string optimizer = "adam";  // adam, adamw, sgd
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double momentum = 0.0;
+  bool nesterov = false;
+  double weight_decay = 0.0;
+  std::optional<double> clip;
+  std::string clip_by = "norm";  // norm, value
+};
+
+}  // namespace chop::trainer

@@ -1,0 +1,73 @@
+// Trains a lowered graph: cross-entropy, backward, optimizer; data and weights are resident.
+//
+// A batch is cut into blocks of kTrainRows samples, and the blocks into at most kTrainParts parts that have gradients of
+// their own. Both depend on the size of the batch alone, so results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chop/ir/graph.h"
+#include "chop/trainer/specification.h"
+
+namespace chop::trainer {
+
+inline constexpr int kTrainRows = 128;
+inline constexpr int kTrainParts = 16;
+
+struct EpochCall {
+  int64_t batch_size = 1;
+  double learning_rate = 1e-3;
+  const int64_t* order = nullptr;  // null: the rows as they come
+  int64_t count = 0;               // of rows in the order
+  int64_t accumulate = 1;
+  int64_t first_row = 0;
+  int64_t max_steps = -1;        // negative: to the end
+  std::function<void()> glance;  // called every 50 ms; what it throws ends the call
+};
+
+struct Score {
+  double loss = 0;  // sum over the rows
+  int64_t rows = 0;
+  std::vector<int64_t> confusion;  // [label][predicted]
+};
+
+struct EpochScore : Score {
+  std::vector<double> losses;  // mean of each batch
+  int64_t next_row = 0;
+  bool stopped = false;
+  bool failed = false;  // bad_loss is that of the batch after the last of `losses`, which changed nothing
+  double bad_loss = 0;
+};
+
+enum class State { parameters, gradients, first, second, running };
+
+class Trainer {
+ public:
+  // Throws std::invalid_argument: a node that cannot be trained, a bad option. wide: double instead of float.
+  static std::unique_ptr<Trainer> make(const ir::Graph& graph, const Specification& specification,
+                                       const Options& options, bool wide, int threads);
+  virtual ~Trainer() = default;
+
+  // x[rows][features] of the trainer's type, y[rows].
+  virtual void set_data(const void* x, const int64_t* y, int64_t rows) = 0;
+  virtual EpochScore epoch(const EpochCall& call) = 0;
+  virtual Score evaluate(const void* x, const int64_t* y, int64_t rows) = 0;
+  virtual void stop() = 0;
+  virtual std::pair<int64_t, double> progress() const = 0;  // batches, sum of their losses
+
+  virtual int64_t rows() const = 0;
+  virtual int64_t features() const = 0;
+  virtual int classes() const = 0;
+
+  // Numbers of the trainer's type, to be copied from or to.
+  virtual void* state(State which) = 0;
+  virtual int64_t state_size(State which) const = 0;
+  virtual int64_t& updates() = 0;
+  virtual std::vector<int64_t>& batches() = 0;  // that each batch norm has seen
+};
+
+}  // namespace chop::trainer

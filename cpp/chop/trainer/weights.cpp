@@ -1,0 +1,93 @@
+#include "chop/trainer/weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace chop::trainer {
+
+template <class T>
+Weights<T>::Weights(const Plan& plan, const Specification& specification, const Options& options)
+    : plan_(plan), options_(options), rounded_(plan.rounded) {
+  const auto count = static_cast<size_t>(plan.parameters);
+  values.resize(count);
+  first.resize(count);
+  second.resize(count);
+  gradients_.resize(count);
+  shadow_.resize(rounded_.empty() ? 0 : count);
+  places_.push_back(0);
+  for (int i = 0; i < specification.trained; ++i)
+    places_.push_back(places_.back() + specification.sizes[static_cast<size_t>(i)]);
+}
+
+template <class T>
+void Weights<T>::round() {
+  if (rounded_.empty()) return;
+  std::copy(values.begin(), values.end(), shadow_.begin());
+  for (const Rounded& r : rounded_)
+    Real<T>::fake_quantize()(values.data() + r.place, shadow_.data() + r.place, r.size,
+                             grid_of<typename Real<T>::Grid>(r.format));
+}
+
+template <class T>
+void Weights<T>::begin(int parts, bool keep) {
+  const auto count = static_cast<size_t>(plan_.parameters);
+  if (gradients_.size() < count * static_cast<size_t>(parts)) gradients_.resize(count * static_cast<size_t>(parts));
+  const size_t from = keep ? count : 0;
+  std::fill(gradients_.begin() + static_cast<int64_t>(from),
+            gradients_.begin() + static_cast<int64_t>(std::max(from, count * static_cast<size_t>(parts))), T(0));
+}
+
+template <class T>
+void Weights<T>::add_up(int parts) {
+  const auto& combine = Real<T>::kernels().elementwise.combine;
+  for (int part = 1; part < parts; ++part)
+    combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
+  if (!plan_.clipped) return;
+  for (const Rounded& r : rounded_) {
+    const auto grid = grid_of<typename Real<T>::Grid>(r.format);
+    T* g = gradient() + r.place;
+    Real<T>::kernels().elementwise.inside(values.data() + r.place, grid.inverse_step, grid.qmin, grid.qmax, g, g,
+                                          r.size);
+  }
+}
+
+// As torch's clip_grad_norm_ and clip_grad_value_ do; the gradients themselves stay as they are.
+template <class T>
+void Weights<T>::clip() {
+  clipped_.assign(gradients_.begin(), gradients_.begin() + plan_.trained);
+  if (options_.clip_by == "value") return kernels_.limit(clipped_.data(), static_cast<T>(*options_.clip), plan_.trained);
+  double squares = 0;
+  for (size_t i = 0; i + 1 < places_.size(); ++i)
+    squares += kernels_.squares(gradient() + places_[i], places_[i + 1] - places_[i]);
+  const double factor = std::min(1.0, *options_.clip / (std::sqrt(squares) + 1e-6));
+  kernels_.scale(clipped_.data(), static_cast<T>(factor), plan_.trained);
+}
+
+template <class T>
+void Weights<T>::update(double learning_rate) {
+  const T* g = gradient();
+  if (options_.clip) {
+    clip();
+    g = clipped_.data();
+  }
+  ++updates;
+  if (options_.optimizer == "sgd") {
+    const TrainSgd constants{learning_rate, options_.momentum, options_.weight_decay, options_.nesterov, updates == 1};
+    return kernels_.sgd(constants, values.data(), g, first.data(), plan_.trained);
+  }
+  const auto step = static_cast<double>(updates);
+  const TrainAdam constants{learning_rate,
+                            options_.beta1,
+                            options_.beta2,
+                            options_.eps,
+                            options_.weight_decay,
+                            options_.optimizer == "adamw",
+                            1.0 - std::pow(options_.beta1, step),
+                            std::sqrt(1.0 - std::pow(options_.beta2, step))};
+  kernels_.adam(constants, values.data(), g, first.data(), second.data(), plan_.trained);
+}
+
+template class Weights<float>;
+template class Weights<double>;
+
+}  // namespace chop::trainer

@@ -1,0 +1,116 @@
+"""``ch train`` and ``ch test``: from options to the actions' arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chop.cli.options import Options
+from chop.tools.logger import get_logger
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from chop.cli.run import Parts
+
+logger = get_logger(__name__)
+
+
+def train_or_test(action: str, options: Options, parts: Parts, software: Path) -> None:
+    """Run the action; its files go below ``software``."""
+    if action == "test":
+        from chop.actions.test import test
+
+        arguments = {"plt_trainer_args": {"accelerator": parts.accelerator}}
+        test(**parts.keywords(), **arguments, save_path=software / "test")
+    elif options.grid is not None:
+        _grid(options, parts, software / "grid")
+    else:
+        _train(options, parts, software)
+
+
+def _train(options: Options, parts: Parts, software: Path) -> None:
+    from chop.actions.train import train
+
+    folder = software / "training_ckpts"
+    last = folder / "last.ckpt"
+    if options.resume and not last.is_file():
+        logger.info("nothing to resume: there is no %s; training begins", last)
+    train(
+        **parts.keywords(),
+        optimizer=options.training_optimizer,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        momentum=options.momentum,
+        nesterov=options.nesterov,
+        lr_scheduler=options.lr_scheduler,
+        straight_through=options.straight_through,
+        engine=options.engine,
+        plt_trainer_args=_trainer_args(options, parts.accelerator),
+        auto_requeue=options.is_to_auto_requeue,
+        save_path=folder,
+        visualizer=software / "tensorboard",
+        resume=last if options.resume and last.is_file() else None,
+        seed=options.seed,
+    )
+
+
+def _trainer_args(options: Options, accelerator: str) -> dict[str, Any]:
+    return {
+        "devices": options.num_devices,
+        "num_nodes": options.num_nodes,
+        "accelerator": accelerator,
+        "strategy": options.strategy,
+        "precision": options.trainer_precision,
+        "max_epochs": options.max_epochs,
+        "max_steps": options.max_steps,
+        "fast_dev_run": options.to_debug,
+        "accumulate_grad_batches": options.accumulate_grad_batches,
+        "log_every_n_steps": options.log_every_n_steps,
+        "early_stopping_patience": options.early_stopping_patience,
+        "gradient_clip_val": options.gradient_clip_val,
+        "gradient_clip_algorithm": options.gradient_clip_algorithm,
+    }
+
+
+def _grid(options: Options, parts: Parts, folder: Path) -> None:
+    from tabulate import tabulate
+
+    from chop.actions.pictures import save_picture
+    from chop.cli.run import build_model
+    from chop.tools.writer import write_line
+    from chop.training import grid
+    from chop.training.axes import parse_axes
+
+    def build() -> nn.Module:
+        return build_model("train", options, parts.dataset_info)
+
+    axes = parse_axes(options.grid or [])
+    found = grid(
+        build,
+        parts.data_module,
+        axes,
+        classes=int(parts.dataset_info.num_classes),
+        repeats=options.repeats,
+        workers=options.workers,
+        seed=options.seed,
+        engine=options.engine,
+        trainer_args=_trainer_args(options, parts.accelerator),
+        save_path=folder,
+        model_info=parts.model_info,
+        **{
+            "optimizer": options.training_optimizer,
+            "learning_rate": options.learning_rate,
+            "weight_decay": options.weight_decay,
+            "momentum": options.momentum,
+            "nesterov": options.nesterov,
+            "lr_scheduler": options.lr_scheduler,
+            "straight_through": options.straight_through,
+        },
+    )
+    shown = [*axes, "runs", "failed", "val_acc_mean", "val_acc_std", "train_acc_mean", "train_acc_std"]
+    shown.append("seconds_an_epoch_mean")
+    rows = [[line[name] for name in shown] for line in found.summary]
+    write_line(tabulate(rows, headers=shown, floatfmt=".4g"))
+    if any(len(values) > 1 for values in axes.values()) and any(line["runs"] for line in found.summary):
+        save_picture("grid", folder / "grid.csv", folder / "grid.png", value="val_acc", options=list(axes))

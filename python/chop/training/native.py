@@ -1,0 +1,275 @@
+"""The trainer of the core: forward, backward and optimizer in C++, data and weights resident there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chop import _core
+from chop.ir.graph.lowering_call import plain_tensor
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.training.native_state import OptimizerOptions, TrainerState
+from chop.training.native_targets import TrainingTargets
+
+__all__ = ["Epoch", "NativeTrainer", "NonFiniteLossError", "Scores"]
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss of a batch is NaN or infinite; the weights are those before that batch.
+
+    Attributes:
+        step: number of the batch within the call, from 0.
+    """
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(f"training: the loss of step {step} is {loss}; the weights before it are kept")
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a model reaches on labelled rows.
+
+    Attributes:
+        loss: cross-entropy, mean over the rows.
+        confusion: rows of class ``i`` that were predicted to be of class ``j``, int64, shape [classes, classes].
+        rows: how many rows.
+    """
+
+    loss: float
+    confusion: Tensor
+    rows: int
+
+    @property
+    def correct(self) -> Tensor:
+        """Rows predicted rightly, and rows, of each class: int64, shape [classes, 2]."""
+        return torch.stack([self.confusion.diagonal(), self.confusion.sum(1)], 1)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows predicted rightly."""
+        return float(self.confusion.diagonal().sum()) / max(self.rows, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch(Scores):
+    """One pass of training, or the part of it that was asked for; scores are those of the forward passes on the way.
+
+    Attributes:
+        losses: cross-entropy of each batch (mean over its rows), float64, shape [steps].
+        steps: batches trained.
+        next_row: place in the order where the next batch begins; the number of rows when the epoch is over.
+        stopped: whether :meth:`NativeTrainer.stop` ended it.
+    """
+
+    losses: Tensor
+    steps: int
+    next_row: int
+    stopped: bool
+
+
+class NativeTrainer:
+    """Trains a classifier in the core, by the formulas of torch: cross-entropy (mean), backward, optimizer.
+
+    Weights, running statistics and data are copied, so the model stays as it is until :meth:`write_back`. The model is
+    trained as in ``model.train()``. The result depends on neither ``threads`` nor what other trainers do meanwhile;
+    several of them may run in different Python threads, the GIL is released while they work.
+
+    Quantized layers (``LinearInteger``, ``ReLUInteger``) are trained with fake-quantized operands.
+
+    Args:
+        model: a module, or a :class:`MaseGraph`.
+        x: inputs, floating point, shape [rows, features] (or [rows, ...], taken as they lie in memory).
+        y: class indices, integers, shape [rows].
+        optimizer: ``adam``, ``adamw`` or ``sgd``.
+        betas, eps: of Adam and AdamW.
+        momentum, nesterov: of SGD.
+        weight_decay: added to the gradient by Adam and SGD, decoupled in AdamW.
+        gradient_clip_val: largest norm of all gradients together, or largest absolute value of one; None: no limit.
+        gradient_clip_algorithm: ``norm`` or ``value``.
+        straight_through: gradient of fake quantization: ``plain`` is the identity (as in the quantized modules),
+            ``clipped`` is zero where the rounded code lies outside the format's range.
+        dtype: ``float32``, or ``float64`` for checks.
+        threads: threads of this trainer's own pool; small batches stay on one.
+
+    Raises:
+        ValueError: the core cannot train this model (:meth:`why_not` says so), or data or options do not fit.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
+    <torch._C.Generator object at ...>
+    >>> model = nn.Sequential(nn.Linear(2, 2))
+    >>> x = torch.randn(64, 2)
+    >>> trainer = NativeTrainer(model, x, (x[:, 0] > x[:, 1]).long(), optimizer="sgd")
+    >>> before = trainer.evaluate(x, (x[:, 0] > x[:, 1]).long()).loss
+    >>> epoch = trainer.epoch(16, learning_rate=0.5)
+    >>> epoch.steps, epoch.rows, epoch.loss < before
+    (4, 64, True)
+    >>> trainer.write_back(model)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | MaseGraph,
+        x: Tensor,
+        y: Tensor,
+        *,
+        optimizer: str = "adam",
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str = "norm",
+        straight_through: str = "plain",
+        dtype: str = "float32",
+        threads: int = 1,
+    ) -> None:
+        options = OptimizerOptions(optimizer, betas, eps, momentum, nesterov, weight_decay)
+        self._dtype = _dtype(dtype)
+        _check_data(x, y)
+        self._targets = TrainingTargets(model, x.shape[1:], straight_through)
+        self._core = _core.Trainer(
+            self._targets.lowered,
+            self._targets.specification,
+            options.core(gradient_clip_val, gradient_clip_algorithm),
+            dtype,
+            threads,
+        )
+        self._core.set_data(plain_tensor(x, self._dtype), plain_tensor(y, torch.int64))
+        self._state = TrainerState(self._core, self._targets, options, self._dtype)
+
+    @staticmethod
+    def why_not(model: nn.Module | MaseGraph, input_shape: Sequence[int] | None = None) -> str | None:
+        """Return one sentence that names the node the core cannot train, or None if it can train the model.
+
+        Args:
+            model: a module, or a :class:`MaseGraph`.
+            input_shape: shape of one row of the input; None: known from the first layer.
+
+        >>> from torch import nn
+        >>> NativeTrainer.why_not(nn.Sequential(nn.Linear(4, 2), nn.ReLU())) is None
+        True
+        >>> NativeTrainer.why_not(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm(2)))
+        'training: node _1 (layer_norm) has no gradient in the core'
+        """
+        try:
+            _core.check_trainable(*TrainingTargets(model, input_shape, "plain").checked())
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @property
+    def rows(self) -> int:
+        """Rows of data."""
+        return self._core.rows
+
+    def epoch(
+        self,
+        batch_size: int,
+        learning_rate: float,
+        order: Tensor | None = None,
+        accumulate: int = 1,
+        first_row: int = 0,
+        max_steps: int | None = None,
+    ) -> Epoch:
+        """Train on batches of rows taken in an order; the last batch may be shorter.
+
+        Signals are looked at every 50 ms, so Ctrl-C raises ``KeyboardInterrupt`` out of it between two batches.
+
+        Args:
+            batch_size: rows of a batch, 1 or more.
+            learning_rate: of this call.
+            order: numbers of the rows, int64, any number of them; None: all rows as they come.
+            accumulate: batches whose gradients are averaged for one update of the weights; the last update of the
+                order may have fewer.
+            first_row: place in ``order`` to begin at.
+            max_steps: batches to train at most; None: to the end.
+
+        Raises:
+            NonFiniteLossError: the loss of a batch is NaN or infinite.
+            ValueError: an argument out of range, or a batch of one row for batch norm.
+        """
+        if order is not None:
+            order = plain_tensor(order, torch.int64)
+        steps = -1 if max_steps is None else max_steps
+        self._state.learning_rate = learning_rate
+        found = self._core.epoch(batch_size, learning_rate, order, accumulate, first_row, steps)
+        if found["failed"]:
+            raise NonFiniteLossError(found["steps"], found["bad_loss"])
+        return Epoch(
+            loss=found["loss"],
+            confusion=self._confusion(found["confusion"]),
+            rows=found["rows"],
+            losses=_doubles(found["losses"]),
+            steps=found["steps"],
+            next_row=found["next_row"],
+            stopped=found["stopped"],
+        )
+
+    def stop(self) -> None:
+        """End the running :meth:`epoch`, called in another thread or a signal handler, after its current batch."""
+        self._core.stop()
+
+    @property
+    def progress(self) -> tuple[int, float]:
+        """Batches and mean batch loss so far of the running (or last) :meth:`epoch`; may be read in any thread."""
+        steps, losses = self._core.progress()
+        return steps, losses / max(steps, 1)
+
+    def evaluate(self, x: Tensor, y: Tensor) -> Scores:
+        """Return the scores on other rows, as in ``model.eval()``; shapes as in the constructor."""
+        _check_data(x, y)
+        found = self._core.evaluate(plain_tensor(x, self._dtype), plain_tensor(y, torch.int64))
+        return Scores(found["loss"], self._confusion(found["confusion"]), found["rows"])
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the gradients of the last batch, before clipping and weight decay, under the parameters' names."""
+        return self._state.gradients()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return copies of weights and buffers under the names of the model's own ``state_dict``."""
+        return self._state.model()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take weights and buffers; names and shapes must be those of :meth:`state_dict`."""
+        self._state.load_model(state)
+
+    def optimizer_state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state in the layout of the same optimizer of ``torch.optim``."""
+        return self._state.optimizer()
+
+    def load_optimizer_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take an optimizer's state, from here or from ``torch.optim``; options of the groups are not taken."""
+        self._state.load_optimizer(state)
+
+    def write_back(self, model: nn.Module) -> None:
+        """Copy weights and buffers into a model with the same names."""
+        model.load_state_dict(self.state_dict())
+
+    def _confusion(self, counts: Sequence[int]) -> Tensor:
+        classes = self._core.classes
+        return torch.tensor(counts, dtype=torch.int64).reshape(classes, classes)
+
+
+def _doubles(memory: bytearray) -> Tensor:
+    return torch.frombuffer(memory, dtype=torch.float64) if memory else torch.empty(0, dtype=torch.float64)
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in ("float32", "float64"):
+        raise ValueError(f"training: dtype must be float32 or float64, got {name!r}")
+    return torch.float32 if name == "float32" else torch.float64
+
+
+def _check_data(x: Tensor, y: Tensor) -> None:
+    if x.dim() < 2 or not x.is_floating_point():
+        raise ValueError(f"training: x must hold floats, shape [rows, ...], got {x.dtype} {list(x.shape)}")
+    if y.is_floating_point() or y.dim() != 1 or len(y) != len(x):
+        raise ValueError(f"training: y must hold {len(x)} class indices, got {y.dtype} {list(y.shape)}")

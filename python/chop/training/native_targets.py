@@ -1,0 +1,114 @@
+"""What a model is to the core's trainer: a lowered graph, its parameters as distinct tensors, formats of operands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from chop import _core
+from chop.ir.graph.lowering import lower, node_parameters
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.ops import find_row
+from chop.nn.quantized.functional import quantized_function_op
+from chop.nn.quantized.quantized_module import QuantizedModule
+
+__all__ = ["TrainingTargets"]
+
+_Format = tuple[int, int, bool, str, str]
+
+
+class TrainingTargets:
+    """A model as the trainer needs it.
+
+    Args:
+        model: a module, or a :class:`MaseGraph`.
+        input_shape: shape of one row of the input; None: known from the first layer.
+        straight_through: ``plain`` or ``clipped``.
+
+    Attributes:
+        model: the module whose names the states have.
+        lowered: the graph, without values.
+        parameters: distinct tensors that nodes compute with; those that are trained come first.
+        trained: how many of ``parameters`` are trained.
+        norms: distinct batch norms, in the order of their running statistics.
+
+    Raises:
+        ValueError: a node that the core cannot lower, or not train.
+    """
+
+    def __init__(
+        self, model: nn.Module | MaseGraph, input_shape: Sequence[int] | None, straight_through: str
+    ) -> None:
+        graph = model if isinstance(model, MaseGraph) else MaseGraph(model)
+        self.model: nn.Module = graph.model if isinstance(model, MaseGraph) else model
+        self.lowered = lower(graph, input_shapes=input_shape, values=False)
+        self._graph, self._modules = graph, graph.modules
+        for node in graph.nodes:
+            _refuse(node, self._modules)
+        found = {id(t): t for node in graph.nodes for _, t in node_parameters(graph, self._modules, node)}
+        self.parameters = sorted(found.values(), key=lambda tensor: not tensor.requires_grad)
+        self.trained = sum(tensor.requires_grad for tensor in self.parameters)
+        norms = (self._module(node) for node in graph.nodes)
+        self.norms = list({id(m): m for m in norms if isinstance(m, nn.BatchNorm1d)}.values())
+        self._numbers = {id(tensor): number for number, tensor in enumerate(self.parameters)}
+        self.specification = _core.TrainingSpecification(
+            [tensor.numel() for tensor in self.parameters],
+            self.trained,
+            [norm.num_features for norm in self.norms],
+            {node.name: self._node(node) for node in graph.nodes},
+            straight_through,
+        )
+
+    def checked(self) -> tuple[_core.Graph, _core.TrainingSpecification]:
+        """Return what :func:`chop._core.check_trainable` looks at."""
+        return self.lowered, self.specification
+
+    def _module(self, node: fx.Node) -> nn.Module | None:
+        return self._modules.get(str(node.target)) if node.op == "call_module" else None
+
+    def _node(self, node: fx.Node) -> tuple[dict[str, int], int, float, dict[str, _Format]]:
+        tensors = node_parameters(self._graph, self._modules, node)
+        numbers = {name: self._numbers[id(tensor)] for name, tensor in tensors}
+        module: Any = self._module(node)
+        running, momentum = -1, 0.0
+        if isinstance(module, nn.BatchNorm1d):
+            running = next(i for i, norm in enumerate(self.norms) if norm is module)
+            momentum = -1.0 if module.momentum is None else module.momentum
+        return numbers, running, momentum, _formats(module)
+
+
+def _formats(module: nn.Module | None) -> dict[str, _Format]:
+    if not isinstance(module, QuantizedModule):
+        return {}
+    return {
+        operand: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow)
+        for operand, f in module.formats.items()
+    }
+
+
+def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
+    """Raise ValueError where training differs from what is lowered, which is the model in eval mode."""
+    row = find_row(node, modules)
+    mase_op = row.mase_op if row else ""
+    if (function := quantized_function_op(node.target)) is not None:
+        raise ValueError(f"training: node {node.name} ({function}) is a quantized function, not a module")
+    if mase_op == "detach":
+        raise ValueError(f"training: node {node.name} (detach) stops gradients, which the core cannot")
+    module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
+    if mase_op == "dropout" and _drop_rate(node, module) != 0:
+        raise ValueError(f"training: node {node.name} (dropout) drops numbers at random, which the core cannot")
+    if isinstance(module, QuantizedModule) and module.formats and module.quantizer_name not in _core.quantizers():
+        raise ValueError(
+            f"training: node {node.name} uses the quantizer {module.quantizer_name!r}, which has no native twin"
+        )
+    if any(isinstance(value, Tensor) for value in node.args):
+        raise ValueError(f"training: node {node.name} computes with a tensor that is no parameter")
+
+
+def _drop_rate(node: fx.Node, module: Any) -> float:
+    if module is not None:
+        return float(module.p)
+    given = dict(zip(("input", "p", "training"), node.args, strict=False)) | dict(node.kwargs)
+    return float(given.get("p", 0.5)) if given.get("training", True) else 0.0

@@ -1,0 +1,54 @@
+"""Ctrl-C on the real command: exit code 130 within 5 seconds, and a state from which the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import ENGINES, assert_same_files
+
+
+def command(data: Path, project: str, engine: str, epochs: int, *more: str) -> list[str]:
+    words = ["train", "jsc-toy", str(data), "--project", project, "--engine", engine, "--accelerator", "cpu",
+             "--max-epochs", str(epochs), "--learning-rate", "1e-2", "--batch-size", "8", *more]  # fmt: skip
+    return [sys.executable, "-m", "chop", *words]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> None:
+    # Long enough to be caught in the middle, whatever the machine does meanwhile.
+    epochs = {"native": 1500, "lightning": 60}[engine]
+    folder = tmp_path / "mase_output" / "stopped" / "software" / "training_ckpts"
+    process = subprocess.Popen(
+        command(small_file, "stopped", engine, epochs),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    began = time.monotonic()
+    while not (folder / "last.ckpt").is_file() and time.monotonic() - began < 90:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may have the machine
+    assert process.returncode == 130 and time.monotonic() - began < 5 * busy
+    assert said.decode().splitlines()[-1] == "ch: interrupted" and b"Traceback" not in said
+    assert len((folder / "metrics.csv").read_text().splitlines()) < epochs
+    if engine == "lightning":
+        return  # tests/training/test_resume.py continues such a run
+    resumed = subprocess.run(command(small_file, "stopped", engine, epochs, "--resume"), cwd=tmp_path,
+                             capture_output=True)  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    # Without a last.ckpt, --resume begins.
+    whole = subprocess.run(command(small_file, "whole", engine, epochs, "--resume"), cwd=tmp_path,
+                           capture_output=True)  # fmt: skip
+    assert whole.returncode == 0 and b"nothing to resume" in whole.stderr
+    assert_same_files(folder, tmp_path / "mase_output" / "whole" / "software" / "training_ckpts")
