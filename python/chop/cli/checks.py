@@ -55,8 +55,19 @@ def check_needs(action: str, merged: Merged) -> None:
     if action == "test" and options.load_name is None and not options.is_pretrained:
         raise ConfigError("test needs weights: --load CHECKPOINT or --pretrained")
     _check_files(options)
+    if options.compare is not None:
+        _check_compare(action, options)
     if action == "search" and options.load_name is not None:
         _refuse_pickled_study(Path(options.load_name))
+
+
+def _check_compare(action: str, options: Options) -> None:
+    if action != "search":
+        raise ConfigError(f"--compare is an option of search, not of {action}")
+    others = {"--storage": options.storage, "--study": options.study, "--workers": options.workers}
+    others["--dry-run"] = options.dry_run
+    if given := [name for name, value in others.items() if value]:
+        raise ConfigError(f"--compare runs in memory and in this process: leave {', '.join(given)} out")
 
 
 def _refuse_pickled_study(path: Path) -> None:

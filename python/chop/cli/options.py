@@ -187,6 +187,13 @@ class Options(BaseModel):
     workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
         _flag("--workers", group="search", metavar="NUM", table=False,
               help="processes that measure trials, watched and replaced; 0: this one does")] = 0
+    compare: Annotated[Text | None,
+        _flag("--compare", group="search", metavar="NAMES", table=False,
+              help="run the search with several samplers, such as random,tpe,nsgaii,brute-force, and write how far "
+                   "each stays from the true optimum")] = None
+    seeds: Annotated[Annotated[int, Field(ge=1, le=10_000)],
+        _flag("--seeds", group="search", metavar="NUM", table=False,
+              help="runs of each sampler that --compare names")] = 10
     dry_run: Annotated[bool,
         _flag("--dry-run", group="search", table=False,
               help="print what the strategy exhaustive would take, and end")] = False

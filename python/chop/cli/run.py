@@ -163,7 +163,7 @@ def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> N
     if action == "transform":
         _transform(merged, parts, software / "transform")
     elif action == "search":
-        _search(merged, parts, software / "search_ckpts")
+        _search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
     else:
         _train_or_test(action, merged.options, parts, software)
 
@@ -184,6 +184,19 @@ def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool =
 def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
     from chop.actions.search import search
 
+    if merged.options.compare is not None:
+        from chop.actions.search.comparison import compare_samplers
+
+        compare_samplers(
+            **parts.keywords(),
+            search_config=merged.tables,
+            save_path=folder,
+            samplers=[name.strip() for name in merged.options.compare.split(",")],
+            seeds=merged.options.seeds,
+            seed=merged.options.seed,
+            validate_only=validate_only,
+        )
+        return
     search(
         **parts.keywords(),
         search_config=merged.tables,

@@ -67,6 +67,11 @@ class SweepReport:
         columns |= {name: values[:, k] for k, name in enumerate(self.objectives)}
         return {**columns, "pruned": dropped.astype(bool)}
 
+    @cached_property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The choices of each row of :attr:`results`, by the parameters that have several; of a list, none."""
+        return self._all.parameters(self.results["configuration"])
+
     def config(self, number: int) -> Any:
         """Return the config with that number; None for the float model in a list of configs.
 
@@ -100,7 +105,7 @@ class SweepReport:
             raise ConfigError(
                 f"{target}: parquet needs pyarrow (pip install 'chop[data]'); .npz needs nothing"
             )
-        columns = {**self.results, **self._all.parameters(self.results["configuration"])}
+        columns = {**self.results, **self.parameters}
         counts = {
             name: getattr(self, name)
             for name in ("configurations", "evaluated", "pruned", "duplicates", "rows")

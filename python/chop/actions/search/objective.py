@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -126,6 +127,12 @@ class Objective:
         """Return the outcome of a config whose software metrics are known."""
         hardware = _merge(runner(config) for runner in self._hardware)
         return self._outcome(config, software, hardware, config, self.context)
+
+    def fresh(self) -> Objective:
+        """Return the same objective with nothing measured as yet; it shares model, data and runners."""
+        made = copy.copy(self)
+        made._seen = {}
+        return made
 
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""

@@ -169,7 +169,14 @@ class MaseGraph:
         return made
 
     def __repr__(self) -> str:
-        return f"MaseGraph({type(self.model).__name__}, {len(self.nodes)} nodes)"
+        from chop.ir.graph.summary import graph_text
+
+        return graph_text(self)
+
+    def _repr_html_(self) -> str:
+        from chop.ir.graph.summary import graph_html
+
+        return graph_html(self)
 
 
 def _check_cf_args(model: nn.Module, cf_args: Mapping[str, Any] | None) -> None:

@@ -8,9 +8,8 @@ the study is read from and written to its storage directly (``shared_search``).
 from __future__ import annotations
 
 import contextlib
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,6 +18,7 @@ from pydantic import Field, model_validator
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
+from chop.actions.search.strategies.progress import Progress
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
 from chop.actions.search.validation import StrictTable
@@ -27,6 +27,7 @@ from chop.tools.logger import get_logger
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
     from chop.actions.search.search_space import SearchSpace
+    from chop.actions.search.strategies.in_memory import MemoryJournal
     from chop.actions.search.strategies.shared_search import Crew, SharedSearch
 
 logger = get_logger(__name__)
@@ -179,7 +180,12 @@ class SearchStrategyOptuna:
             crew.role.name if crew.role else None,
         )
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
-        return SharedSearch(shared, worker, crew, setup.timeout, _progress)
+        return SharedSearch(shared, worker, crew, setup.timeout, self._progress_of(objective))
+
+    def _progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
+        """What opens the progress bar, given trials done and in all."""
+        names, directions = _names(objective), self._directions(objective)
+        return lambda done, total: Progress(done, total, names, directions, silent)
 
 
 def _names(objective: Objective) -> list[str]:
@@ -193,7 +199,7 @@ class _Run:
         self,
         strategy: SearchStrategyOptuna,
         objective: Objective,
-        journal: StudyJournal,
+        journal: StudyJournal | MemoryJournal,
         directions: list[Any],
         visualizer: Any,
     ) -> None:
@@ -217,8 +223,11 @@ class _Run:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
         missing = plan.trials(setup.n_trials) - self.done
-        self._log_start(missing)
-        with _progress(self.done, setup.n_trials) as bar:
+        silent = self.journal.path is None
+        if not silent:
+            self._log_start(missing)
+        with self.strategy._progress_of(self.objective, silent)(self.done, setup.n_trials) as progress:
+            progress.seen(self.study.get_trials(deepcopy=False))
             if missing <= 0:
                 return
             self.study.sampler = plan.build(self.done)
@@ -226,8 +235,12 @@ class _Run:
                 self._trial,
                 n_trials=missing,
                 timeout=setup.timeout,
-                callbacks=[self._after_trial, lambda study, trial: bar.update()],
+                callbacks=[self._after_trial, progress.after_trial, *self._watchers()],
             )
+
+    def _watchers(self) -> list[Any]:
+        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``."""
+        return [self.visualizer] if callable(self.visualizer) else []
 
     def _log_start(self, missing: int) -> None:
         import optuna
@@ -252,14 +265,6 @@ class _Run:
         self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
         if self.strategy.plan.each_trial:
             study.sampler = self.strategy.plan.build(trial.number + 1)
-
-
-def _progress(done: int, total: int) -> Any:
-    from tqdm.auto import tqdm
-
-    # Without a terminal (a log file) the bar is written rarely.
-    interval = 0.1 if sys.stderr.isatty() else 2.0
-    return tqdm(total=total, initial=min(done, total), desc="Search", unit="trial", mininterval=interval)
 
 
 @contextlib.contextmanager

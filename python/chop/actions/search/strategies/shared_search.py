@@ -63,6 +63,7 @@ class SharedSearch:
         elif timeout is not None:
             worker.deadline = time.time() + timeout
         self._bar: Any = None
+        self._shown: set[int] = set()
         self._swept = time.monotonic()
 
     def run(self, objective: Objective, directions: list[Any], folder: Path) -> SearchResult:
@@ -118,7 +119,10 @@ class SharedSearch:
             logger.warning("%s: its trial is tried again", reason)
 
     def _show(self, ledger: Ledger) -> None:
-        self._bar.update(len(ledger.done(self.shared.limit)) - self._bar.n)
+        done = ledger.done(self.shared.limit)
+        self._bar.seen(trial for place, trial in done if place not in self._shown)
+        self._shown.update(place for place, _ in done)
+        self._bar.update(len(done) - self._bar.n)
 
     def _done(self) -> list[tuple[int, Any]]:
         return self.shared.ledger().done(self.shared.limit)

@@ -1,0 +1,273 @@
+"""``ch search --compare random,tpe,…``: the same search with several samplers and seeds, and the regret of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chop.actions.search.comparison import curves
+from chop.actions.search.comparison.truth import Truth, swept
+from chop.tools.atomic_write import atomic_write
+from chop.tools.errors import ConfigError
+from chop.tools.logger import get_logger
+from chop.tools.text_tables import html_table, text_table
+from chop.tools.writer import write_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from chop.actions.search.objective import Objective
+    from chop.actions.search.schema import SearchConfig
+    from chop.ir.graph.mase_graph import MaseGraph
+
+logger = get_logger(__name__)
+
+_HEADERS = ("sampler", "missing after 1/4", "1/2", "all trials", "distance", "trials to 1 %", "seconds")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class SamplerComparison:
+    """What :func:`compare_samplers` returns.
+
+    Attributes:
+        frame: a row for each trial, see ``chop.actions.search.comparison.curves.curve``, with ``sampler``, ``seed``
+            and ``seconds``.
+        summary: a row for each sampler, see ``chop.actions.search.comparison.curves.summary``.
+        truth: what all are measured against.
+        names: of the objectives.
+        files: written.
+    """
+
+    frame: pd.DataFrame
+    summary: pd.DataFrame
+    truth: Truth
+    names: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self._words()}\n{text_table(_HEADERS, self._cells())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEADERS, self._cells(), self._words())
+
+    def _words(self) -> str:
+        front = (
+            f"front of {len(self.truth.front)}"
+            if len(self.names) > 1
+            else f"optimum {self.truth.front[0, 0]:.6g}"
+        )
+        kind = "hypervolume" if len(self.names) > 1 else "way to the optimum"
+        return (
+            f"Samplers on {', '.join(self.names)}; {front}, from {self.truth.words}. "
+            f"Missing: the share of the true {kind}, median [quartiles] over the seeds."
+        )
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [_cells(row) for row in self.summary.to_dict("records")]
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    gaps = [
+        f"{_percent(row[f'gap_{mark}'])} [{_percent(row[f'gap_{mark}_low'])} … {_percent(row[f'gap_{mark}_high'])}]"
+        for mark in ("quarter", "half", "all")
+    ]
+    near = "never" if np.isinf(row["within_1_percent"]) else f"{row['within_1_percent']:.0f}"
+    near += f" ({row['reached']} of {row['seeds']} runs)"
+    return str(row["sampler"]), *gaps, f"{row['distance_all']:.3g}", near, f"{row['seconds']:.3g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def compare_samplers(
+    model: nn.Module | MaseGraph,
+    model_info: Any,
+    task: str,
+    dataset_info: Any,
+    data_module: Any,
+    search_config: Mapping[str, Any] | str | os.PathLike[str],
+    save_path: str | os.PathLike[str],
+    samplers: Sequence[str],
+    seeds: int = 10,
+    seed: int = 0,
+    validate_only: bool = False,
+) -> SamplerComparison | None:
+    """Run the search of a config with several samplers and seeds, in memory, and compare them with the optimum.
+
+    The optimum is that of the whole space where it can be swept, else the best that any run has seen; the result says
+    which. Every run measures for itself, so that seconds can be compared. Runs take turns (all samplers with the first
+    seed, then with the second, …): an interrupted comparison leaves whole runs, as many of each sampler.
+
+    Args:
+        model, model_info, task, dataset_info, data_module, search_config: as of ``chop.actions.search``; the
+            config's strategy must be ``optuna``, whose ``n_trials`` each run gets.
+        save_path: folder for ``regret.csv``, ``regret_summary.csv`` and ``regret.png`` and ``.svg``.
+        samplers: their names. The config's sampler options count for the config's sampler only.
+        seeds: runs of each sampler; their seeds are ``seed``, ``seed + 1``, …
+        seed: the first of them.
+        validate_only: check everything, run nothing, write nothing, return None.
+
+    Raises:
+        ConfigError: a bad config, a sampler named twice, fewer than 1 seed.
+        UnknownNameError: an unknown sampler, or anything unknown in the config.
+        KeyboardInterrupt: Ctrl-C; the files of what was finished are written.
+    """
+    from chop.actions.search.schema import parse_search_config
+    from chop.actions.search.search import _graph_of, _table_of
+    from chop.actions.search.search_space import SEARCH_SPACES
+
+    config = parse_search_config(_table_of(search_config))
+    _check(config, samplers, seeds)
+    graph = _graph_of(model, None, "mz")
+    space = SEARCH_SPACES[config.search_space.name](
+        graph, config.search_space.setup, config.search_space.seed
+    )
+    runs = _Runs(config, space, samplers, seeds, seed)
+    objective, threads = _objective(config, space, graph, (data_module, model_info, dataset_info, task), seed)
+    if validate_only:
+        return None
+    try:
+        runs.run(objective)
+    except KeyboardInterrupt:
+        if runs.studies:
+            _finish(runs, objective, threads, Path(save_path), sweeping=False)
+        raise
+    found = _finish(runs, objective, threads, Path(save_path))
+    write_line(repr(found))
+    write_line(f"Results: {save_path} ({', '.join(path.name for path in found.files)})")
+    return found
+
+
+def _check(config: SearchConfig, samplers: Sequence[str], seeds: int) -> None:
+    if config.strategy.name != "optuna":
+        raise ConfigError(
+            f"search.strategy.name must be 'optuna' to compare samplers, got {config.strategy.name!r}: "
+            "its n_trials are those of each run"
+        )
+    if not samplers or not all(samplers):
+        raise ConfigError(
+            "compare must name samplers, separated by commas, such as random,tpe,nsgaii,brute-force"
+        )
+    plain = [name.lower().replace("_", "-") for name in samplers]
+    if twice := next((name for name in plain if plain.count(name) > 1), None):
+        raise ConfigError(f"compare names the sampler {twice!r} twice")
+    if seeds < 1:
+        raise ConfigError(f"seeds must be at least 1, got {seeds}")
+
+
+def _objective(
+    config: SearchConfig, space: Any, graph: MaseGraph, data: tuple[Any, ...], seed: int
+) -> tuple[Objective, int]:
+    from chop.actions.search.context import SearchContext
+    from chop.actions.search.objective import Objective
+
+    setup = config.strategy.setup
+    threads = (os.cpu_count() or 1) if setup.n_jobs < 0 else setup.n_jobs
+    context = SearchContext(graph, *data, threads, seed=seed)
+    return Objective(space, context, config.strategy, setup.sum_scaled_metrics), threads
+
+
+class _Runs:
+    """All runs, in the order in which they take turns; each is checked before the first one starts."""
+
+    def __init__(
+        self, config: SearchConfig, space: Any, samplers: Sequence[str], seeds: int, seed: int
+    ) -> None:
+        from chop.actions.search.strategies.optuna import SearchStrategyOptuna
+
+        self.setup = config.strategy.setup
+        self.plan = [
+            (name, number, SearchStrategyOptuna(_setup_for(self.setup, name), space, number))
+            for number, name in itertools.product(range(seed, seed + seeds), samplers)
+        ]
+        self.studies: list[tuple[str, int, Any]] = []
+
+    def run(self, objective: Objective) -> None:
+        """Run what is not done."""
+        from tqdm.auto import tqdm
+
+        from chop.actions.search.strategies.in_memory import run_in_memory
+
+        objective.fresh().measure(
+            dict.fromkeys(objective.space.choice_lengths_flattened, 0), 0
+        )  # what is made once, such as grids of weights, is nobody's time
+        interval = 0.1 if sys.stderr.isatty() else 10.0
+        with tqdm(self.plan, desc="Samplers", unit="run", mininterval=interval) as bar:
+            for name, number, strategy in bar:
+                bar.set_postfix_str(f"{name}, seed {number}", refresh=False)
+                study = run_in_memory(strategy, objective.fresh(), f"{name}-{number}")
+                self.studies.append((name, number, study))
+
+
+def _setup_for(setup: Any, name: str) -> Any:
+    """The config's set-up with another sampler; options belong to the one that they were given for."""
+    if name.lower().replace("_", "-") == setup.sampler.lower().replace("_", "-"):
+        return setup.model_copy(update={"storage": None, "study_name": None})
+    gone = {
+        "sampler_options": {},
+        "multivariate": None,
+        "constant_liar": None,
+        "storage": None,
+        "study_name": None,
+    }
+    return setup.model_copy(update={"sampler": name, **gone})
+
+
+def _finish(
+    runs: _Runs, objective: Objective, threads: int, folder: Path, sweeping: bool = True
+) -> SamplerComparison:
+    """Measure the runs against the optimum, and write the files."""
+    import pandas as pd
+
+    names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
+    directions = [way.name.lower() for way in runs.studies[0][2].directions]
+    values = [curves.values_of(study) for _, _, study in runs.studies]
+    truth = _truth(objective, directions, values, threads, sweeping)
+    parts = []
+    for (sampler, number, study), found in zip(runs.studies, values, strict=True):
+        columns = {"sampler": sampler, "seed": number, "seconds": curves.seconds_of(study)}
+        parts.append(pd.DataFrame({**columns, **curves.curve(found, names, truth)}))
+        for name in names if not objective.sum_scaled_metrics else ():  # as measured
+            parts[-1][[name, f"best_{name}"]] /= objective.metrics[name].scale or 1.0
+    frame = pd.concat(parts, ignore_index=True)
+    table = curves.summary(frame, runs.setup.n_trials)
+    made = SamplerComparison(frame, table, truth, tuple(names))
+    return dataclasses.replace(made, files=tuple(_write(made, folder)))
+
+
+def _truth(
+    objective: Objective,
+    directions: Sequence[str],
+    values: Sequence[np.ndarray],
+    threads: int,
+    sweeping: bool,
+) -> Truth:
+    seen = np.concatenate(values)
+    if not np.isfinite(seen).all(axis=1).any():
+        raise RuntimeError("no trial of any sampler gave a result: there is nothing to compare")
+    found = swept(objective, directions, threads) if sweeping else "it was interrupted"
+    if isinstance(found, Truth):
+        return found
+    logger.warning(
+        "compare: the optimum is the best that any run has seen, the space was not swept: %s", found
+    )
+    return Truth.of(seen, directions, f"the best of all runs (not the whole space: {found})")
+
+
+def _write(found: SamplerComparison, folder: Path) -> list[Path]:
+    from chop.actions.search.comparison.picture import regret_files
+
+    files = [
+        atomic_write(folder / "regret.csv", found.frame.to_csv(index=False)),
+        atomic_write(folder / "regret_summary.csv", found.summary.to_csv(index=False)),
+    ]
+    return files + regret_files(found, folder)

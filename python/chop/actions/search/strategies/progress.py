@@ -1,0 +1,123 @@
+"""The progress bar of a study, with the best values so far beside it."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+SECONDS = 0.1  # between two looks at the front
+
+
+class BestSoFar:
+    """The front of the values seen so far, kept as they come.
+
+    Args:
+        names: of the objectives.
+        directions: "maximize" or "minimize", or Optuna's own, for each of them.
+
+    >>> best = BestSoFar(["accuracy", "average_bitwidth"], ["maximize", "minimize"])
+    >>> for values in ([0.5, 4.0], [0.7, 8.0], [0.4, 6.0]):
+    ...     best.add(values)
+    >>> str(best)
+    'front 2, best accuracy 0.7, average_bitwidth 4'
+    """
+
+    def __init__(self, names: Sequence[str], directions: Sequence[Any]) -> None:
+        self.names = list(names)
+        ways = [getattr(way, "name", str(way)).lower() for way in directions]
+        self._signs = [-1.0 if way == "maximize" else 1.0 for way in ways]
+        self.front: list[tuple[float, ...]] = []  # costs: smaller is better
+
+    def add(self, values: Sequence[float]) -> None:
+        """Take the values of one trial in; one with a NaN counts for nothing."""
+        cost = tuple(sign * value for sign, value in zip(self._signs, values, strict=True))
+        if any(map(math.isnan, cost)) or any(_no_worse(other, cost) for other in self.front):
+            return
+        self.front = [other for other in self.front if not _no_worse(cost, other)]
+        self.front.append(cost)
+
+    def __str__(self) -> str:
+        if not self.front:
+            return ""
+        best = [
+            sign * min(column)
+            for sign, column in zip(self._signs, zip(*self.front, strict=True), strict=True)
+        ]
+        words = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.names, best, strict=True))
+        return f"best {words}" if len(self.names) == 1 else f"front {len(self.front)}, best {words}"
+
+
+def _no_worse(cost: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(cost, other, strict=True))
+
+
+class Progress:
+    """A bar of trials, which in a terminal or a notebook shows the best values too.
+
+    Args:
+        done, total: trials.
+        names, directions: of the objectives.
+        silent: show nothing.
+    """
+
+    def __init__(
+        self, done: int, total: int, names: Sequence[str], directions: Sequence[Any], silent: bool = False
+    ) -> None:
+        from tqdm.auto import tqdm
+
+        # Without a terminal (a log file) the bar is written rarely.
+        interval = SECONDS if sys.stderr.isatty() else 2.0
+        self._bar = tqdm(
+            total=total,
+            initial=min(done, total),
+            desc="Search",
+            unit="trial",
+            mininterval=interval,
+            disable=silent,
+        )
+        self.best = BestSoFar(names, directions)
+        self.silent = silent
+        self._waiting: list[Sequence[float]] = []
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._look()
+        self._bar.close()
+
+    @property
+    def n(self) -> int:
+        """Trials done."""
+        return int(self._bar.n)
+
+    def update(self, count: int = 1) -> None:
+        """So many trials more are done."""
+        self._bar.update(count)
+
+    def seen(self, trials: Iterable[Any]) -> None:
+        """Take the values of trials in; those that have none count for nothing."""
+        self._waiting += [trial.values for trial in trials if trial.values is not None]
+        if not self.silent and time.monotonic() >= self._next:
+            self._look()
+
+    def after_trial(self, study: Any, trial: Any) -> None:
+        """One trial more is done: a callback of Optuna's."""
+        self.seen((trial,))
+        self.update()
+
+    def _look(self) -> None:
+        """The front is looked at a few times a second, however short the trials are."""
+        for values in self._waiting:
+            self.best.add(values)
+        self._waiting.clear()
+        if not self.silent:
+            self._bar.set_postfix_str(str(self.best), refresh=False)
+        self._next = time.monotonic() + SECONDS
