@@ -103,6 +103,12 @@ mg, _ = add_software_metadata_analysis_pass(mg, None)
 # %%
 _ = report_graph_analysis_pass(mg)
 
+# %%
+import chop
+import chop.plotting
+
+chop.plotting.graph(mg)
+
 # %% [markdown]
 # ### Question 1: what do the words in this report mean?
 #
@@ -169,20 +175,15 @@ from chop.passes.graph.analysis.statistical_profiler.stat import STAT_NAME_TO_CL
 print(", ".join(STAT_NAME_TO_CLS))
 
 # %% [markdown]
-# A *histogram* says more than a range. Which fixed-point format would you give these weights? The bins are counted in
-# C++ too; the picture draws the range of a format into them:
+# A *histogram* says more than a range. Which fixed-point format would you give these weights? The picture draws what
+# a format can hold into the distribution: 4 bits, once with two and once with three of them behind the point.
 
 # %%
-from chop.nn.quantizers import IntegerFormat
+weight = model.seq_blocks[2].weight
+chop.plotting.histogram(weight, fixed_point=(4, 2), bins=40)
 
-weight = model.seq_blocks[2].weight.detach()
-print("largest weight", weight.abs().max().item())
-for frac_width in (2, 3, 4, 6):
-    candidate = IntegerFormat(4, frac_width, True)
-    scale = 2.0**-frac_width
-    print(
-        f"4 bits, {frac_width} of them behind the point: {-8 * scale:+.4g} .. {7 * scale:+.4g}, steps of {scale:g}"
-    )
+# %%
+chop.plotting.histogram(weight, fixed_point=(4, 3), bins=40)
 
 # %% [markdown]
 # More fraction bits give finer steps and a smaller range: what lies outside is clamped to its end.
@@ -268,8 +269,6 @@ for ori_node, node in zip(ori_mg.fx_graph.nodes, mg.fx_graph.nodes, strict=True)
 # signal-to-noise ratio, and the first node that differs at all, with the place.
 
 # %%
-import chop
-
 x, y = data_module.arrays("test")
 comparison = chop.compare(ori_mg, mg, x[:2000])
 comparison
@@ -278,7 +277,9 @@ comparison
 print(comparison.first)
 
 # %% [markdown]
-# Up to the linear layer nothing differs: the error enters there, and the ReLU behind it passes it on.
+# Up to the linear layer nothing differs: the error enters there, and the ReLU behind it passes on what it lets
+# through. The largest difference may surprise: it belongs to a jet with an input beyond the range of the format,
+# which is clamped to its end. The signal-to-noise ratio tells what happens to all the others.
 #
 # ### Question 5: the same for a larger network
 #
@@ -314,7 +315,7 @@ print("8-bit weights", ev.evaluate(pass_args))
 print("3-bit weights", ev.evaluate(narrow))
 
 # %% [markdown]
-# Eight bits cost next to nothing, three bits cost something.
+# Eight bits cost little, three bits a great deal.
 #
 # ### Question 6: prove that the weights are quantized
 #
@@ -426,7 +427,17 @@ print("quantized", conv_ev.evaluate(by_name))
 ori_conv = MaseGraph(conv)
 conv_mg, info = quantize_transform_pass(conv_mg, by_name)
 print(info)
-chop.compare(ori_conv, conv_mg, x[:2000])
+comparison = chop.compare(ori_conv, conv_mg, x[:2000])
+chop.plotting.error_waterfall(comparison)
+
+# %% [markdown]
+# From the input down to the output: where noise enters, and where it is passed on. Which layer is to blame? Change
+# one operand of one layer at a time and look at the loss, which is what `chop.sensitivity` does in one pass over the
+# data:
+
+# %%
+formats = [(4, 2), (6, 4), (8, 6)]
+chop.plotting.sensitivity_map(chop.sensitivity(conv_ev, formats))
 
 # %% [markdown]
 # ### Question 7: from the command line
@@ -504,16 +515,21 @@ for label, graph in (("float", ori_mg), ("quantized", mg)):
 breakdown
 
 # %%
-print(chop.cost.report(ori_toy, batch=1, config=pass_args))
+for label, config in (("float", None), ("quantized", pass_args)):
+    print(label)
+    print(
+        chop.cost.report(ori_toy, config=config, models=("flops", "bitops", "model_size", "memory_density"))
+    )
 
 # %% [markdown]
-# Quantization to 8 bits divides the BitOPs of a layer, the bytes of its weights, and `memory_density` says by how
-# much the memory shrank. FLOPs by the definition `mase` count only work on *float* inputs, so they fall as well:
-# those operations became integer ones.
+# The quantized layers have a quarter of their BitOPs and of their bytes, since 8 bits stand where 32 stood; the float
+# layers around them have what they had, and in a network as small as this they are soon the larger part.
+# `memory_density` says how much denser the weights of linear layers lie. By this definition FLOPs count only the work
+# on *float* inputs, so they fall too: those operations have become integer ones.
 #
 # ## Try yourself
 #
 # 1. Give `relu` a rule too. Its input is quantized *unsigned*: why is one bit more precision free there?
 # 2. Find the narrowest `weight_width` for which `jsc-toy` loses less than one point. (Lab 3 does it for all layers at
 #    once.)
-# 3. In `JetConv`, which layer's quantization hurts most? `chop.sensitivity(conv_ev, …)` answers that in one call.
+# 3. Give `JetConv` the formats that the sensitivity map suggests, and compare with the ones used here.
