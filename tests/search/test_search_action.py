@@ -61,8 +61,9 @@ def test_optuna_itself_reads_the_journal(config: dict[str, Any], run: Any, tmp_p
         assert (written.number, written.params, written.values) == (ours.number, ours.params, ours.values)
         assert written.user_attrs == ours.user_attrs and written.state == ours.state
         assert abs(written.datetime_start.timestamp() - ours.datetime_start.timestamp()) < 1e-3
-    # One record for the study, one for its names, one for each trial.
-    assert len((tmp_path / JOURNAL_NAME).read_text().splitlines()) == 2 + 6
+    assert study.user_attrs["chop:about"]["sampler"] == "random" and study.user_attrs["chop:about"]["seed"] == 0
+    # One record for the study, one for its names, one for how it was made, one for each trial.
+    assert len((tmp_path / JOURNAL_NAME).read_text().splitlines()) == 3 + 6
 
 
 def test_validate_only_runs_and_writes_nothing(

@@ -12,7 +12,9 @@ from chop.tools.errors import ConfigError
 from chop.tools.writer import write_line
 
 # name -> module with a docstring (its first line is the help), add_arguments and run.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "report": "chop.cli.report",
+}
 
 
 class Command(Protocol):

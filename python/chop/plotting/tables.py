@@ -94,7 +94,8 @@ def points_of_study(study: Any) -> Points:
     """Return the completed trials of an Optuna study, one a row, in order, without repeats.
 
     Columns: ``number``, ``seconds`` since the study's first trial started (at the trial's end), the parameters, and
-    each objective as measured: a study of ``ch search`` keeps measured numbers beside the scaled ones.
+    each objective as measured: a study of ``ch search`` keeps choices beside the indexes that Optuna suggests, and
+    measured numbers beside the scaled ones.
 
     >>> import optuna
     >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -118,7 +119,7 @@ def points_of_study(study: Any) -> Points:
     rows = []
     for trial in fresh:
         row: dict[str, Any] = {"number": trial.number, "seconds": _seconds(started, trial.datetime_complete)}
-        row |= trial.params
+        row |= {name: _choice(trial, name) for name in trial.params}
         row |= {name: _measured(trial, name, k) for k, name in enumerate(names)}
         rows.append(row)
     columns = ["number", "seconds", *(p for p in parameters if p not in names), *names]
@@ -152,6 +153,16 @@ def _measured(trial: Any, name: str, k: int) -> float:
         if isinstance(found, Mapping) and found.get(name) is not None:
             return float(found[name])
     return float(trial.values[k])
+
+
+def _choice(trial: Any, parameter: str) -> Any:
+    """What was chosen: a study of ``ch search`` suggests indexes, and keeps the config that they mean."""
+    found = trial.user_attrs.get("sampled_config")
+    for part in parameter.split("/"):
+        if not isinstance(found, Mapping) or part not in found:
+            return trial.params[parameter]
+        found = found[part]
+    return "NA" if found is None else found if isinstance(found, (int, float, str)) else str(found)
 
 
 def _scale(trial: Any, name: str, k: int) -> float:

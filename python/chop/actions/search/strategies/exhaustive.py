@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from chop.actions.search.metrics import METRICS
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.validation import StrictTable
 from chop.search import QuantizationSpace, SweepReport, pareto_front, sweep
 from chop.tools.errors import ConfigError
@@ -149,6 +149,7 @@ class SearchStrategyExhaustive:
             if there == 0:
                 names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
                 study.set_metric_names(names)
+                study.set_user_attr(ABOUT, about_study("exhaustive (no seed: every configuration)"))
             rows = self._rows_for_study(objective, report, directions)
             study.add_trials([self._trial(objective, report, row) for row in rows[there:]])
         return study

@@ -7,12 +7,28 @@ another process works on the study the trials have to be claimed instead (``shar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 JOURNAL_NAME = "study_journal.log"
 SAMPLER_STATE = "chop:sampler_attrs"
+ABOUT = "chop:about"
+
+
+def about_study(strategy: str, seed: int | None = None) -> dict[str, Any]:
+    """Return what a study's attribute ``chop:about`` holds: who proposes, seed and versions.
+
+    >>> sorted(about_study("random", 3))
+    ['chop', 'optuna', 'sampler', 'seed', 'torch']
+    """
+    import optuna
+    import torch
+
+    from chop import __version__
+
+    versions = {"chop": __version__, "optuna": optuna.__version__, "torch": str(torch.__version__)}
+    return {"sampler": strategy, "seed": seed, **versions}
 
 
 class StudyIsShared(Exception):
@@ -27,9 +43,17 @@ class StudyJournal:
         name: of the study.
         directions: "minimize" or "maximize" for each objective.
         metric_names: shown by Optuna's own tools.
+        about: how the study was made, see :func:`about_study`.
     """
 
-    def __init__(self, path: Path, name: str, directions: Sequence[Any], metric_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        directions: Sequence[Any],
+        metric_names: Sequence[str],
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         import optuna
 
         from chop.actions.search.strategies.journal_file import JournalFile
@@ -45,6 +69,8 @@ class StudyJournal:
         self._id = self._storage.get_study_id_from_name(name)
         if name not in known:
             self._study.set_metric_names(list(metric_names))
+            if about is not None:
+                self._study.set_user_attr(ABOUT, dict(about))
         self._count = len(self._study.get_trials(deepcopy=False))
         self._size = -1  # of the file, as this process left it
 

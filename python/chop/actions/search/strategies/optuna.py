@@ -17,7 +17,13 @@ from pydantic import Field, model_validator
 
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
+from chop.actions.search.strategies.journal import (
+    ABOUT,
+    JOURNAL_NAME,
+    StudyIsShared,
+    StudyJournal,
+    about_study,
+)
 from chop.actions.search.strategies.progress import Progress
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
@@ -108,7 +114,7 @@ class SearchStrategyOptuna:
     Setup: ClassVar[Any] = OptunaSetup
 
     def __init__(self, setup: OptunaSetup, space: SearchSpace, seed: int) -> None:
-        self.setup = setup
+        self.setup, self.seed = setup, seed
         self.lengths = {name: n for name, n in space.choice_lengths_flattened.items() if n > 1}
         self.plan = SamplerPlan(setup.sampler, setup.all_sampler_options(), self.lengths, seed)
         self.crew: Crew | None = None  # set where other processes take part
@@ -147,12 +153,16 @@ class SearchStrategyOptuna:
         with _quiet_optuna():
             self._shared(objective, identity, folder, None).worker.work()
 
+    def _about(self, objectives: int) -> dict[str, Any]:
+        return about_study(self.plan.describe(objectives), self.seed)
+
     def _directions(self, objective: Objective) -> list[Any]:
         return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
 
     def _run_alone(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SearchResult:
         directions, names = self._directions(objective), _names(objective)
-        journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names)
+        about = self._about(len(directions))
+        journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
         run = _Run(self, objective, journal, directions, visualizer)
         try:
             run.finish()
@@ -179,6 +189,8 @@ class SearchStrategyOptuna:
             setup.grace,
             crew.role.name if crew.role else None,
         )
+        if crew.role is None and ABOUT not in shared.study.user_attrs:
+            shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
         return SharedSearch(shared, worker, crew, setup.timeout, self._progress_of(objective))
 

@@ -1,0 +1,165 @@
+"""The HTML of a report: everything in one file, everything escaped, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from chop.actions.study_report.style import SCRIPT, STYLE
+
+if TYPE_CHECKING:
+    from chop.actions.study_report.pictures import Drawing
+    from chop.actions.study_report.sources import Source
+
+MOST_ROWS = 1000
+MOST_CONFIGS = 200
+
+
+def page(source: Source, drawings: Sequence[Drawing], importances: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the whole document."""
+    from chop.actions.study_report.sources import front_rows
+
+    front = front_rows(source.table)
+    parts = [
+        f"<h1>{escape(source.title)}</h1>",
+        _facts(source.facts),
+        *(_figure(drawing) for drawing in drawings),
+        _importances(importances),
+        "<h2>Front</h2>",
+        _front(source, front.to_dict("records")),
+        "<h2>Results</h2>",
+        _results(source),
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(source.title)}</title><style>{STYLE}</style>"
+    )
+    body = "\n".join(part for part in parts if part)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n'
+        f"<body><main>\n{body}\n</main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(str(name))}</th><td>{escape(_word(value))}</td></tr>"
+        for name, value in facts.items()
+    )
+    return f'<table class="facts">{rows}</table>'
+
+
+def _figure(drawing: Drawing) -> str:
+    from chop.plotting.picture import svg_bytes
+
+    data = base64.b64encode(svg_bytes(drawing.ax.figure)).decode()
+    # An image of its own each: names inside one SVG cannot clash with those of another.
+    image = f'<img alt="{escape(drawing.title, quote=True)}" src="data:image/svg+xml;base64,{data}">'
+    words = f"<figcaption>{escape(drawing.words)}</figcaption>"
+    return f"<h2>{escape(drawing.title)}</h2><figure>{image}{words}</figure>"
+
+
+def _importances(found: Mapping[str, Mapping[str, float]]) -> str:
+    if not found:
+        return ""
+    parameters = list(dict.fromkeys(name for table in found.values() for name in table))
+    head = ["parameter", *(f"for {goal.replace('_', ' ')}" for goal in found)]
+    rows = [
+        [name, *(f"{table[name]:.3f}" if name in table else "" for table in found.values())]
+        for name in parameters
+    ]
+    words = (
+        "How much a parameter decides whether a trial is among the best tenth (PED-ANOVA, Optuna); the parameters of a "
+        "column add up to 1."
+    )
+    return f"<h2>Importance</h2><p>{words}</p>{_table(head, rows)}"
+
+
+def _front(source: Source, rows: Sequence[Mapping[str, Any]]) -> str:
+    shown = rows[:MOST_CONFIGS]
+    words = f"{len(rows):,} configuration{'s' * (len(rows) != 1)} that no other dominates."
+    if len(rows) > len(shown):
+        words += f" The first {len(shown)} are shown."
+    if source.configs:
+        words += " Open one for its config: save it as a TOML file and give it to ch transform --config."
+        return f"<p>{words}</p>{''.join(_entry(source, row) for row in shown)}"
+    names = [*source.table.objectives, *source.table.parameters]
+    words += " The sweep's file has no configs; a study beside it has."
+    return f"<p>{words}</p>{_table(['number', *names], _cells(shown, ['number', *names]))}"
+
+
+def _entry(source: Source, row: Mapping[str, Any]) -> str:
+    values = ", ".join(
+        f"{escape(name.replace('_', ' '))} {_word(row[name])}" for name in source.table.objectives
+    )
+    number = int(row["number"])
+    summary = f"<summary>trial {number}: {values}</summary>"
+    if number not in source.configs:
+        return f"<details>{summary}<p>The trial holds no config.</p></details>"
+    text = config_text(source.configs[number])
+    copy = '<button type="button" class="copy">Copy</button>'
+    return f"<details>{summary}{copy}<pre>{escape(text)}</pre></details>"
+
+
+def config_text(passes: Mapping[str, Any]) -> str:
+    """Return the passes as TOML, which ``ch transform --config`` takes.
+
+    >>> print(config_text({"quantize": {"by": "name", "default": {"config": {"name": None}}}}).strip())
+    [passes.quantize]
+    by = "name"
+    <BLANKLINE>
+    [passes.quantize.default.config]
+    name = "NA"
+    """
+    import tomlkit
+
+    from chop.tools.config_load import convert_none_to_str_na
+
+    return tomlkit.dumps({"passes": convert_none_to_str_na(passes)})
+
+
+def _results(source: Source) -> str:
+    frame = source.table.frame
+    names = [
+        name
+        for name in ("number", *source.table.objectives, "seconds", *source.table.parameters)
+        if name in frame.columns and (name in source.table.objectives or frame[name].nunique() > 1)
+    ]
+    words = f"{len(frame):,} results; a click on a heading sorts."
+    if len(frame) > MOST_ROWS:
+        first = next(iter(source.table.objectives))
+        frame = frame.sort_values(first, ascending=source.table.objectives[first] == "minimize").head(
+            MOST_ROWS
+        )
+        words = (
+            f"The best {MOST_ROWS:,} in {first.replace('_', ' ')} of {len(source.table.frame):,} results; "
+            + ("a click on a heading sorts these.")
+        )
+    return f"<p>{escape(words)}</p>{_table(names, _cells(frame[names].to_dict('records'), names))}"
+
+
+def _cells(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[list[str]]:
+    return [[_word(row.get(name)) for name in names] for row in rows]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    headings = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    table = f"<thead><tr>{headings}</tr></thead><tbody>{lines}</tbody>"
+    return f'<div class="wide"><table class="sorted">{table}</table></div>'
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) or hasattr(value, "dtype"):
+        try:
+            return "–" if math.isnan(value) else f"{value:.6g}"
+        except TypeError:
+            return str(value)
+    return str(value)

@@ -1,0 +1,148 @@
+"""The pictures of a report, each drawn where there is something to draw."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from chop import plotting
+from chop.plotting import style, tables
+from chop.tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from chop.actions.study_report.sources import Source
+
+MOST_OBJECTIVES = 3  # of which each pair gets a front
+SAMPLE = 20_000  # results of a sweep for the effects of parameters
+
+
+class Drawing(NamedTuple):
+    """A picture.
+
+    Attributes:
+        name: of its files.
+        title: above it.
+        words: what is seen, a sentence or two.
+        ax: its axes.
+    """
+
+    name: str
+    title: str
+    words: str
+    ax: Axes
+
+
+def drawings(source: Source) -> list[Drawing]:
+    """Return the front (of each pair of objectives), or the best value so far; coordinates; effects of parameters."""
+    found: list[Drawing] = []
+    for make in (_fronts, _progress, _coordinates, _effects):
+        found.extend(_tried(make, source))
+    return found
+
+
+def _tried(make: Callable[[Source], Iterator[Drawing]], source: Source) -> Iterator[Drawing]:
+    """A picture that has nothing to show is left out: one parameter, one objective, …"""
+    try:
+        yield from make(source)
+    except ConfigError:
+        style.need_matplotlib()
+
+
+def _fronts(source: Source) -> Iterator[Drawing]:
+    names = list(source.points.objectives)[:MOST_OBJECTIVES]
+    for y, x in combinations(names, 2):
+        several = len(names) > 2
+        yield Drawing(
+            f"front_{x}_{y}" if several else "front",
+            f"Front: {_plain(y)} against {_plain(x)}" if several else "Front",
+            "Each point is a configuration. Of those in colour no other is better in both; the line is the limit that "
+            "they make."
+            + (" With more objectives others may be on the whole front as well." if several else ""),
+            plotting.pareto_front(source.points, x, y),
+        )
+
+
+def _progress(source: Source) -> Iterator[Drawing]:
+    if source.study is None:
+        return
+    name, way = next(iter(source.table.objectives.items()))
+    frame = source.table.frame.dropna(subset=[name])
+    best = (np.fmax if way == "maximize" else np.fmin).accumulate(frame[name].to_numpy(dtype=float))
+    ax = style.axes(None, 6.4, 3.4)
+    ax.scatter(frame["number"], frame[name], s=12, color=style.GREY, alpha=0.6, linewidths=0, label="trial")
+    ax.plot(frame["number"], best, drawstyle="steps-post", color=plotting.PALETTE[1], label="best so far")
+    ax.set_xlabel("trial")
+    ax.set_ylabel(style.label(name))
+    ax.legend(fontsize=8)
+    words = f"The {_plain(name)} of each trial, and the best so far."
+    yield Drawing("trials", "Trials", words, style.tidy(ax))
+
+
+def _coordinates(source: Source) -> Iterator[Drawing]:
+    words = (
+        "Each line is a configuration; those of the front are in colour. Choices with one value are left out."
+    )
+    yield Drawing("parallel", "Parallel coordinates", words, plotting.parallel_coordinates(source.points))
+
+
+def _effects(source: Source) -> Iterator[Drawing]:
+    points = source.points
+    if len(points.frame) > SAMPLE:
+        rows = np.linspace(0, len(points.frame) - 1, SAMPLE).astype(np.int64)
+        points = tables.Points(points.frame.iloc[rows], points.objectives, points.parameters)
+    for name in list(points.objectives)[:MOST_OBJECTIVES]:
+        words = (
+            f"The mean {_plain(name)} of all results with each choice; the percentage is the share of the variance "
+            "that the parameter explains by itself. A sampler does not try all choices equally: these "
+            "are the true effects only of a whole space."
+        )
+        yield Drawing(
+            f"effects_{name}", f"Effects on {_plain(name)}", words, plotting.marginal_effects(points, name)
+        )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def importances(source: Source) -> dict[str, dict[str, float]]:
+    """Return goal -> parameter -> importance, 0..1, as Optuna's PED-ANOVA has it; nothing where it does not run.
+
+    A goal is to be among the best tenth in one objective, or in the first ranks of all.
+
+    Source: Watanabe et al., "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary subspaces"
+    (IJCAI 2023).
+    """
+    if source.study is None:
+        return {}
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    from chop.actions.search.strategies.optuna import _quiet_optuna
+
+    found: dict[str, dict[str, float]] = {}
+    targets: dict[str, Any] = {
+        name: _target(source.study, k) for k, name in enumerate(source.table.objectives)
+    }
+    if len(targets) > 1:
+        targets = {"the front": None, **targets}
+    with _quiet_optuna(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that less is taken for better, which is known
+        for name, target in targets.items():
+            try:
+                evaluator = PedAnovaImportanceEvaluator()
+                found[name] = dict(get_param_importances(source.study, evaluator=evaluator, target=target))
+            except (ValueError, RuntimeError, ZeroDivisionError):
+                continue  # too few trials, or a parameter that has one value
+    return found
+
+
+def _target(study: Any, k: int) -> Callable[[Any], float]:
+    """The value of a trial, turned round where more is better: the evaluator takes less for better."""
+    sign = -1.0 if study.directions[k].name == "MAXIMIZE" else 1.0
+    return lambda trial: sign * float(trial.values[k])
