@@ -463,7 +463,7 @@ done = subprocess.run(
     stderr=subprocess.STDOUT,
     text=True,
 )
-print("\n".join(done.stdout.splitlines()[-16:]))
+print("\n".join([line for line in done.stdout.splitlines() if "%|" not in line][-16:]))
 done.check_returncode()
 
 # %% [markdown]
@@ -484,6 +484,37 @@ points = [
     trial["user_attrs_software_metrics"] | trial["user_attrs_hardware_metrics"] for trial in log.values()
 ]
 chop.plotting.pareto_front(points, x="average_bitwidth", y="accuracy")
+
+# %% [markdown]
+# `ch report` makes a page of it, to open in a browser: the front, what each choice does, all trials, and the configs
+# to copy.
+
+# %%
+done = subprocess.run(
+    [sys.executable, "-m", "chop", "report", str(folder)], capture_output=True, text=True, check=True
+)
+print(done.stdout.strip())
+
+# %% [markdown]
+# The race of question 4 is an option of this command: it sweeps the space for the true front, runs each sampler with
+# several seeds, and measures what share of the *hypervolume* (the area under the front) is still missing after each
+# trial.
+
+# %%
+done = subprocess.run(
+    [
+        *(sys.executable, "-m", "chop", "search", "--config", str(work / "search.toml")),
+        *("--project-dir", str(work), "--compare", "random,tpe,nsgaii,brute-force", "--seeds", "5"),
+    ],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+)
+print("\n".join([line for line in done.stdout.splitlines() if "%|" not in line][-9:]))
+done.check_returncode()
+
+# %%
+chop.plotting.regret(work / "lab3" / "software" / "compare" / "regret.csv")
 
 # %% [markdown]
 # ## Try yourself

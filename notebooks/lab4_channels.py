@@ -394,7 +394,8 @@ def ch(*arguments):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    print("\n".join(done.stdout.splitlines()[-12:]))
+    text = [line for line in done.stdout.splitlines() if "%|" not in line]  # without the progress bar
+    print("\n".join(text[-12:]))
     print(f"\n{time.perf_counter() - start:.0f} s")
     done.check_returncode()
 
