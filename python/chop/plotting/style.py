@@ -34,7 +34,7 @@ LABELS = {
     "val_loss": "validation loss [nat]",
     "train_acc": "training accuracy",
     "train_loss": "training loss [nat]",
-    "model_size": "model size [bit]",
+    "model_size": "model size [byte]",
 }
 
 

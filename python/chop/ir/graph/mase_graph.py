@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+# torch.fx changes nn.Module itself while it traces: two threads at once record each other's calls. Reentrant, for a
+# forward that traces.
+_TRACING = threading.RLock()
 
 
 class MaseTracer(fx.Tracer):
@@ -107,7 +111,8 @@ class MaseGraph:
         self.cf_args = cf_args
         self.tracer = MaseTracer(custom_leaf_layers=leaf_modules)
         try:
-            graph = self.tracer.trace(model, dict(cf_args) if cf_args else None)
+            with _TRACING:
+                graph = self.tracer.trace(model, dict(cf_args) if cf_args else None)
         except Exception as error:  # the user's forward runs here, on stand-ins for tensors
             raise ConfigError(explain_trace_error(error, model)) from error
         self.model = fx.GraphModule(self.tracer.root, graph, type(model).__name__)
