@@ -64,7 +64,10 @@ class RandomNetwork(nn.Module):
             else:
                 self.layers.append(choice.choice(ACTIVATIONS)())
         places = range(len(self.layers))
-        self.plan = [(choice.choice(places), choice.random() < 0.4, choice.choice(JOINS)) for _ in range(len(places) + 1)]
+        self.plan = [
+            (choice.choice(places), choice.random() < 0.4, choice.choice(JOINS))
+            for _ in range(len(places) + 1)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of features."""

@@ -63,14 +63,18 @@ def test_each_activation(kind: int) -> None:
 @pytest.mark.parametrize("rows", [2049, 5000])
 def test_more_blocks_than_parts(rows: int) -> None:
     torch.manual_seed(rows)
-    model = nn.Sequential(nn.BatchNorm1d(7), nn.Linear(7, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 5))
+    model = nn.Sequential(
+        nn.BatchNorm1d(7), nn.Linear(7, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 5)
+    )
     assert_gradients_equal(model, *labelled(rows))
 
 
 @pytest.mark.parametrize(("ins", "outs"), [(1, 2), (3, 17), (16, 16), (33, 8), (65, 3), (130, 70)])
 def test_widths(ins: int, outs: int) -> None:
     torch.manual_seed(ins)
-    model = nn.Sequential(nn.Linear(ins, outs), nn.Tanh(), nn.Linear(outs, outs, bias=False), nn.Linear(outs, 3))
+    model = nn.Sequential(
+        nn.Linear(ins, outs), nn.Tanh(), nn.Linear(outs, outs, bias=False), nn.Linear(outs, 3)
+    )
     assert_gradients_equal(model, *labelled(140, ins, 3))
 
 

@@ -228,7 +228,9 @@ class TrainingSpecification:
         sizes: Sequence[int],
         trained: int,
         running: Sequence[int],
-        nodes: Mapping[str, tuple[Mapping[str, int], int, float, Mapping[str, tuple[int, int, bool, str, str]]]],
+        nodes: Mapping[
+            str, tuple[Mapping[str, int], int, float, Mapping[str, tuple[int, int, bool, str, str]]]
+        ],
         straight_through: str,
     ) -> None: ...
 
