@@ -16,14 +16,14 @@ from pathlib import Path
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import torch  # noqa: E402
+import torch
 
-from chop.tools.atomic_write import atomic_write  # noqa: E402
-from chop.tools.writer import write_line  # noqa: E402
-from tests.benchmarks.evaluator import machine  # noqa: E402
+from chop.tools.atomic_write import atomic_write
+from chop.tools.writer import write_line
+from tests.benchmarks.evaluator import machine
 
-from . import report  # noqa: E402
-from .contestants import CONTESTANTS, MODELS, Ready, make_case  # noqa: E402
+from . import report
+from .contestants import CONTESTANTS, MODELS, Ready, make_case
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "benchmarks"
 
