@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_the_batches_before(
         with pytest.raises(KeyboardInterrupt):
             run(table, tmp_path)
     kept = len(json.loads((tmp_path / "log.json").read_text()))
-    assert kept == 16 >= calls[1] > 1  # a batch; repeated configurations are not measured
+    assert kept == 24 >= calls[1] > 1  # a batch; repeated configurations are not measured
     assert trials(run(table, tmp_path)) == trials(run(table, tmp_path / "whole"))
 
 
@@ -153,8 +153,8 @@ def test_a_study_in_memory_is_for_one_process(changed: Callable[..., Any], run: 
 
 def test_pace_starts_small_and_fits_the_time_left() -> None:
     pace = Pace(1000)
-    assert pace.size == 16 and pace.within(None) == pace.within(0.001) == 16
-    pace.took(16, 0.016)
+    assert pace.size == 24 and pace.within(None) == pace.within(0.001) == 24
+    pace.took(24, 0.024)
     assert pace.size == 250 and pace.within(0.1) == 100 and pace.within(0.0) == 1
     pace.took(250, 250.0)
     assert pace.size == 1

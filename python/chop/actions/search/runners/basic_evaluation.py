@@ -18,7 +18,7 @@ from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 
 WHERE = "search.strategy.sw_runner.basic_evaluation"
-GUESSED_SPEED = 1e9  # products a second
+GUESSED_SPEED = 2e9  # products a second
 Loader = Literal["train_dataloader", "val_dataloader", "test_dataloader", "pred_dataloader"]
 
 

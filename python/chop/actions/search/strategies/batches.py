@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH_SECONDS = 0.25  # Ctrl-C and the time-out work between batches
 MOST_TRIALS = 1024
-MOST_AT_FIRST = 16  # the guess may be wrong
+MOST_AT_FIRST = 24  # the guess may be wrong
 GROWTH = 16
 
 
