@@ -73,15 +73,10 @@ class LatencyRunner:
             from chop.evaluator import Evaluator
 
             self._evaluator = Evaluator(self.graph, self._x, threads=1)
-        if not context.shared.get(SAID):
-            context.shared[SAID] = True
-            what = "the evaluator's forward pass" if self._evaluator is not None else "the torch module"
-            place = "not pinned (this system cannot)" if self._cpu is None else f"on CPU {self._cpu}"
-            logger.info(
-                "latency: %s on %d rows, %s, median of %d", what, len(self._x), place, options.repeats
-            )
+        self._shared = context.shared
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
+        self._say_once()
         call = self._call(config)
         times = []
         with pinned(self._cpu), _undisturbed():
@@ -93,6 +88,15 @@ class LatencyRunner:
                     times.append(lasted / 1e6)
         first, median, last = np.percentile(times, [25, 50, 75]).tolist()
         return {"latency": median, "latency_spread": last - first}
+
+    def _say_once(self) -> None:
+        if self._shared.get(SAID):
+            return
+        self._shared[SAID] = True
+        what = "the evaluator's forward pass" if self._evaluator is not None else "the torch module"
+        place = "not pinned (this system cannot)" if self._cpu is None else f"on CPU {self._cpu}"
+        repeats = self.options.repeats
+        logger.info("latency: %s on %d rows, %s, median of %d", what, len(self._x), place, repeats)
 
     def _call(self, config: Mapping[str, Any]) -> Callable[[], object]:
         if self._evaluator is not None:
