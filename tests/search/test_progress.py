@@ -57,6 +57,14 @@ def test_a_visualizer_that_can_be_called_sees_every_trial(config: Any, run: Any,
     assert seen == list(range(6))
 
 
+def test_a_result_reads_well(config: Any, run: Any, tmp_path: Path) -> None:
+    result = run(config, tmp_path)
+    first, *table = repr(result).splitlines()
+    assert first.startswith(f"Study {result.study_name}: 6 trials, {len(result.best)} best; ")
+    assert len(table) == 2 + len(result.best) and "average_bitwidth" in table[0]
+    assert result._repr_html_().count("<tr>") == 1 + len(result.best)
+
+
 def test_live_front_draws_where_there_is_a_notebook(config: Any, run: Any, tmp_path: Path) -> None:
     from chop.plotting import live_front
 

@@ -127,4 +127,5 @@ def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, ways: tuple[str, str]) -
     ax.plot(corners[:, 0], corners[:, 1], drawstyle=step, color=PALETTE[1], linewidth=1.2, zorder=3)
     # The corner that no good point lies in.
     right, upper = ways[0] == "minimize", ways[1] == "minimize"
-    ax.legend(loc=f"{'upper' if upper else 'lower'} {'right' if right else 'left'}", frameon=True, fontsize=9)
+    corner: Any = f"{'upper' if upper else 'lower'} {'right' if right else 'left'}"
+    ax.legend(loc=corner, frameon=True, fontsize=9)

@@ -64,7 +64,11 @@ def regret(
             curves if floor is None else np.maximum(curves, floor), (band[0], 0.5, band[1])
         )
         colour = PALETTE[place % len(PALETTE)]
-        style = {"drawstyle": "steps-post", "color": colour, "linestyle": DASHES[place % len(DASHES)]}
+        style: dict[str, Any] = {
+            "drawstyle": "steps-post",
+            "color": colour,
+            "linestyle": DASHES[place % len(DASHES)],
+        }
         drawn.plot(where, middle, linewidth=1.7, label=str(name), zorder=3, **style)
         drawn.fill_between(where, low, high, step="post", color=colour, alpha=0.15, linewidth=0, zorder=2)
     _axes(drawn, by, value, floor)

@@ -134,7 +134,9 @@ def _seconds(started: Any, ended: Any) -> float:
 
 
 def _objective_names(study: Any, trials: Sequence[Any], count: int) -> list[str]:
-    scaled = next((trial.user_attrs["scaled_metrics"] for trial in trials if _has_metrics(trial)), {})
+    scaled: Mapping[str, Any] = next(
+        (trial.user_attrs["scaled_metrics"] for trial in trials if _has_metrics(trial)), {}
+    )
     if len(scaled) == count:
         return list(scaled)
     if study.metric_names:

@@ -15,11 +15,12 @@ from typing import Any
 
 from chop.actions.search.constraints import is_feasible
 from chop.tools.atomic_write import atomic_write
+from chop.tools.text_tables import html_table, number, text_table
 
 METRIC_COLUMNS = ("software_metrics", "hardware_metrics", "scaled_metrics")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SearchResult:
     """What :func:`chop.actions.search` returns.
 
@@ -38,6 +39,28 @@ class SearchResult:
     folder: Path | None
     journal: Path | None
     storage: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self._words()}\n{text_table(*self._table())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(), self._words())
+
+    def _words(self) -> str:
+        trials = len(self.study.get_trials(deepcopy=False))
+        place = self.folder if self.journal is not None else self.storage or self.folder
+        return f"Study {self.study_name}: {trials} trials, {len(self.best)} best; {place}"
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Heading and rows: each best trial's metrics, as measured."""
+        rows = [
+            {**(entry["software_metrics"] or {}), **(entry["hardware_metrics"] or {})} for entry in self.best
+        ]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        cells = [[number(row.get(name), 5) for name in names] for row in rows]
+        return ["trial", *names], [
+            [str(entry["number"]), *line] for entry, line in zip(self.best, cells, strict=True)
+        ]
 
 
 def best_entries(study: Any) -> list[dict[str, Any]]:

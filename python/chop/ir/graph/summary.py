@@ -74,7 +74,8 @@ def _result(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
     for before, after in sizes:
         if hasattr(module, before) and hasattr(module, after):
             return f"{getattr(module, before)} → {getattr(module, after)}"
-    return str(module.num_features) if hasattr(module, "num_features") else ""
+    features = getattr(module, "num_features", None)
+    return "" if features is None else str(features)
 
 
 def _formats(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
@@ -122,7 +123,7 @@ def graph_html(graph: MaseGraph) -> str:
 
 
 def _cells(graph: MaseGraph) -> list[tuple[str, ...]]:
-    rows = [row[:4] for row in node_rows(graph)]
+    rows: list[tuple[str, ...]] = [row[:4] for row in node_rows(graph)]
     if len(rows) <= SHOWN:
         return rows
     half = SHOWN // 2

@@ -172,7 +172,8 @@ def _objective(
 
     setup = config.strategy.setup
     threads = (os.cpu_count() or 1) if setup.n_jobs < 0 else setup.n_jobs
-    context = SearchContext(graph, *data, threads, seed=seed)
+    module, model_info, dataset_info, task = data
+    context = SearchContext(graph, module, model_info, dataset_info, task, threads, seed=seed)
     return Objective(space, context, config.strategy, setup.sum_scaled_metrics), threads
 
 
@@ -210,7 +211,7 @@ def _setup_for(setup: Any, name: str) -> Any:
     """The config's set-up with another sampler; options belong to the one that they were given for."""
     if name.lower().replace("_", "-") == setup.sampler.lower().replace("_", "-"):
         return setup.model_copy(update={"storage": None, "study_name": None})
-    gone = {
+    gone: dict[str, Any] = {
         "sampler_options": {},
         "multivariate": None,
         "constant_liar": None,

@@ -46,7 +46,7 @@ def regret_panels(found: SamplerComparison) -> Any:
             if row == 0:
                 ax.set_xlabel("")
             if (row, column) != (0, 0):
-                ax.get_legend().remove()
+                ax.legend_ = None  # one is enough
     if len(found.names) == 1:
         for ax in panels[0]:
             ax.set_ylabel("missing share of the way to the optimum")

@@ -67,17 +67,14 @@ def swept(objective: Objective, directions: Sequence[str], threads: int | None) 
     Returns:
         The truth, or the reason why there is none.
     """
-    context, space = objective.context, objective.space
+    context: Any = objective.context
+    space: Any = objective.space
     reason = _why_not(objective)
     if reason is not None:
         return reason
     try:
         report = sweep(
-            context.evaluator,
-            space,
-            _measured_directions(objective),
-            prune=False,
-            threads=threads,  # type: ignore[arg-type]
+            context.evaluator, space, _measured_directions(objective), prune=False, threads=threads
         )
     except (ConfigError, KeyError, ValueError) as error:
         return str(error)
