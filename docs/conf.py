@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 REPO = DOCS.parent
@@ -49,6 +51,13 @@ napoleon_use_rtype = False
 suppress_warnings = ["ref.python"]
 
 
-def setup(app: object) -> None:
+def leave_out(app: object, what: str, name: str, thing: Any, skip: bool, options: object) -> bool | None:
+    """Leave out what other libraries write into our classes: its docstrings follow their rules."""
+    home = getattr(thing, "__module__", None) if inspect.isroutine(thing) else None
+    return True if isinstance(home, str) and not home.startswith("chop") else None
+
+
+def setup(app: Any) -> None:
     """Write the generated pages before Sphinx looks for sources."""
+    app.connect("autodoc-skip-member", leave_out)
     write_pages(DOCS)

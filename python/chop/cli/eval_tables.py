@@ -74,7 +74,12 @@ def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
 
 def _numbers(values: Sequence[float]) -> list[str]:
     texts = [_number(value) for value in values]
-    return texts if len(values) == 1 else [*texts, _number(values[1] - values[0], sign="+")]
+    if len(values) == 1:
+        return texts
+    difference = (
+        values[1] - values[0]
+    )  # of an infinity, as the error of a model to itself is in dB, it says nothing
+    return [*texts, _number(difference, sign="+") if math.isfinite(difference) else "-"]
 
 
 def _number(value: float, sign: str = "") -> str:
