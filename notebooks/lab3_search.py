@@ -517,6 +517,10 @@ done.check_returncode()
 chop.plotting.regret(work / "lab3" / "software" / "compare" / "regret.csv")
 
 # %% [markdown]
+# Does a sampler do no better than chance here, or worse? Mind what it needs before it can learn: TPE its start-up
+# trials, NSGA-II whole generations, of which a hundred trials hold only two at its default population of fifty. Which
+# sampler is best depends on how many trials you can pay for.
+#
 # ## Try yourself
 #
 # 1. Add a choice to `weight_frac_width` as well. How large is the space now, and how long does the sweep say that it
