@@ -27,7 +27,8 @@ set_target_properties(_ops PROPERTIES PREFIX "" SUFFIX ".so" BUILD_WITH_INSTALL_
 pybind11_add_module(native MODULE NO_EXTRAS ${src}/bindings/module.cpp ${src}/bindings/bind_core.cpp
   ${src}/bindings/bind_ir.cpp ${src}/bindings/bind_statistics.cpp ${src}/bindings/bind_cost.cpp
   ${src}/bindings/rule_memo.cpp ${src}/bindings/format_memo.cpp ${src}/bindings/bind_metrics.cpp ${src}/bindings/bind_evaluator.cpp
-  ${src}/bindings/bind_quantization_errors.cpp ${src}/bindings/bind_float_ops.cpp ${src}/bindings/bind_search.cpp)
+  ${src}/bindings/bind_quantization_errors.cpp ${src}/bindings/bind_float_ops.cpp ${src}/bindings/bind_search.cpp
+  ${src}/bindings/bind_tpe.cpp)
 target_link_libraries(native PRIVATE chop_core)
 
 if(APPLE)

@@ -143,21 +143,21 @@ def test_the_same_command_joins_a_run_that_is_alone(
     from chop import Evaluator
 
     alone = run(changed({"strategy.setup.n_trials": 30}), tmp_path / "alone")
-    evaluate, joined, calls = Evaluator.evaluate, threading.Event(), []
+    evaluate_many, joined, calls = Evaluator.evaluate_many, threading.Event(), []
     others: list[Any] = []
 
     def second() -> None:
         others.append(run(changed({"strategy.setup.n_trials": 20}), tmp_path / "both"))
         joined.set()
 
-    def meet(self: Any, config: Any = None, **kw: Any) -> Any:
-        calls.append(config)
-        if len(calls) == 10:
-            # In the middle of a trial of the first run the whole second one happens.
+    def meet(self: Any, configs: Any, *args: Any, **kw: Any) -> Any:
+        calls.append(configs)
+        if len(calls) == 3:  # the float model, a batch, and
+            # in the middle of the second batch of the first run the whole second one happens.
             second()
-        return evaluate(self, config, **kw)
+        return evaluate_many(self, configs, *args, **kw)
 
-    monkeypatch.setattr(Evaluator, "evaluate", meet)
+    monkeypatch.setattr(Evaluator, "evaluate_many", meet)
     first = run(changed({"strategy.setup.n_trials": 30}), tmp_path / "both")
     assert joined.is_set()
     assert rows(first.study) == rows(alone.study)

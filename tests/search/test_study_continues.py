@@ -38,9 +38,11 @@ def test_the_same_command_continues_to_n_trials_in_all(
     from chop import Evaluator
 
     seen: list[Any] = []
-    evaluate = Evaluator.evaluate
+    evaluate_many = Evaluator.evaluate_many
     monkeypatch.setattr(
-        Evaluator, "evaluate", lambda self, c=None, **kw: seen.append(c) or evaluate(self, c, **kw)
+        Evaluator,
+        "evaluate_many",
+        lambda self, c, *a, **k: seen.extend(c) or evaluate_many(self, c, *a, **k),
     )
     done = run(changed({"strategy.setup.n_trials": 10}), tmp_path)
     assert values(done) == values(grown)
@@ -208,9 +210,14 @@ def test_the_timeout_ends_the_run_not_the_study(
 ) -> None:
     from chop import Evaluator
 
-    evaluate = Evaluator.evaluate
+    evaluate_many = Evaluator.evaluate_many
+
+    def slow(self: Any, configs: Any, *args: Any, **options: Any) -> Any:
+        time.sleep(0.1 * len(configs))
+        return evaluate_many(self, configs, *args, **options)
+
     with monkeypatch.context() as patched:
-        patched.setattr(Evaluator, "evaluate", lambda *a, **k: time.sleep(0.1) or evaluate(*a, **k))
+        patched.setattr(Evaluator, "evaluate_many", slow)
         short = run(changed({"strategy.setup.n_trials": 500, "strategy.setup.timeout": 0.5}), tmp_path)
     assert 1 <= len(short.study.trials) < 30
     longer = run(changed({"strategy.setup.n_trials": 40}), tmp_path)

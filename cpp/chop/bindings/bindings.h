@@ -14,5 +14,6 @@ void bind_metrics(pybind11::module_& m);
 void bind_evaluator(pybind11::module_& m);
 void bind_float_ops(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
+void bind_tpe(pybind11::module_& m);
 
 }  // namespace chop::bindings

@@ -12,4 +12,5 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_evaluator(m);
   chop::bindings::bind_float_ops(m);
   chop::bindings::bind_search(m);
+  chop::bindings::bind_tpe(m);
 }

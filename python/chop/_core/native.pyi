@@ -219,6 +219,30 @@ class Sweep:
         """What is finished elsewhere counts for pruning, too."""
 
 @final
+class Tpe:
+    """A tree-structured Parzen estimator over finite choices; see search/tpe.h."""
+
+    def __init__(
+        self,
+        parameters: Sequence[tuple[int, bool]],
+        objectives: int,
+        seed: int,
+        startup: int = ...,
+        candidates: int = ...,
+        joint: bool = ...,
+        avoid_repeats: bool = ...,
+    ) -> None:
+        """parameters: (number of choices, whether they are ordered)."""
+    def tell(
+        self, number: int, point: Sequence[int], values: Sequence[float], violation: float = ...
+    ) -> None:
+        """A finished trial: smaller values are better, a NaN among them says that it failed."""
+    def propose(self, number: int, running: Sequence[tuple[int, Sequence[int]]] = ...) -> list[int]:
+        """The point for a trial; running: (number, point) of trials without values so far."""
+    @property
+    def told(self) -> int: ...
+
+@final
 class Statistic:
     """A statistic over tensors seen as [rows][groups]."""
 

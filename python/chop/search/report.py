@@ -41,6 +41,7 @@ class SweepReport:
         rows: of data.
         seconds: that it took, of this run where an earlier one was continued.
         threads: of the core.
+        constraints: metric or cost model -> its bounds.
     """
 
     objectives: Mapping[str, str]
@@ -52,6 +53,8 @@ class SweepReport:
     rows: int
     seconds: float
     threads: int
+    constraints: Mapping[str, Mapping[str, float]]
+    _columns: tuple[str, ...] = field(repr=False)
     _all: Configurations = field(repr=False)
     _parts: Parts = field(repr=False)
 
@@ -59,12 +62,13 @@ class SweepReport:
     def results(self) -> dict[str, np.ndarray]:
         """One row for each distinct configuration, in the order of the space.
 
-        Columns: ``configuration`` (int64, its number, as :meth:`config` takes it), each objective (float64; what was
+        Columns: ``configuration`` (int64, its number, as :meth:`config` takes it), each objective, then what is bounded
+        and no objective (float64; what was
         not measured to the end is NaN) and ``pruned`` (bool).
         """
         values, dropped = self._parts.all()
         columns = {"configuration": self._all.numbers(np.arange(len(values), dtype=np.int64))}
-        columns |= {name: values[:, k] for k, name in enumerate(self.objectives)}
+        columns |= {name: values[:, k] for k, name in enumerate(self._columns)}
         return {**columns, "pruned": dropped.astype(bool)}
 
     @cached_property
@@ -110,7 +114,8 @@ class SweepReport:
             name: getattr(self, name)
             for name in ("configurations", "evaluated", "pruned", "duplicates", "rows")
         }
-        about = json.dumps({"objectives": dict(self.objectives), **counts})
+        bounds = {name: dict(bound) for name, bound in self.constraints.items()}
+        about = json.dumps({"objectives": dict(self.objectives), "constraints": bounds, **counts})
         if target.suffix == ".parquet":
             return atomic_write(target, _to_parquet(columns, about))
         return atomic_write(target, to_npz({**columns, "about": np.array(about)}))
@@ -120,7 +125,7 @@ class SweepReport:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.objectives)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self._columns)
         body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in self._rows()[1:])
         return f"<p>{html.escape(self._title())}</p><table><tr>{head}</tr>{body}</table>"
 
@@ -132,11 +137,13 @@ class SweepReport:
         )
 
     def _rows(self) -> list[list[str]]:
-        widths = [max(len(name), 10) for name in self.objectives]
-        rows = [[name.rjust(width) for name, width in zip(self.objectives, widths, strict=True)]]
+        widths = [max(len(name), 10) for name in self._columns]
+        rows = [[name.rjust(width) for name, width in zip(self._columns, widths, strict=True)]]
         for entry in self.front[:SHOWN]:
-            cells = (f"{entry[name]:.6g}" for name in self.objectives)
+            cells = (f"{entry[name]:.6g}" for name in self._columns)
             rows.append([cell.rjust(width) for cell, width in zip(cells, widths, strict=True)])
+        if not self.front and self.constraints:
+            rows.append(["no configuration keeps the constraints", *("" for _ in widths[1:])])
         if len(self.front) > SHOWN:
             rows.append([f"… {len(self.front) - SHOWN} more", *("" for _ in widths[1:])])
         return rows

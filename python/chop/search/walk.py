@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import torch
 
+from chop.search.bounds import Bounds
 from chop.search.configurations import Configurations, Space, as_space, size_of
 from chop.search.objectives import Objectives
 from chop.search.pareto import pareto_front
@@ -42,6 +43,7 @@ def sweep(
     limit: int | None = ...,
     path: str | os.PathLike[str] | None = ...,
     dry_run: Literal[False] = ...,
+    constraints: Mapping[str, Mapping[str, float]] | None = ...,
 ) -> SweepReport: ...
 @overload
 def sweep(
@@ -53,6 +55,7 @@ def sweep(
     limit: int | None = ...,
     path: str | os.PathLike[str] | None = ...,
     dry_run: bool = ...,
+    constraints: Mapping[str, Mapping[str, float]] | None = ...,
 ) -> SweepReport | None: ...
 def sweep(
     ev: Evaluator,
@@ -63,6 +66,7 @@ def sweep(
     limit: int | None = None,
     path: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
+    constraints: Mapping[str, Mapping[str, float]] | None = None,
 ) -> SweepReport | None:
     """Evaluate every configuration of a space, and return all results and the exact Pareto front.
 
@@ -84,6 +88,10 @@ def sweep(
         path: folder for the results, in parts. The same call continues what was stopped. Without it they stay in
             memory.
         dry_run: print how many configurations, seconds and bytes it would be, and return None.
+        constraints: name of a metric or cost model -> ``{"min": bound}``, ``{"max": bound}`` or both. The front is
+            that of the configurations that keep all of them; the results hold the others too. Nothing is pruned
+            where a bound is on something that is not optimised in its direction: a configuration that breaks it may
+            then dominate one that does not.
 
     Raises:
         ConfigError: a bad space, config or objective, a space above ``limit`` or too large for memory, or a ``path``
@@ -109,8 +117,10 @@ def sweep(
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if limit is not None and size > limit:
         raise ConfigError(f"sweep: the space has {size:,} configurations, more than the limit of {limit:,}")
-    columns = Objectives(ev, objectives)
-    walk = _Walk(ev, columns, Configurations(ev, columns.costs, chosen), prune, threads)
+    bounds = Bounds(constraints or {}, objectives)
+    columns = Objectives(ev, {**objectives, **bounds.further})
+    all_of = Configurations(ev, columns.costs, chosen)
+    walk = _Walk(ev, columns, all_of, prune and bounds.allow_pruning, threads, bounds)
     estimate = walk.estimate()
     if dry_run:
         write_line(estimate)
@@ -123,14 +133,20 @@ class _Walk:
     """One sweep."""
 
     def __init__(
-        self, ev: Evaluator, objectives: Objectives, all_of: Configurations, prune: bool, threads: int
+        self,
+        ev: Evaluator,
+        objectives: Objectives,
+        all_of: Configurations,
+        prune: bool,
+        threads: int,
+        bounds: Bounds,
     ) -> None:
         from chop import _core
 
         if threads < 1:
             raise ConfigError(f"sweep: threads must be at least 1, got {threads}")
         self.ev, self.objectives, self.all_of = ev, objectives, all_of
-        self.prune, self.threads = prune, threads
+        self.prune, self.threads, self.bounds = prune, threads, bounds
         self.distinct = all_of.core.size
         self._core = _core.Sweep(ev._core, all_of.core, objectives.for_core(), threads)
 
@@ -171,7 +187,7 @@ class _Walk:
         )
         if self.prune:
             self._scout()
-        front, pruned = _Front(self.objectives.directions), 0
+        front, pruned = _Front(self.objectives, self.bounds), 0
         for index, first, count in parts.ranges():
             part = parts.get(index)
             if part is None:
@@ -181,7 +197,7 @@ class _Walk:
             front.add(first, part)
             pruned += int(part[1].sum())
         report = SweepReport(
-            dict(zip(self.objectives.names, self.objectives.directions, strict=True)),
+            dict(list(zip(self.objectives.names, self.objectives.directions, strict=True))[: front.count]),
             self._entries(front),
             self.all_of.count,
             self.distinct - pruned,
@@ -190,6 +206,8 @@ class _Walk:
             self.ev.rows,
             time.perf_counter() - start,
             self.threads,
+            self.bounds.given,
+            tuple(self.objectives.names),
             self.all_of,
             parts,
         )
@@ -240,16 +258,22 @@ class _Walk:
 
 
 class _Front:
-    """The front of all parts so far."""
+    """The front of all parts so far, of what keeps the bounds."""
 
-    def __init__(self, directions: list[str]) -> None:
-        self.directions = directions
+    def __init__(self, objectives: Objectives, bounds: Bounds) -> None:
+        self.names, self.bounds = objectives.names, bounds
+        self.count = len(objectives.names) - len(
+            bounds.further
+        )  # columns to optimise; the others are bounded only
+        self.directions = objectives.directions[: self.count]
         self.positions = np.zeros(0, dtype=np.int64)
-        self.values = np.zeros((0, len(directions)))
+        self.values = np.zeros((0, len(objectives.names)))
 
     def add(self, first: int, part: Part) -> None:
-        kept = np.flatnonzero(part[1] == 0)
+        kept = np.flatnonzero(
+            (part[1] == 0) & self.bounds.kept(dict(zip(self.names, part[0].T, strict=True)))
+        )
         positions = np.concatenate([self.positions, first + kept])
         values = np.concatenate([self.values, part[0][kept]])
-        front = pareto_front(values, self.directions)
+        front = pareto_front(values[:, : self.count], self.directions)
         self.positions, self.values = positions[front], values[front]

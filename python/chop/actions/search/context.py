@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ class SearchContext:
         graph: the float model's graph.
         data_module: source of the rows.
         threads: evaluator threads; they change the time of a trial, never its result.
+        row_shape: shape of one row of the data, as soon as a runner has read some.
         evaluator: the evaluator of the software runner, once there is one.
         seed: of the study; what a trial draws (initial weights, order of rows) starts from it.
         fingerprint: digests of weights and rows, by what they stand for; part of the study's identity.
+        asked: metrics that the config names, as objectives or constraints -> their options.
         shared: what runners keep for all trials, such as rows they have read; one for all contexts of a run.
     """
 
@@ -34,5 +37,7 @@ class SearchContext:
     threads: int = 1
     evaluator: Evaluator | None = None
     seed: int = 0
+    row_shape: tuple[int, ...] | None = None
+    asked: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)
     shared: dict[str, Any] = dataclasses.field(default_factory=dict)

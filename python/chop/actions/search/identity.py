@@ -31,6 +31,7 @@ def study_identity(config: SearchConfig, context: SearchContext, seed: int) -> s
             for table in (strategy.sw_runner, strategy.hw_runner)
         ],
         "metrics": {name: table.model_dump() for name, table in sorted(strategy.metrics.items())},
+        "constraints": {name: table.model_dump() for name, table in sorted(strategy.constraints.items())},
         "seed": seed,
         "graph": str(context.graph.fx_graph),
         "weights": weights_digest(context.graph.model),

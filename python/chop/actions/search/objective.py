@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.metrics import METRICS, SearchMetric
+from chop.actions.search.constraints import excesses
+from chop.actions.search.metrics import SearchMetric, metric_class
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
 from chop.tools.logger import get_logger
@@ -35,6 +36,7 @@ class Outcome:
         config: the sampled config.
         repeat_of: number of the earlier trial with the same config, whose figures these are; else None.
         passes: the config as ``[passes]`` of ``ch transform`` has it, where the space says so; else None.
+        excesses: bound -> by how much it is broken, zero or less where it is kept.
         failure: why there are no figures (the values are NaN then); else None.
     """
 
@@ -46,6 +48,7 @@ class Outcome:
     repeat_of: int | None = None
     passes: dict[str, Any] | None = None
     failure: str | None = None
+    excesses: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def user_attributes(self) -> dict[str, Any]:
         """The attributes of the study's trial, under MASE's names."""
@@ -58,6 +61,8 @@ class Outcome:
         for name in ("repeat_of", "passes", "failure"):
             if getattr(self, name) is not None:
                 attributes[name] = getattr(self, name)
+        if self.excesses:
+            attributes["constraints"] = self.excesses
         return attributes
 
 
@@ -78,17 +83,21 @@ class Objective:
         self.space = space
         self.context = context
         self.sum_scaled_metrics = sum_scaled_metrics
-        self._config = config
+        self.config = config
+        context.asked = config.asked()
         self._software = [SW_RUNNERS[name](context, options) for name, options in config.sw_runner.items()]
         self._hardware = [HW_RUNNERS[name](context, options) for name, options in config.hw_runner.items()]
         self.metrics: dict[str, MetricTable] = dict(sorted(config.metrics.items()))
         self._own: dict[str, SearchMetric] = {
-            name: METRICS[name]() for name in self.metrics if METRICS[name].computes_itself()
+            name: metric_class(name)() for name in context.asked if metric_class(name).computes_itself()
         }
+        # Parameters with several choices -> for each of them the first that is equal.
+        several = ((name, c) for name, c in space.choices_flattened.items() if len(c) > 1)
+        self._firsts = [(name, [choices.index(choice) for choice in choices]) for name, choices in several]
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
         trains = any(getattr(runner, "trains", False) for runner in self._software)
-        self._own_models = trains or getattr(space, "changes_model", False)
-        if self._own_models and not trains:
+        self.own_models = trains or getattr(space, "changes_model", False)
+        if self.own_models and not trains:
             logger.warning(
                 "the space gives each trial new layers, and no runner trains them: add sw_runner.basic_train"
             )
@@ -96,7 +105,7 @@ class Objective:
     @property
     def directions(self) -> list[str]:
         """Direction of each metric, in the order of the sorted names."""
-        return [table.direction or METRICS[name].direction for name, table in self.metrics.items()]
+        return [table.direction or metric_class(name).direction for name, table in self.metrics.items()]
 
     def measure(self, indexes: Mapping[str, int], number: int) -> Outcome:
         """Return the outcome of trial ``number``; a config that was measured before is not measured again.
@@ -113,13 +122,46 @@ class Objective:
         self._seen[key] = (number, outcome)
         return outcome
 
+    @property
+    def first_batch(self) -> int:
+        """How many trials to measure at once before it is known how long one takes."""
+        if self._own or self.own_models:
+            return 1
+        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+
+    def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
+        """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
+        keys = [self.key(indexes) for indexes in points]
+        fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._seen}
+        first = sorted(fresh.values())
+        found = self._measure_all([self.space.flattened_indexes_to_config(points[i]) for i in first])
+        self._seen.update((keys[i], (number + i, outcome)) for i, outcome in zip(first, found, strict=True))
+        outcomes = []
+        for i, key in enumerate(keys):
+            earlier, outcome = self._seen[key]
+            repeats = earlier != number + i
+            outcomes.append(dataclasses.replace(outcome, repeat_of=earlier) if repeats else outcome)
+        return outcomes
+
+    def _measure_all(self, configs: list[dict[str, Any]]) -> list[Outcome]:
+        """Outcomes of configs, by the runners that take many at once where all of them do."""
+        if self.own_models or not all(hasattr(runner, "many") for runner in self._software):
+            return [self._measure(config) for config in configs]
+        runners: list[Any] = list(self._software)
+        software = [runner.many(configs) for runner in runners] if configs else []
+        return [
+            self.outcome_of(config, _merge(found[i] for found in software))
+            for i, config in enumerate(configs)
+        ]
+
     def remember(self, indexes: Mapping[str, int], number: int, attributes: Mapping[str, Any]) -> None:
         """Take over an outcome that an earlier run of the same study measured."""
         names = ("software_metrics", "hardware_metrics", "scaled_metrics", "sampled_config")
         if any(name not in attributes for name in names):
             return
         software, hardware, scaled, config = (attributes[name] for name in names)
-        further = {name: attributes.get(name) for name in ("passes", "failure")}
+        further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
+        further["excesses"] = attributes.get("constraints", {})
         outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
@@ -139,7 +181,7 @@ class Objective:
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
-        if self._own_models:
+        if self.own_models:
             return self._measure_own_model(config)
         software = _merge(runner(config) for runner in self._software)
         hardware = _merge(runner(config) for runner in self._hardware)
@@ -150,15 +192,15 @@ class Objective:
         space: Any = self.space
         listed = space.passes_of(config, self.context.seed) if hasattr(space, "passes_of") else None
         passes = {"quantize": config} if listed is None else listed
-        names = sorted(self._config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
+        names = sorted(self.config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
         try:
             context = trial_context(self.context, passes)
             quantization = quantization_of(passes)
             software, hardware = (
                 _merge(runners[name](context, options[name])(quantization) for name in chosen)
                 for runners, options, chosen in (
-                    (SW_RUNNERS, self._config.sw_runner, names),
-                    (HW_RUNNERS, self._config.hw_runner, list(self._config.hw_runner)),
+                    (SW_RUNNERS, self.config.sw_runner, names),
+                    (HW_RUNNERS, self.config.hw_runner, list(self.config.hw_runner)),
                 )
             )
             outcome = self._outcome(config, software, hardware, quantization, context)
@@ -181,9 +223,12 @@ class Objective:
             (software if metric.kind == "software" else hardware)[name] = value
         measured = {**software, **hardware}
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
-        if any(math.isnan(value) for value in scaled.values()):
-            logger.warning("a trial failed: a metric is not a number: %s", scaled)
-        return Outcome(self._values(scaled), software, hardware, scaled, config)
+        broken = excesses(self.config.constraints, measured)
+        if any(math.isnan(value) for value in (*scaled.values(), *broken.values())):
+            logger.warning("a trial failed: a metric is not a number: %s", measured)
+            values = [math.nan] * len(self._values(scaled))
+            return Outcome(values, software, hardware, scaled, config)
+        return Outcome(self._values(scaled), software, hardware, scaled, config, excesses=broken)
 
     def _values(self, scaled: Measured) -> list[float]:
         return [sum(scaled.values())] if self.sum_scaled_metrics else list(scaled.values())
@@ -193,7 +238,7 @@ class Objective:
         own: Callable[[Mapping[str, int]], Hashable] | None = getattr(self.space, "key_of", None)
         if own is not None:
             return own(indexes)
-        return tuple(choices[indexes.get(name, 0)] for name, choices in self.space.choices_flattened.items())
+        return tuple(firsts[indexes.get(name, 0)] for name, firsts in self._firsts)
 
 
 def _merge(parts: Iterable[Measured]) -> Measured:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chop.actions.search.constraints import is_feasible
 from chop.tools.atomic_write import atomic_write
 from chop.tools.text_tables import html_table, number, text_table
 
@@ -27,7 +28,7 @@ class SearchResult:
         study: the Optuna study, in memory.
         study_name: its name in the journal.
         best: the entries of ``best.json``: number, value (a list), the metrics and ``sampled_config``.
-        folder: where ``log.json`` and ``best.json`` lie.
+        folder: where ``log.json`` and ``best.json`` lie; None where nothing was written.
         journal: the Optuna journal file; None where the study is in another storage.
         storage: URL of the storage without its password; empty for the journal in ``folder``.
     """
@@ -35,7 +36,7 @@ class SearchResult:
     study: Any
     study_name: str
     best: list[dict[str, Any]]
-    folder: Path
+    folder: Path | None
     journal: Path | None
     storage: str = ""
 
@@ -65,22 +66,34 @@ class SearchResult:
 def best_entries(study: Any) -> list[dict[str, Any]]:
     """Return the best trial of a study with one objective, or the Pareto front of one with several.
 
-    A trial that repeats an earlier config is left out: its twin is there. Empty where no trial was completed.
+    A trial that repeats an earlier config is left out: its twin is there. So is one that breaks a constraint. Empty
+    where none is left.
     """
     from optuna.trial import TrialState
 
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = [trial for trial in trials if is_feasible(trial)]
     if not trials:
         return []
-    best = _front(trials, study.directions) if len(study.directions) > 1 else [study.best_trial]
+    best = _front(trials, study.directions) if len(study.directions) > 1 else [_best(trials, study.direction)]
     entries = []
     for trial in best:
         entry: dict[str, Any] = {"number": trial.number, "value": list(trial.values)}
         entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
+        if trial.constraints:
+            entry["constraints"] = trial.user_attrs.get("constraints")
         if "passes" in trial.user_attrs:
             entry["passes"] = trial.user_attrs["passes"]
         entries.append(entry)
     return entries
+
+
+def _best(trials: Sequence[Any], direction: Any) -> Any:
+    """The first of the best."""
+    from optuna.study import StudyDirection
+
+    choose = max if direction == StudyDirection.MAXIMIZE else min
+    return choose(trials, key=lambda trial: trial.value)
 
 
 def _front(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:

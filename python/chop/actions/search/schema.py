@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chop.actions.search.metrics import METRICS
+from chop.actions.search.computed import check_computed
+from chop.actions.search.constraints import ConstraintTable
+from chop.actions.search.metrics import evaluator_metrics, known_metrics, metric_class, metric_name
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.search_space import SEARCH_SPACES
 from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.validation import StrictTable, validate_table
-from chop.registry import Registry, UnknownNameError, did_you_mean
+from chop.actions.search.validation import StrictTable, TableT, validate_table
+from chop.registry import Registry, UnknownNameError
 from chop.tools.errors import ConfigError
 
 Direction = Literal["minimize", "maximize"]
@@ -33,10 +35,14 @@ class SearchSpaceTable(StrictTable):
 
 
 class MetricTable(StrictTable):
-    """``[search.strategy.metrics.<name>]``; without a direction the metric's own is used."""
+    """``[search.strategy.metrics.<name>]``; without a direction the metric's own is used.
+
+    ``options`` are those of a metric of the evaluator, such as ``k`` of ``top_k``.
+    """
 
     scale: float = 1.0
     direction: Direction | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class StrategyTable(StrictTable):
@@ -48,6 +54,7 @@ class StrategyTable(StrictTable):
     hw_runner: dict[str, Any] = Field(default_factory=dict)
     setup: dict[str, Any]
     metrics: dict[str, Any]
+    constraints: dict[str, Any] = Field(default_factory=dict)
 
 
 class SearchTable(StrictTable):
@@ -68,13 +75,21 @@ class SpaceConfig:
 
 @dataclasses.dataclass(frozen=True)
 class StrategyConfig:
-    """A checked strategy: options of each runner, the set-up, scale and direction of each metric."""
+    """A checked strategy: options of each runner, the set-up, scale and direction of each metric, bounds."""
 
     name: str
     sw_runner: dict[str, StrictTable]
     hw_runner: dict[str, StrictTable]
     setup: Any
     metrics: dict[str, MetricTable]
+    constraints: dict[str, ConstraintTable] = dataclasses.field(default_factory=dict)
+
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """Metrics that trials are judged by, and those that these are made of -> their options."""
+        options = {name: table.options for name, table in self.metrics.items()}
+        asked = {name: options.get(name, {}) for name in (*self.metrics, *self.constraints)}
+        needed = [name for each in asked for name in metric_class(each).needs]
+        return {**asked, **{name: {} for name in needed if name not in asked}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,12 +166,34 @@ def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
         )
     hardware = _runners(HW_RUNNERS, checked.hw_runner, f"{where}.hw_runner")
     setup = validate_table(member.Setup, checked.setup, f"{where}.setup")
-    metrics = {
-        name: validate_table(MetricTable, options, f"{where}.metrics.{name}")
-        for name, options in checked.metrics.items()
-    }
-    _check_metrics(metrics, software, hardware, f"{where}.metrics")
-    return StrategyConfig(checked.name, software, hardware, setup, metrics)
+    metrics = _by_metric(MetricTable, checked.metrics, f"{where}.metrics")
+    constraints = _by_metric(ConstraintTable, checked.constraints, f"{where}.constraints")
+    if not metrics:
+        known = ", ".join(known_metrics())
+        raise ConfigError(f"{where}.metrics is empty: a search needs at least one metric; known: {known}")
+    for key, names in (("metrics", metrics), ("constraints", constraints)):
+        for name in names:
+            check_computed(name, software, hardware, f"{where}.{key}.{name}")
+    for name, metric in metrics.items():
+        if metric.options and not ("basic_evaluation" in software and name in evaluator_metrics()):
+            raise ConfigError(
+                f"{where}.metrics.{name}.options: only what basic_evaluation measures has options"
+            )
+    return StrategyConfig(checked.name, software, hardware, setup, metrics, constraints)
+
+
+def _by_metric(model: type[TableT], table: Mapping[str, Any], where: str) -> dict[str, TableT]:
+    """Tables by metric, under the metrics' registered names."""
+    found: dict[str, TableT] = {}
+    for given, options in table.items():
+        try:
+            name = metric_name(given)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{where}.{given}: {error}") from None
+        if name in found:
+            raise ConfigError(f"{where}.{given} names {name!r} a second time")
+        found[name] = validate_table(model, options, f"{where}.{given}")
+    return found
 
 
 def _runners(registry: Registry[Any], table: Mapping[str, Any], where: str) -> dict[str, StrictTable]:
@@ -172,27 +209,3 @@ def _lookup(registry: Registry[Any], name: str, where: str) -> Any:
         return registry[name]
     except UnknownNameError as error:
         raise UnknownNameError(f"{where}: {error}") from None
-
-
-def _check_metrics(
-    metrics: Mapping[str, MetricTable], software: Mapping[str, Any], hardware: Mapping[str, Any], where: str
-) -> None:
-    """Every metric asked for must be known and computed by something, before the first trial."""
-    if not metrics:
-        raise ConfigError(
-            f"{where} is empty: a search needs at least one metric; known: {', '.join(sorted(METRICS))}"
-        )
-    given = {m for name in software for m in SW_RUNNERS[name].metrics}
-    given |= {m for name in hardware for m in HW_RUNNERS[name].metrics}
-    for name in metrics:
-        metric = _lookup(METRICS, name, f"{where}.{name}")
-        if name in given or metric.computes_itself():
-            continue
-        makers = [f"sw_runner.{runner}" for runner in SW_RUNNERS if name in SW_RUNNERS[runner].metrics]
-        makers += [f"hw_runner.{runner}" for runner in HW_RUNNERS if name in HW_RUNNERS[runner].metrics]
-        hint = f"add {' or '.join(makers)}" if makers else "no registered runner does"
-        computed = ", ".join(sorted(given)) or "none"
-        raise ConfigError(
-            f"{where}.{name}: no configured runner computes {name!r}{did_you_mean(name, given - {name})} "
-            f"({hint}); computed: {computed}"
-        )

@@ -28,7 +28,7 @@ def search(
     dataset_info: Any,
     data_module: Any,
     search_config: Mapping[str, Any] | str | os.PathLike[str],
-    save_path: str | os.PathLike[str],
+    save_path: str | os.PathLike[str] | None,
     accelerator: str = "auto",
     load_name: str | None = None,
     load_type: str = "mz",
@@ -53,7 +53,7 @@ def search(
         search_config: path of a TOML file, the whole document, or its ``[search]`` table.
         save_path: folder for ``study_journal.log``, ``log.json`` and ``best.json``. A study that is there
             and has the same config, weights, rows and seed is continued up to ``n_trials`` in all; any other
-            is left as it is.
+            is left as it is. None: nothing is written, for a study with storage "memory".
         accelerator: taken for compatibility; the evaluator runs on the CPU.
         load_name, load_type: a checkpoint to load into the model first.
         visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
@@ -87,18 +87,26 @@ def search(
     )
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
     _appoint(strategy, config.strategy.name, crew)
-    objective, identity = _prepare(config, space, graph, model_info, task, dataset_info, data_module, seed)
+    if save_path is None and not getattr(strategy, "in_memory", False):
+        raise ConfigError('save_path may be None only with the strategy optuna and storage = "memory"')
+    is_worker = crew is not None and crew.role is not None
+    objective, identity = _prepare(
+        config, space, graph, model_info, task, dataset_info, data_module, seed, is_worker
+    )
+    if hasattr(strategy, "check"):
+        strategy.check(objective)
     if dry_run and not validate_only:
         _estimate(strategy, config.strategy.name, objective)
     if validate_only or dry_run:
         return None
-    if crew is not None and crew.role is not None:
-        strategy.work(objective, identity, Path(save_path))  # type: ignore[attr-defined]
+    if is_worker:
+        strategy.work(objective, identity, Path(save_path or "."))  # type: ignore[attr-defined]
         return None
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
     _log_float_metrics(objective)
-    result = strategy.run(objective, identity, Path(save_path), visualizer)
+    folder = Path(save_path) if save_path is not None else None
+    result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     _report(result)
     return result
 
@@ -166,6 +174,7 @@ def _prepare(
     dataset_info: Any,
     data_module: Any,
     seed: int,
+    is_worker: bool,
 ) -> tuple[Any, str]:
     """Build runners and objective on the data; what they refuse is refused before the first trial."""
     from chop.actions.search.context import SearchContext
@@ -174,10 +183,17 @@ def _prepare(
 
     setup = config.strategy.setup
     jobs = getattr(setup, "n_jobs", 1)
-    threads = (os.cpu_count() or 1) if jobs < 0 else jobs
+    threads = _processors(is_worker) if jobs < 0 else jobs
     context = SearchContext(graph, data_module, model_info, dataset_info, task, threads, seed=seed)
     objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
     return objective, study_identity(config, context, seed)
+
+
+def _processors(is_worker: bool) -> int:
+    """Threads of the core where the config asks for all; a worker has others beside it."""
+    if is_worker:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _warn_of_unused_keys(space: Any) -> None:
@@ -204,11 +220,27 @@ def _log_float_metrics(objective: Any) -> None:
         logger.info("float model: %s", figures)
 
 
+def _why_no_best(result: SearchResult) -> str:
+    from optuna.trial import TrialState
+
+    from chop.actions.search.constraints import closest_text
+
+    completed = result.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not completed:
+        return f"no trial of study {result.study_name} was completed: there is no best trial"
+    return (
+        f"no trial of study {result.study_name} keeps the constraints: there is no best trial; "
+        f"{closest_text(completed)}"
+    )
+
+
 def _report(result: SearchResult) -> None:
     from chop.actions.search.results import best_trials_text
 
     if not result.best:
-        logger.warning("no trial of study %s was completed: there is no best trial", result.study_name)
+        logger.warning("%s", _why_no_best(result))
     write_line(best_trials_text(result.best))
+    if result.folder is None:
+        return
     where = result.journal.name if result.journal is not None else result.storage
     write_line(f"Results: {result.folder} (log.json, best.json; study {result.study_name} in {where})")

@@ -184,14 +184,18 @@ def _read_rules(config: Mapping[str, Any]) -> tuple[str, dict[str, Mapping[str, 
             continue
         if not isinstance(key, str):
             raise ConfigError(f"{_WHERE}: a rule's key must be text, got {key!r}")
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
+        if not _is_table(entry) or not _is_table(entry.get("config")):
             found = found_instead("config", entry) if isinstance(entry, Mapping) else ""
             raise ConfigError(f"{_WHERE}: {key} must be a table with a table 'config', got {entry!r}{found}")
-        extra = [name for name in entry if name != "config"]
-        if extra:
+        if len(entry) > 1:
+            extra = [name for name in entry if name != "config"]
             raise ConfigError(f"{_WHERE}: {key}.{extra[0]} is not known; a rule holds only 'config'")
         rules[key] = entry["config"]
     return config["by"], rules
+
+
+def _is_table(value: object) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)  # asked for each rule of each trial
 
 
 def _patterns(by: str, rules: Iterable[str]) -> list[tuple[str, re.Pattern[str]]]:

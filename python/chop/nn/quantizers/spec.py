@@ -168,6 +168,11 @@ def _parse_cached(
     return spec._parse(mase_op, {key: value for key, value, _ in items}, where)
 
 
+@lru_cache(maxsize=4096)
+def _check_cached(spec: QuantizerSpec, items: tuple[tuple[str, Any, type], ...], where: str) -> None:
+    spec.check({key: value for key, value, _ in items}, where)
+
+
 def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSpec | None:
     """Check one ``config`` table for whatever arithmetic it names; return that quantizer, None for name None.
 
@@ -187,7 +192,14 @@ def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSp
         spec = QUANTIZERS[name]
     except UnknownNameError as error:
         raise UnknownNameError(f"{where}.name: {error}") from None
-    spec.check(config, where)
+    if torch.compiler.is_compiling():
+        spec.check(config, where)
+    else:
+        items = tuple((key, value, type(value)) for key, value in config.items())
+        try:
+            _check_cached(spec, items, where)
+        except TypeError:  # a list as a value: let the check name it
+            spec.check(config, where)
     return spec
 
 

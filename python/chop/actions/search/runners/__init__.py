@@ -1,15 +1,18 @@
 """Runners measure a configuration: software runners on data, hardware runners from the config alone.
 
-A runner is a class with ``metrics`` (names that it yields), ``Options`` (a strict table),
-``__init__(context, options)`` and ``__call__(config) -> dict of metric name to float``. Register one of your
-own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True`` changes the weights of its
-context's graph; then, and where the space changes the model, runners are made anew for each trial on a copy
-of the graph, those that train first.
+A runner is a class with ``metrics`` (names that it can yield; those in ``context.asked`` are wanted),
+``Options`` (a strict table), ``__init__(context, options)`` and ``__call__(config) -> dict of metric name to
+float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A software runner with ``trains = True`` changes
+the weights of its context's graph; then, and where the space changes the model, runners are made anew for each trial on
+a copy of the graph, those that train first.
+
+Optional: ``many(configs)``, the list of what ``__call__`` returns for each, where that is faster in one go; and
+``first_batch``, how many configs may be handed to it at once before it is known how long one takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from chop.registry import Registry
@@ -18,10 +21,20 @@ if TYPE_CHECKING:
     from chop.actions.search.context import SearchContext
 
 
+class NamesNow:
+    """An attribute ``metrics`` that is worked out when it is read: a program may have registered more meanwhile."""
+
+    def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
+        self._names = names
+
+    def __get__(self, instance: object, owner: type | None = None) -> tuple[str, ...]:
+        return self._names()
+
+
 class Runner(Protocol):
     """The shape of a runner."""
 
-    metrics: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[Any]  # a tuple of names, or NamesNow
     Options: ClassVar[Any]  # a StrictTable
 
     def __init__(self, context: SearchContext, options: Any) -> None: ...
@@ -33,4 +46,10 @@ SW_RUNNERS: Registry[type[Runner]] = Registry("software runner")
 HW_RUNNERS: Registry[type[Runner]] = Registry("hardware runner")
 
 # Each member registers itself when its file is imported.
-from chop.actions.search.runners import average_bitwidth, basic_evaluation, basic_train  # noqa: E402, F401
+from chop.actions.search.runners import (  # noqa: E402
+    average_bitwidth,  # noqa: F401
+    basic_evaluation,  # noqa: F401
+    basic_train,  # noqa: F401
+    cost,  # noqa: F401
+    latency,  # noqa: F401
+)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from chop.actions.search.context import SearchContext
-from chop.actions.search.runners import SW_RUNNERS
+from chop.actions.search.metrics import evaluator_metrics
+from chop.actions.search.runners import SW_RUNNERS, NamesNow
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 
 WHERE = "search.strategy.sw_runner.basic_evaluation"
+GUESSED_SPEED = 2e9  # products a second
 Loader = Literal["train_dataloader", "val_dataloader", "test_dataloader", "pred_dataloader"]
 
 
@@ -43,13 +46,13 @@ class BasicEvaluationOptions(StrictTable):
 
 @SW_RUNNERS.register("basic_evaluation")
 class BasicEvaluation:
-    """Macro accuracy and mean loss, each trial from scratch.
+    """Macro accuracy, mean loss, and what else of ``chop.metrics`` is asked for, each trial from scratch.
 
     MASE's runner keeps its metric objects, so its figures are averages over all trials so far; here nothing
     is kept.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    metrics: ClassVar[Any] = NamesNow(evaluator_metrics)
     Options: ClassVar[Any] = BasicEvaluationOptions
 
     def __init__(self, context: SearchContext, options: BasicEvaluationOptions) -> None:
@@ -60,8 +63,15 @@ class BasicEvaluation:
             self.evaluator = Evaluator(context.graph, x, y, threads=context.threads)
         except ValueError as error:
             raise ConfigError(f"{WHERE}: this model and data cannot be evaluated: {error}") from error
+        asked = {name: dict(options) for name, options in context.asked.items() if name in self.metrics}
+        standard: dict[str, dict[str, Any]] = {"loss": {}, "accuracy": {}}
+        self._names = list({**standard, **asked})
+        # None: the evaluator's own choice, prepared once, holds them all.
+        plain = not any(asked.values()) and set(self._names) <= {*standard, "accuracy_micro"}
+        self._specs = None if plain else [{"name": n, **asked.get(n, {})} for n in self._names]
+        self._check_metrics(x, y)
         self.rows = int(x.shape[0])
-        context.evaluator = self.evaluator
+        context.evaluator, context.row_shape = self.evaluator, tuple(x.shape[1:])
         context.fingerprint["rows"] = rows_digest(x, y)
 
     def float_metrics(self) -> dict[str, float]:
@@ -71,11 +81,40 @@ class BasicEvaluation:
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
         return self._measure(config)
 
+    def _check_metrics(self, x: Tensor, y: Tensor) -> None:
+        """Measure one row, so that options and metrics that are no numbers are refused at once."""
+        if self._specs is None:
+            return
+        from chop.evaluator import Evaluator
+
+        try:
+            found = Evaluator(self.evaluator.graph, x[:1], y[:1]).evaluate(None, metrics=self._specs)
+        except ConfigError as error:
+            raise ConfigError(f"search.strategy.metrics: {str(error).partition(': ')[2] or error}") from None
+        for name, value in zip(self._names, found.values.values(), strict=True):
+            if isinstance(value, Tensor) and value.dim() > 0:
+                raise ConfigError(
+                    f"search.strategy.metrics.{name}: it is {list(value.shape)} numbers, and a search needs one"
+                )
+
+    def many(self, configs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+        """Return the metrics of each config, computed in one pass over the rows."""
+        return [self._named(found) for found in self.evaluator.evaluate_many(configs, metrics=self._specs)]
+
+    @property
+    def first_batch(self) -> int:
+        """How many configs take a tenth of a second at most, by a low guess of the evaluator's speed."""
+        weights = sum(p.numel() for p in self.evaluator.graph.model.parameters())
+        work = max(1, self.rows * weights)
+        return 1 if self.evaluator.torch_nodes else max(1, int(GUESSED_SPEED / 10 / work))
+
     def _measure(self, config: Mapping[str, Any] | None) -> dict[str, float]:
-        result = self.evaluator.evaluate(config)
-        if result.loss is None:
-            raise RuntimeError("the evaluator gave no loss")
-        return {"loss": float(result.loss), "accuracy": float(result.accuracy)}
+        return self._named(self.evaluator.evaluate(config, metrics=self._specs))
+
+    def _named(self, found: Any) -> dict[str, float]:
+        if self._specs is None:
+            return {name: float(found[name]) for name in self._names}
+        return {name: float(v) for name, v in zip(self._names, found.values.values(), strict=True)}
 
 
 def first_rows(data_module: Any, split: str, num_samples: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -77,13 +77,15 @@ class BasicTrain:
     tried before.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "accuracy_micro")
     trains: ClassVar[bool] = True
     Options: ClassVar[Any] = BasicTrainOptions
 
     def __init__(self, context: SearchContext, options: BasicTrainOptions) -> None:
         self.graph, self.seed, self.options = context.graph, context.seed, options
         self.rows, self.checked = _rows(context, options)
+        context.row_shape = tuple(self.checked[0].shape[1:])
+        self.micro = "accuracy_micro" in context.asked
         self.batch_size = int(context.data_module.batch_size)
         self.classes = _classes(context, self.rows[1], self.checked[1])
 
@@ -116,7 +118,8 @@ class BasicTrain:
             )
         for module, mode in training.items():
             module.training = mode
-        return {"loss": score.loss, "accuracy": score.accuracy}
+        found = {"loss": score.loss, "accuracy": score.accuracy}
+        return found | ({"accuracy_micro": score.accuracy_micro} if self.micro else {})
 
     def _train(self) -> None:
         from chop.actions.training_loop import Stepper, one_thread

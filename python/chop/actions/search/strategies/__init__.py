@@ -1,7 +1,8 @@
 """Strategies decide which configurations are tried.
 
 A strategy is a class with ``Setup`` (a strict table), ``__init__(setup, space, seed)`` and
-``run(objective, identity, folder, visualizer) -> SearchResult``. Register one of your own in ``STRATEGIES``.
+``run(objective, identity, folder, visualizer) -> SearchResult``. ``check(objective)`` may raise ``ConfigError`` before
+anything is written. Register one of your own in ``STRATEGIES``.
 """
 
 from __future__ import annotations

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from chop.actions.search.metrics import METRICS
+from chop.actions.search.metrics import evaluator_metrics, metric_class
 from chop.actions.search.results import SearchResult, best_entries, write_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
-from chop.actions.search.validation import StrictTable
+from chop.actions.search.strategies.study_setup import StudySetup
+from chop.cost import COST_MODELS, Costs
+from chop.metrics import METRICS as OF_LOGITS
+from chop.metrics import NativeMetric
 from chop.search import QuantizationSpace, SweepReport, pareto_front, sweep
+from chop.search.bounds import Bounds
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 from chop.tools.writer import write_line
@@ -25,34 +29,21 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 WHERE = "search.strategy"
-SWEPT = ("accuracy", "loss", "average_bitwidth", "memory_density")
+FLOAT_BITS = 32
 
 
-class ExhaustiveSetup(StrictTable):
+class ExhaustiveSetup(StudySetup):
     """``[search.strategy.setup]``.
 
     Attributes:
-        n_jobs: threads of the core (-1: one a processor).
         prune: drop configurations that provably cannot reach the front.
         limit: refuse a larger space.
         most_trials: of the study: the front, and as many others as there is room for, evenly spaced.
-        sum_scaled_metrics, direction: as of the strategy ``optuna``.
     """
 
-    n_jobs: int = -1
     prune: bool = True
     limit: int | None = Field(default=None, ge=1)
     most_trials: int = Field(default=10_000, ge=1)
-    sum_scaled_metrics: bool = False
-    direction: Literal["minimize", "maximize"] | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ExhaustiveSetup:
-        if self.n_jobs == 0 or self.n_jobs < -1:
-            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
-        if self.sum_scaled_metrics and self.direction is None:
-            raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
-        return self
 
     def identity(self) -> dict[str, Any]:
         """What makes a study another one."""
@@ -81,6 +72,29 @@ class SearchStrategyExhaustive:
             )
         self.setup, self.space = setup, space
 
+    def check(self, objective: Objective) -> None:
+        """Check that the core can measure all that configurations are judged by.
+
+        Raises:
+            ConfigError: a metric that is measured in Python, clocked or has options, a runner that trains, a batch of
+                the cost models other than 1, a scale of 0.
+        """
+        context = objective.context
+        for name in context.asked:
+            _check_swept(name, objective)
+        if context.evaluator is None or objective.own_models:
+            raise ConfigError(
+                f"{WHERE}.sw_runner: the strategy exhaustive needs basic_evaluation, and no training"
+            )
+        batch = getattr(objective.config.hw_runner.get("cost"), "batch", 1)
+        if batch != 1:
+            raise ConfigError(
+                f"{WHERE}.hw_runner.cost.batch must be 1 for the strategy exhaustive, got {batch}"
+            )
+        for name, table in objective.metrics.items():
+            if table.scale == 0:
+                raise ConfigError(f"{WHERE}.metrics.{name}.scale must not be 0 for the strategy exhaustive")
+
     def run(self, objective: Objective, identity: str, folder: Path, visualizer: Any = None) -> SearchResult:
         """Sweep the space, or go on with it, and write ``sweep.parquet`` (or ``.npz``), ``log.json`` and ``best.json``.
 
@@ -104,21 +118,18 @@ class SearchStrategyExhaustive:
 
     def _sweep(self, objective: Objective, path: Path | None, dry_run: bool) -> SweepReport | None:
         context, setup = objective.context, self.setup
-        unknown = [name for name in objective.metrics if name not in SWEPT or METRICS[name].computes_itself()]
-        if unknown:
-            raise ConfigError(
-                f"{WHERE}.metrics.{unknown[0]}: the strategy exhaustive computes {', '.join(SWEPT)} only"
-            )
-        if context.evaluator is None or objective._own_models:
-            raise ConfigError(
-                f"{WHERE}.sw_runner: the strategy exhaustive needs basic_evaluation, and no training"
-            )
+        assert context.evaluator is not None
         directions = {}
         for (name, table), way in zip(objective.metrics.items(), objective.directions, strict=True):
-            if table.scale == 0:
-                raise ConfigError(f"{WHERE}.metrics.{name}.scale must not be 0 for the strategy exhaustive")
             directions[name] = way if table.scale > 0 else _OPPOSITE[way]
         prune = setup.prune and not setup.sum_scaled_metrics
+        bounds = {
+            name: {
+                key: limit / _factor(name, objective)
+                for key, limit in table.model_dump(exclude_none=True).items()
+            }
+            for name, table in objective.config.constraints.items()
+        }
         return sweep(
             context.evaluator,
             self.space,
@@ -128,6 +139,7 @@ class SearchStrategyExhaustive:
             limit=setup.limit,
             path=path,
             dry_run=dry_run,
+            constraints=bounds,
         )
 
     def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:
@@ -156,11 +168,16 @@ class SearchStrategyExhaustive:
 
     def _rows_for_study(self, objective: Objective, report: SweepReport, directions: list[str]) -> list[int]:
         """The best rows of the results first, then others, evenly spaced."""
-        columns = [report.results[name] * table.scale for name, table in objective.metrics.items()]
+        columns = [
+            report.results[name] * (table.scale * _factor(name, objective))
+            for name, table in objective.metrics.items()
+        ]
         values = np.stack(columns, axis=1)
         if objective.sum_scaled_metrics:
             values = values.sum(axis=1, keepdims=True)
-        front = pareto_front(values, directions)[: self.setup.most_trials]
+        kept = Bounds(report.constraints, report.objectives).kept(report.results)
+        allowed = np.where(kept[:, None], values, np.nan)  # what is not a number is in no front
+        front = pareto_front(allowed, directions)[: self.setup.most_trials]
         others = np.setdiff1d(np.flatnonzero(~np.isnan(values).any(axis=1)), front)
         room = self.setup.most_trials - len(front)
         if len(others) > room:
@@ -178,7 +195,9 @@ class SearchStrategyExhaustive:
         indexes = report.indexes(index)
         config = self.space.flattened_indexes_to_config(indexes)
         measured = {
-            m: float(report.results[m][row]) for m in objective.metrics if METRICS[m].kind == "software"
+            m: float(report.results[m][row])
+            for m in objective.context.asked
+            if metric_class(m).kind == "software"
         }
         outcome = objective.outcome_of(config, measured)
         lengths = {name: n for name, n in self.space.choice_lengths_flattened.items() if n > 1}
@@ -187,7 +206,35 @@ class SearchStrategyExhaustive:
             distributions={name: IntDistribution(0, n - 1) for name, n in lengths.items()},
             values=outcome.values,
             user_attrs=outcome.user_attributes(),
+            constraints=outcome.excesses or None,
         )
+
+
+def _check_swept(name: str, objective: Objective) -> None:
+    context = objective.context
+    where = f"{WHERE}.{'metrics' if name in objective.metrics else 'constraints'}.{name}"
+    if context.asked[name]:
+        raise ConfigError(f"{where}.options: the strategy exhaustive takes metrics without options")
+    native = name in OF_LOGITS and issubclass(OF_LOGITS[name], NativeMetric)
+    if metric_class(name).computes_itself() or not (native or name in COST_MODELS):
+        known = [n for n in evaluator_metrics() if issubclass(OF_LOGITS[n], NativeMetric)]
+        raise ConfigError(
+            f"{where}: the strategy exhaustive judges by what the core computes ({', '.join([*known, *COST_MODELS])}); "
+            "use brute-force of the strategy optuna for others"
+        )
+    if name in COST_MODELS:
+        try:
+            Costs(context.graph, models=(name,), input_shapes=context.row_shape)
+        except ValueError as error:
+            raise ConfigError(f"{where}: the strategy exhaustive cannot work it out: {error}") from error
+
+
+def _factor(name: str, objective: Objective) -> float:
+    """What turns a figure of the sweep into that of a trial: the runner's ``compare_to`` for the density."""
+    if name != "memory_density":
+        return 1.0
+    compared = getattr(objective.config.hw_runner.get("average_bitwidth"), "compare_to", FLOAT_BITS)
+    return float(compared) / FLOAT_BITS
 
 
 _OPPOSITE = {"maximize": "minimize", "minimize": "maximize"}

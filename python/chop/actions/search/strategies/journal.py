@@ -89,7 +89,11 @@ class StudyJournal:
         return trials
 
     def append(self, trial: Any) -> None:
-        """Write one finished trial; it is on disk when this returns.
+        """Write one finished trial; see :meth:`append_all`."""
+        self.append_all([trial])
+
+    def append_all(self, trials: Sequence[Any]) -> None:
+        """Write finished trials with one write and one fsync; they are on disk when this returns.
 
         Raises:
             StudyIsShared: another process made a trial in the meantime; nothing is written.
@@ -98,9 +102,11 @@ class StudyJournal:
             # A file of the same size was not written to: then nothing has to be counted.
             if self._file.size() != self._size and len(self._study.get_trials(deepcopy=False)) != self._count:
                 raise StudyIsShared
-            self._storage.create_new_trial(self._id, template_trial=trial)
+            with self._file.gathered():
+                for trial in trials:
+                    self._storage.create_new_trial(self._id, template_trial=trial)
             self._size = self._file.size()
-        self._count += 1
+        self._count += len(trials)
 
     def sampler_state(self) -> dict[str, Any]:
         """Study attributes that the sampler left, as saved last."""
@@ -113,3 +119,33 @@ class StudyJournal:
                 alone = self._file.size() == self._size
                 self._storage.set_study_system_attr(self._id, SAMPLER_STATE, attributes)
                 self._size = self._file.size() if alone else -1
+
+
+class NoJournal:
+    """Stands for the journal of a study that is kept in memory only.
+
+    Args:
+        name: of the study.
+    """
+
+    path = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def trials(self) -> list[Any]:
+        """None: the study is new."""
+        return []
+
+    def append(self, trial: Any) -> None:
+        """Written nowhere."""
+
+    def append_all(self, trials: Sequence[Any]) -> None:
+        """Written nowhere."""
+
+    def sampler_state(self) -> dict[str, Any]:
+        """Return nothing: no run was before."""
+        return {}
+
+    def save_sampler_state(self, attributes: dict[str, Any]) -> None:
+        """Written nowhere."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class JournalFile(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file_lock = journal_lock(path)
+        self._gathered: list[dict[str, Any]] | None = None
+        self._unread = 0
         super().__init__(str(path), self._file_lock)
         drop_torn_tail(path, self._file_lock)
 
@@ -46,6 +48,27 @@ class JournalFile(JournalFileBackend):
         finally:
             self._file_lock.release()
 
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """What is appended inside this block is written at its end, at once; nothing of it after an exception.
+
+        For who holds the lock and has read all that is in the file.
+        """
+        logs = self._gathered = []
+        try:
+            yield
+        finally:
+            self._gathered, self._unread = None, 0
+        self.append_logs(logs)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Yield the records from that number on; inside :meth:`gathered` those that wait to be written."""
+        if self._gathered is None:
+            yield from super().read_logs(log_number_from)
+            return
+        first, self._unread = self._unread, len(self._gathered)
+        yield from self._gathered[first:]
+
     def size(self) -> int:
         """Bytes in the file."""
         return self.path.stat().st_size
@@ -56,6 +79,9 @@ class JournalFile(JournalFileBackend):
         Raises:
             OSError: a full disk and the like; the file is then as it was before.
         """
+        if self._gathered is not None:
+            self._gathered += logs
+            return
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         with self.locked(), self.path.open("r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END) - _cut_torn_tail(file, self.path)

@@ -11,7 +11,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -20,54 +20,52 @@ from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import (
     ABOUT,
     JOURNAL_NAME,
+    NoJournal,
     StudyIsShared,
     StudyJournal,
     about_study,
 )
+from chop.actions.search.strategies.lone_run import LoneRun
 from chop.actions.search.strategies.progress import Progress
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
-from chop.actions.search.validation import StrictTable
+from chop.actions.search.strategies.study_setup import StudySetup
+from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
     from chop.actions.search.search_space import SearchSpace
-    from chop.actions.search.strategies.in_memory import MemoryJournal
     from chop.actions.search.strategies.shared_search import Crew, SharedSearch
 
 logger = get_logger(__name__)
 
+MEMORY = "memory"
 # What may change between two runs of one study.
 RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials", "storage", "study_name", "grace"}
 
 
-class OptunaSetup(StrictTable):
+class OptunaSetup(StudySetup):
     """``[search.strategy.setup]``.
 
     Attributes:
         n_trials: trials in all, those of earlier runs of the same study included.
-        n_jobs: threads of the evaluator (-1: one a core); the trials stay in order, so the study does not
-            depend on it.
         timeout: seconds for this run; no new trial starts after that.
         sampler, sampler_options: a registered name and its options.
         multivariate, constant_liar: short for the TPE options of that name.
-        sum_scaled_metrics: one objective, the sum of the scaled metrics, in ``direction``; else one a metric.
         save_every_n_trials: accepted as in MASE; the journal holds every trial anyway.
-        storage: URL of the study's storage; without it a journal file beside the results.
+        storage: URL of the study's storage; without it a journal file beside the results. "memory": the study is gone
+            with this process.
         study_name: its name there; without it one that follows from the config, weights, rows and seed.
         grace: seconds without a sign of life after which a process on another machine counts as dead.
     """
 
     n_trials: int = Field(ge=1)
-    n_jobs: int = 1
     timeout: float | None = Field(default=None, gt=0)
     sampler: str = "tpe"
     sampler_options: dict[str, Any] = Field(default_factory=dict)
     multivariate: bool | None = None
     constant_liar: bool | None = None
-    sum_scaled_metrics: bool = False
-    direction: Literal["minimize", "maximize"] | None = None
     save_every_n_trials: int = Field(default=10, ge=1)
     storage: str | None = Field(default=None, min_length=1)
     study_name: str | None = Field(default=None, min_length=1)
@@ -75,16 +73,12 @@ class OptunaSetup(StrictTable):
     pkl_ckpt: Any = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> OptunaSetup:
-        if self.n_jobs == 0 or self.n_jobs < -1:
-            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
-        if self.sum_scaled_metrics and self.direction is None:
-            raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
+    def _usable(self) -> OptunaSetup:
         if self.pkl_ckpt is not None:
             raise ValueError(
                 "pkl_ckpt is refused: reading a pickle can run code; the same command continues a study"
             )
-        if self.storage is not None:
+        if self.storage is not None and self.storage != MEMORY:
             StorageAddress(self.storage)
         return self
 
@@ -116,34 +110,49 @@ class SearchStrategyOptuna:
     def __init__(self, setup: OptunaSetup, space: SearchSpace, seed: int) -> None:
         self.setup, self.seed = setup, seed
         self.lengths = {name: n for name, n in space.choice_lengths_flattened.items() if n > 1}
-        self.plan = SamplerPlan(setup.sampler, setup.all_sampler_options(), self.lengths, seed)
+        ordered = {name for name in self.lengths if _rises_or_falls(space.choices_flattened[name])}
+        options = setup.all_sampler_options()
+        self.plan = SamplerPlan(setup.sampler, options, self.lengths, seed, ordered)
         self.crew: Crew | None = None  # set where other processes take part
-        self.address = StorageAddress(setup.storage) if setup.storage is not None else None
+        self.in_memory = setup.storage == MEMORY
+        given = setup.storage is not None and not self.in_memory
+        self.address = StorageAddress(str(setup.storage)) if given else None
         if self.address is not None:
             self.address.check()
         with _quiet_optuna():
             self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
 
-    def run(self, objective: Objective, identity: str, folder: Path, visualizer: Any = None) -> SearchResult:
+    def check(self, objective: Objective) -> None:
+        """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
+        self.plan.check_objectives(len(_names(objective)))
+
+    def run(
+        self, objective: Objective, identity: str, folder: Path | None, visualizer: Any = None
+    ) -> SearchResult:
         """Run or continue the study, write ``log.json`` and ``best.json``, and return the result.
 
         Args:
             objective: measures a point.
             identity: digest of all that the study depends on; it names the study.
-            folder: for the journal and the two files; made if absent.
+            folder: for the journal and the two files; made if absent. None (in memory only): no files.
             visualizer: an object with ``log_metrics(metrics, step)``, such as a TensorBoardLogger.
 
         Raises:
             KeyboardInterrupt: after the files are written.
+            ConfigError: several processes, and a study in memory.
         """
+        self._check_crew()
         with _quiet_optuna():
-            if self.crew is None and self.address is None and self.setup.study_name is None:
+            if self.in_memory or (
+                self.crew is None and self.address is None and self.setup.study_name is None
+            ):
                 try:
                     return self._run_alone(objective, identity, folder, visualizer)
                 except StudyIsShared:
                     logger.info(
                         "other processes work or worked on this study: its trials are claimed one by one"
                     )
+            assert folder is not None
             folder.mkdir(parents=True, exist_ok=True)
             search = self._shared(objective, identity, folder, visualizer)
             return search.run(objective, self._directions(objective), folder)
@@ -159,20 +168,35 @@ class SearchStrategyOptuna:
     def _directions(self, objective: Objective) -> list[Any]:
         return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
 
-    def _run_alone(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SearchResult:
+    def _check_crew(self) -> None:
+        if self.in_memory and self.crew is not None:
+            raise ConfigError(
+                f"storage {MEMORY!r} is for one process; leave --workers out, or name another storage"
+            )
+
+    def _run_alone(
+        self, objective: Objective, identity: str, folder: Path | None, visualizer: Any
+    ) -> SearchResult:
         directions, names = self._directions(objective), _names(objective)
-        about = self._about(len(directions))
-        journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
-        run = _Run(self, objective, journal, directions, visualizer)
+        journal: StudyJournal | NoJournal
+        if self.in_memory or folder is None:
+            journal = NoJournal(self.setup.study_name or f"search-{identity}")
+        else:
+            about = self._about(len(directions))
+            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
+        run = LoneRun(self, objective, journal, directions, visualizer, self._progress_of(objective))
         try:
             run.finish()
         except StudyIsShared:
             raise
         except BaseException:
-            write_results(run.study, folder)
+            if folder is not None:
+                write_results(run.study, folder)
             raise
-        write_results(run.study, folder)
-        return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path)
+        if folder is not None:
+            write_results(run.study, folder)
+        storage = MEMORY if self.in_memory else ""
+        return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path, storage)
 
     def _shared(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SharedSearch:
         from chop.actions.search.strategies.shared_run import SharedStudy, Worker
@@ -204,79 +228,11 @@ def _names(objective: Objective) -> list[str]:
     return ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
 
 
-class _Run:
-    """One run of a study: restored from the journal, continued, mirrored into it trial by trial."""
-
-    def __init__(
-        self,
-        strategy: SearchStrategyOptuna,
-        objective: Objective,
-        journal: StudyJournal | MemoryJournal,
-        directions: list[Any],
-        visualizer: Any,
-    ) -> None:
-        import optuna
-
-        self.strategy, self.objective = strategy, objective
-        self.journal, self.visualizer = journal, visualizer
-        self._storage = optuna.storages.InMemoryStorage()
-        self.study = optuna.create_study(
-            storage=self._storage, study_name=journal.name, directions=directions
-        )
-        self._id = self._storage.get_study_id_from_name(journal.name)
-        for key, value in journal.sampler_state().items():
-            self._storage.set_study_system_attr(self._id, key, value)
-        for trial in journal.trials():
-            self.study.add_trial(trial)
-            objective.remember(trial.params, trial.number, trial.user_attrs)
-        self.done = len(self.study.get_trials(deepcopy=False))
-
-    def finish(self) -> None:
-        """Run the trials that are still missing."""
-        setup, plan = self.strategy.setup, self.strategy.plan
-        missing = plan.trials(setup.n_trials) - self.done
-        silent = self.journal.path is None
-        if not silent:
-            self._log_start(missing)
-        with self.strategy._progress_of(self.objective, silent)(self.done, setup.n_trials) as progress:
-            progress.seen(self.study.get_trials(deepcopy=False))
-            if missing <= 0:
-                return
-            self.study.sampler = plan.build(self.done)
-            self.study.optimize(
-                self._trial,
-                n_trials=missing,
-                timeout=setup.timeout,
-                callbacks=[self._after_trial, progress.after_trial, *self._watchers()],
-            )
-
-    def _watchers(self) -> list[Any]:
-        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``."""
-        return [self.visualizer] if callable(self.visualizer) else []
-
-    def _log_start(self, missing: int) -> None:
-        import optuna
-
-        sampler = self.strategy.plan.describe(len(self.study.directions))
-        logger.info("study %s: sampler %s, optuna %s", self.journal.name, sampler, optuna.__version__)
-        if self.done:
-            total, state = self.strategy.setup.n_trials, "goes on" if missing > 0 else "is complete"
-            logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
-
-    def _trial(self, trial: Any) -> list[float]:
-        indexes = {name: trial.suggest_int(name, 0, n - 1) for name, n in self.strategy.lengths.items()}
-        outcome = self.objective.measure(indexes, trial.number)
-        for key, value in outcome.user_attributes().items():
-            trial.set_user_attr(key, value)
-        if self.visualizer is not None:
-            self.visualizer.log_metrics(outcome.scaled, step=trial.number)
-        return outcome.values
-
-    def _after_trial(self, study: Any, trial: Any) -> None:
-        self.journal.append(trial)
-        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
-        if self.strategy.plan.each_trial:
-            study.sampler = self.strategy.plan.build(trial.number + 1)
+def _rises_or_falls(choices: list[Any]) -> bool:
+    """Whether neighbouring choices resemble each other: numbers in their order."""
+    if not all(isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices):
+        return False
+    return choices in (sorted(choices), sorted(choices, reverse=True))
 
 
 @contextlib.contextmanager

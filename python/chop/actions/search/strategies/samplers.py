@@ -8,6 +8,7 @@ stopped goes on exactly as if it had not been. A sampler of your own is one regi
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import inspect
 import math
 from collections.abc import Mapping
@@ -38,11 +39,15 @@ class SamplerEntry:
         Options: its options.
         each_trial: True where a new one is built for each trial from a seed of that trial.
         exhausts: True where it stops by itself after the whole space.
+        needs: packages of the extra ``search`` without which it does not run.
+        most_objectives: how many it can take; None for any number.
     """
 
     Options: ClassVar[type[StrictTable]] = NoOptions
     each_trial: ClassVar[bool] = False
     exhausts: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
+    most_objectives: ClassVar[int | None] = None
 
     @classmethod
     def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
@@ -171,6 +176,10 @@ class Grid(SamplerEntry):
         return EnumerationSampler(lengths, seed)
 
 
+# Its members register themselves here.
+from chop.actions.search.strategies import model_samplers, native_samplers  # noqa: E402, F401
+
+
 class SamplerPlan:
     """A sampler looked up and checked, ready to be built.
 
@@ -179,24 +188,51 @@ class SamplerPlan:
         options: the sampler's options.
         lengths: parameter -> number of choices (more than one).
         seed: of the study.
+        ordered: parameters whose neighbouring choices resemble each other; all without it.
 
     Raises:
         UnknownNameError: an unknown sampler.
-        ConfigError: an option that the sampler does not have, or a wrong value.
+        ConfigError: an option that the sampler does not have, a wrong value, or a package that is missing.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], lengths: Mapping[str, int], seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        lengths: Mapping[str, int],
+        seed: int,
+        ordered: set[str] | None = None,
+    ) -> None:
         self.name = name if name in SAMPLERS else name.lower().replace("_", "-")
         try:
             self._entry = SAMPLERS[self.name]
         except UnknownNameError as error:
             raise UnknownNameError(f"search.strategy.setup.sampler: {error}") from None
         self._known = isinstance(self._entry, type) and issubclass(self._entry, SamplerEntry)
+        self._check_packages()
         self.options = self._checked(options)
         self._lengths = dict(lengths)
         self._seed = seed
+        self._ordered = set(lengths) if ordered is None else ordered
         self.each_trial = self._known and self._entry.each_trial
         self.exhausts = self._known and self._entry.exhausts
+
+    def _check_packages(self) -> None:
+        missing = [n for n in self._entry.needs if importlib.util.find_spec(n) is None] if self._known else []
+        if missing:
+            raise ConfigError(
+                f"search.strategy.setup.sampler: {self.name!r} needs the package {missing[0]}: "
+                "pip install 'chop[search]'"
+            )
+
+    def check_objectives(self, count: int) -> None:
+        """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
+        most = self._entry.most_objectives if self._known else None
+        if most is not None and count > most:
+            raise ConfigError(
+                f"search.strategy.setup.sampler: {self.name!r} takes one objective, and there are {count}: set "
+                "sum_scaled_metrics = true, or name one metric and put the others under search.strategy.constraints"
+            )
 
     def _checked(self, options: Mapping[str, Any]) -> Any:
         where = "search.strategy.setup.sampler_options"
@@ -222,6 +258,8 @@ class SamplerPlan:
             seeded = "seed" in inspect.signature(self._entry).parameters
             return self._entry(**self.options, **({"seed": trial_seed(self._seed, number)} if seeded else {}))
         seed = trial_seed(self._seed, number if self.each_trial else 0)
+        if hasattr(self._entry, "build_ordered"):
+            return self._entry.build_ordered(self.options, seed, self._lengths, self._ordered)
         return self._entry.build(self.options, seed, self._lengths)
 
     def describe(self, objectives: int) -> str:

@@ -224,6 +224,12 @@ class Worker:
         outcome = self.objective.measure(indexes, place)
         for key, value in outcome.user_attributes().items():
             storage.set_trial_user_attr(trial_id, key, value)
+        if outcome.excesses:
+            from optuna.trial import Trial
+
+            trial = Trial(self.shared.study, trial_id)
+            for key, value in outcome.excesses.items():
+                trial.set_constraint(key, value)
         if self.visualizer is not None:
             self.visualizer.log_metrics(outcome.scaled, step=place)
         return outcome.values

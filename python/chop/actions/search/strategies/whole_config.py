@@ -31,6 +31,13 @@ class WholeConfigSampler(BaseSampler):
         """Return the indexes of trial ``number``: int64 [parameters], each below its length."""
         raise NotImplementedError
 
+    def ask(self, number: int, most: int, directions: Any = None) -> list[list[int]]:
+        """Return the points of trials ``number``, …: all ``most`` of them."""
+        return [self.propose(place).tolist() for place in range(number, number + most)]
+
+    def tell(self, trial: Any, directions: Any = None) -> None:
+        """Nothing depends on what a trial gave."""
+
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self._space
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from chop.cost.linear_layers import average_bitwidth
+
 logger = logging.getLogger(__name__)
 
 
@@ -17,7 +19,7 @@ def calculate_avg_bits_module_analysis_pass(
     """Average ``weight_width`` over the weights of all ``nn.Linear`` layers that have a ``config``.
 
     Biases, float layers and other kinds of layers are left out; a bypassed layer counts with its width
-    (MASE's definition). Without any such layer the answer is 32, with a warning.
+    (MASE's definition, the cost model of that name). Without any such layer the answer is 32, with a warning.
 
     Args:
         module: the model.
@@ -29,13 +31,12 @@ def calculate_avg_bits_module_analysis_pass(
     >>> calculate_avg_bits_module_analysis_pass(nn.Linear(2, 3))[1]
     {'average_bitwidth': 32.0}
     """
-    bits = weights = 0
-    for layer in module.modules():
+    shapes, bits = {}, {}
+    for name, layer in module.named_modules():
         config = getattr(layer, "config", None)
         if isinstance(layer, nn.Linear) and isinstance(config, Mapping) and "weight_width" in config:
-            bits += layer.weight.numel() * config["weight_width"]
-            weights += layer.weight.numel()
-    if not weights:
+            shapes[name or "module"] = tuple(layer.weight.shape)
+            bits[name or "module"] = float(config["weight_width"])
+    if not bits:
         logger.warning("average_bitwidth: no linear layer is quantized; 32 bits are assumed")
-        return module, {"average_bitwidth": 32.0}
-    return module, {"average_bitwidth": bits / weights}
+    return module, {"average_bitwidth": average_bitwidth(shapes, bits)}

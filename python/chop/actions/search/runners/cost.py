@@ -1,0 +1,59 @@
+"""Cost models of ``chop.cost`` as metrics of a search: FLOPs, BitOPs, BOPs, EBOPs, model size and more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from chop.actions.search.context import SearchContext
+from chop.actions.search.metrics import cost_metrics
+from chop.actions.search.runners import HW_RUNNERS, NamesNow
+from chop.actions.search.validation import StrictTable
+from chop.registry import UnknownNameError
+from chop.tools.errors import ConfigError
+
+OWN_RUNNER = ("average_bitwidth", "memory_density")
+WHERE = "search.strategy.hw_runner.cost"
+
+
+class CostOptions(StrictTable):
+    """``batch``: rows of one forward pass; ``models``: names to record beside those that the config judges by."""
+
+    batch: int = Field(default=1, ge=1)
+    models: list[str] = Field(default_factory=list)
+
+
+@HW_RUNNERS.register("cost")
+class CostRunner:
+    """The figures of :class:`chop.cost.Costs`, worked out from shapes, widths and (``ebops``) weights alone.
+
+    ``average_bitwidth`` and ``memory_density`` have a runner of their own, under MASE's names.
+    """
+
+    metrics: ClassVar[Any] = NamesNow(lambda: tuple(n for n in cost_metrics() if n not in OWN_RUNNER))
+    Options: ClassVar[Any] = CostOptions
+
+    def __init__(self, context: SearchContext, options: CostOptions) -> None:
+        from chop.cost import COST_MODELS, Costs
+
+        try:
+            for name in options.models:
+                COST_MODELS[name]
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{WHERE}.models: {error}") from None
+        names = [
+            name
+            for name in COST_MODELS
+            if (name in context.asked and name in self.metrics) or name in options.models
+        ]
+        try:
+            self.costs = Costs(context.graph, options.batch, names, context.row_shape)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"{WHERE}: the cost models do not know this model: {error}") from error
+
+    def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
+        return self.costs.evaluate(config)

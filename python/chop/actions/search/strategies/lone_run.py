@@ -1,0 +1,130 @@
+"""A study that one process works on: in memory for the sampler, in the journal for everybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from chop.actions.search.strategies.batches import run_in_batches
+from chop.actions.search.strategies.recording import hand_over
+from chop.tools.logger import get_logger
+
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
+    from chop.actions.search.strategies.journal import NoJournal, StudyJournal
+    from chop.actions.search.strategies.optuna import SearchStrategyOptuna
+
+logger = get_logger(__name__)
+
+
+class LoneRun:
+    """One run of a study: restored from the journal, continued, mirrored into it.
+
+    Args:
+        strategy: set-up, parameters and sampler.
+        objective: measures points.
+        journal: of the study.
+        directions: of its objectives.
+        visualizer: receives the scaled metrics of each trial.
+        open_progress: called with trials done and in all; returns a ``Progress``.
+
+    Attributes:
+        study: in memory.
+        done: how many trials there were.
+    """
+
+    def __init__(
+        self,
+        strategy: SearchStrategyOptuna,
+        objective: Objective,
+        journal: StudyJournal | NoJournal,
+        directions: list[Any],
+        visualizer: Any,
+        open_progress: Callable[[int, int], Any],
+    ) -> None:
+        import optuna
+
+        self.strategy, self.objective = strategy, objective
+        self.journal, self.visualizer, self.open_progress = journal, visualizer, open_progress
+        self._storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self._storage, study_name=journal.name, directions=directions
+        )
+        self._id = self._storage.get_study_id_from_name(journal.name)
+        for key, value in journal.sampler_state().items():
+            self._storage.set_study_system_attr(self._id, key, value)
+        for trial in journal.trials():
+            self.study.add_trial(trial)
+            objective.remember(trial.params, trial.number, trial.user_attrs)
+        self.done = len(self.study.get_trials(deepcopy=False))
+
+    def finish(self) -> None:
+        """Run the trials that are still missing."""
+        setup, plan = self.strategy.setup, self.strategy.plan
+        missing = plan.trials(setup.n_trials) - self.done
+        self._log_start(missing)
+        with self.open_progress(self.done, setup.n_trials) as bar:
+            bar.seen(self.study.get_trials(deepcopy=False))
+            if missing <= 0:
+                return
+            sampler = self.study.sampler = plan.build(self.done)
+            if hasattr(sampler, "ask"):
+                self._in_batches(sampler, missing, bar)
+                return
+            self.study.optimize(
+                self._trial,
+                n_trials=missing,
+                timeout=setup.timeout,
+                callbacks=[self._after_trial, bar.after_trial, *self._watchers()],
+            )
+
+    def _watchers(self) -> list[Any]:
+        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``; of a batch, at its end."""
+        return [self.visualizer] if callable(self.visualizer) else []
+
+    def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
+        def keep(trials: list[Any], outcomes: list[Any]) -> None:
+            self.journal.append_all(trials)
+            hand_over(self._storage, self._id, trials)
+            for trial, outcome in zip(trials, outcomes, strict=True):
+                if self.visualizer is not None:
+                    self.visualizer.log_metrics(outcome.scaled, step=trial.number)
+            bar.seen(trials)
+            bar.update(len(trials))
+            for watcher in self._watchers():
+                for trial in trials:
+                    watcher(self.study, trial)
+
+        strategy, directions = self.strategy, self.study.directions
+        for trial in self.study.get_trials(deepcopy=False):
+            sampler.tell(trial, directions)
+        trials = range(self.done, self.done + missing)
+        run_in_batches(
+            sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
+        )
+
+    def _log_start(self, missing: int) -> None:
+        import optuna
+
+        sampler = self.strategy.plan.describe(len(self.study.directions))
+        logger.info("study %s: sampler %s, optuna %s", self.journal.name, sampler, optuna.__version__)
+        if self.done:
+            total, state = self.strategy.setup.n_trials, "goes on" if missing > 0 else "is complete"
+            logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
+
+    def _trial(self, trial: Any) -> list[float]:
+        indexes = {name: trial.suggest_int(name, 0, n - 1) for name, n in self.strategy.lengths.items()}
+        outcome = self.objective.measure(indexes, trial.number)
+        for key, value in outcome.user_attributes().items():
+            trial.set_user_attr(key, value)
+        for key, value in outcome.excesses.items():
+            trial.set_constraint(key, value)
+        if self.visualizer is not None:
+            self.visualizer.log_metrics(outcome.scaled, step=trial.number)
+        return outcome.values
+
+    def _after_trial(self, study: Any, trial: Any) -> None:
+        self.journal.append(trial)
+        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+        if self.strategy.plan.each_trial:
+            study.sampler = self.strategy.plan.build(trial.number + 1)

@@ -1,0 +1,61 @@
+"""Samplers that need packages of their own: Gaussian processes and CMA-ES (the extra ``search``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from chop.actions.search.strategies.samplers import SAMPLERS, SamplerEntry
+from chop.actions.search.validation import StrictTable
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@SAMPLERS.register("gp")
+class GaussianProcess(SamplerEntry):
+    """Gaussian processes with expected improvement, of the hypervolume where objectives are several (Optuna 5).
+
+    Constraints are modelled too. Each trial fits all earlier ones: meant for hundreds of trials, not thousands.
+    """
+
+    class Options(StrictTable):
+        """Optuna's names; ``deterministic_objective`` tells it that a trial measured twice gives the same."""
+
+        n_startup_trials: int = Field(default=10, ge=1)
+        deterministic_objective: bool = False
+
+    each_trial = True
+    needs = ("scipy",)
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from optuna.samplers import GPSampler
+
+        return GPSampler(seed=seed, **options.model_dump())
+
+
+@SAMPLERS.register("cmaes")
+class CovarianceMatrixAdaptation(SamplerEntry):
+    """CMA-ES (Hansen and Ostermeier, 2001) on the indexes of the choices, for one objective.
+
+    Sensible where the choices of a parameter are in order, such as widths.
+    """
+
+    class Options(StrictTable):
+        """``sigma0``: as a part of each axis; ``popsize``, ``with_margin``: Optuna's names."""
+
+        sigma0: float = Field(default=1 / 6, gt=0, le=1)
+        popsize: int | None = Field(default=None, ge=4)
+        with_margin: bool = True
+
+    needs = ("cmaes",)
+    most_objectives = 1
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        from chop.actions.search.strategies.covariance import CovarianceSampler
+
+        return CovarianceSampler(lengths, seed, **options.model_dump())

@@ -1,0 +1,1 @@
+"""How near samplers come to the exact front of a space that was swept."""

@@ -1,0 +1,1 @@
+"""Whole studies against Optuna's TPE with the MASE-style loop."""

@@ -1,0 +1,160 @@
+"""Trials in batches: the same study as one by one, one write a batch, nothing of a study in memory, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chop.actions.search.strategies import journal_file
+from chop.actions.search.strategies.batches import Pace
+from chop.actions.search.strategies.native_tpe import NativeTpeSampler
+from chop.actions.search.strategies.whole_config import WholeConfigSampler
+from chop.tools.errors import ConfigError
+
+KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe")
+TIMES = ("datetime_start", "datetime_complete", "duration")
+
+
+def trials(result: Any) -> list[dict[str, Any]]:
+    """All that a study holds but its times."""
+    return [
+        {
+            "number": t.number,
+            "state": t.state,
+            "params": t.params,
+            "values": t.values,
+            "distributions": t.distributions,
+            "user_attrs": t.user_attrs,
+            "system_attrs": t.system_attrs,
+        }
+        for t in result.study.trials
+    ]
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    log = json.loads((folder / "log.json").read_text())
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in log.values()]
+
+
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the samplers nothing but Optuna's own interface."""
+    monkeypatch.delattr(WholeConfigSampler, "ask")
+    monkeypatch.delattr(NativeTpeSampler, "ask")
+
+
+@pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
+@pytest.mark.parametrize("name", KNOW_MANY)
+def test_batches_give_the_study_of_single_trials(
+    name: str,
+    constrained: bool,
+    changed: Callable[..., Any],
+    run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys: dict[str, Any] = {"strategy.setup.sampler": name, "strategy.setup.n_trials": 60}
+    if constrained:
+        keys["strategy.constraints"] = {"accuracy": {"min": 0.2}}
+    in_batches = run(changed(keys), tmp_path / "batches")
+    with monkeypatch.context() as patched:
+        one_by_one(patched)
+        single = run(changed(keys), tmp_path / "single")
+    assert trials(in_batches) == trials(single)
+    assert log_of(tmp_path / "batches") == log_of(tmp_path / "single")
+    assert in_batches.best == single.best
+    reopened = run(changed({**keys, "strategy.setup.n_trials": 61}), tmp_path / "batches")
+    assert trials(reopened)[:60] == trials(single)
+
+
+def test_a_batch_is_synced_once(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(journal_file.os, "fsync", lambda fd: synced.append(fd) or fsync(fd))
+    run(changed({"strategy.setup.sampler": "random", "strategy.setup.n_trials": 200}), tmp_path)
+    assert len(synced) < 30  # the study itself, its attributes, a few batches
+    journal = (tmp_path / "study_journal.log").read_text().splitlines()
+    assert sum('"params"' in line for line in journal) == 200
+
+
+def test_what_cannot_be_written_is_not_acknowledged(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = changed({"strategy.setup.sampler": "random", "strategy.setup.n_trials": 100})
+    written = journal_file.JournalFile.append_logs
+
+    def full(self: Any, logs: list[Any]) -> None:
+        if self._gathered is None and len(logs) > 1 and any("params" in log for log in logs):
+            written(self, logs[:1])
+            raise OSError(28, "No space left on device")
+        written(self, logs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_file.JournalFile, "append_logs", full)
+        with pytest.raises(OSError, match="No space left"):
+            run(table, tmp_path)
+    assert len(json.loads((tmp_path / "log.json").read_text())) == 0
+    whole = run(table, tmp_path / "whole")
+    assert trials(run(table, tmp_path)) == trials(whole)
+
+
+def test_ctrl_c_keeps_the_batches_before(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chop import Evaluator
+
+    table = changed({"strategy.setup.sampler": "random", "strategy.setup.n_trials": 300})
+    evaluate_many, calls = Evaluator.evaluate_many, []
+
+    def interrupted(self: Any, configs: Any, *args: Any, **options: Any) -> Any:
+        calls.append(len(configs))
+        if len(calls) == 3:  # the float model is the first
+            raise KeyboardInterrupt
+        return evaluate_many(self, configs, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Evaluator, "evaluate_many", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(table, tmp_path)
+    kept = len(json.loads((tmp_path / "log.json").read_text()))
+    assert kept == 24 >= calls[1] > 1  # a batch; repeated configurations are not measured
+    assert trials(run(table, tmp_path)) == trials(run(table, tmp_path / "whole"))
+
+
+def test_a_study_in_memory_writes_nothing(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    for sampler in ("random", "nsgaii", "native-tpe"):
+        keys = {"strategy.setup.sampler": sampler, "strategy.setup.n_trials": 12}
+        kept = run(changed(keys), tmp_path / sampler)
+        memory = run(changed({**keys, "strategy.setup.storage": "memory"}), None)
+        assert trials(memory) == trials(kept)
+        assert memory.journal is None and memory.folder is None and memory.storage == "memory"
+        assert memory.best == kept.best
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["native-tpe", "nsgaii", "random"]
+
+
+def test_a_study_in_memory_is_for_one_process(changed: Callable[..., Any], run: Any, tmp_path: Path) -> None:
+    table = changed({"strategy.setup.storage": "memory"})
+    with pytest.raises(ConfigError, match="'memory' is for one process"):
+        run(table, tmp_path, workers=2, worker_command=["true"])
+    with pytest.raises(ConfigError, match="save_path may be None only"):
+        run(changed({}), None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pace_starts_small_and_fits_the_time_left() -> None:
+    pace = Pace(1000)
+    assert pace.size == 24 and pace.within(None) == pace.within(0.001) == 24
+    pace.took(24, 0.024)
+    assert pace.size == 250 and pace.within(0.1) == 100 and pace.within(0.0) == 1
+    pace.took(250, 250.0)
+    assert pace.size == 1
