@@ -81,9 +81,9 @@ def test_a_space_that_cannot_be_swept_says_so(
 def test_interrupted_leaves_whole_runs(
     config: Any, compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chop.actions.search.strategies import in_memory
+    from chop.actions.search.strategies.optuna import SearchStrategyOptuna
 
-    real, calls = in_memory.run_in_memory, []
+    real, calls = SearchStrategyOptuna.run_in_memory, []
 
     def interrupted(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -91,7 +91,7 @@ def test_interrupted_leaves_whole_runs(
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(in_memory, "run_in_memory", interrupted)
+    monkeypatch.setattr(SearchStrategyOptuna, "run_in_memory", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compare(config, tmp_path, ["random", "qmc"], seeds=3)
     left = pd.read_csv(tmp_path / "regret.csv")

@@ -93,7 +93,7 @@ def _why_not(objective: Objective) -> str | None:
     from chop.search import QuantizationSpace
 
     context, space = objective.context, objective.space
-    trains = getattr(objective, "own_models", getattr(objective, "_own_models", False))
+    trains = objective.own_models
     if not isinstance(space, QuantizationSpace) or trains or context.evaluator is None:
         return "each configuration is another model, which a sweep does not make"
     if getattr(getattr(objective, "config", None), "constraints", None):

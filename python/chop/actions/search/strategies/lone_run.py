@@ -79,6 +79,10 @@ class LoneRun:
                 callbacks=[self._after_trial, bar.after_trial, *self._watchers()],
             )
 
+    def _watchers(self) -> list[Any]:
+        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``; of a batch, at its end."""
+        return [self.visualizer] if callable(self.visualizer) else []
+
     def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
         def keep(trials: list[Any], outcomes: list[Any]) -> None:
             self.journal.append_all(trials)
@@ -86,10 +90,11 @@ class LoneRun:
             for trial, outcome in zip(trials, outcomes, strict=True):
                 if self.visualizer is not None:
                     self.visualizer.log_metrics(outcome.scaled, step=trial.number)
-                for watch in self._watchers():
-                    watch(self.study, trial)
             bar.seen(trials)
             bar.update(len(trials))
+            for watcher in self._watchers():
+                for trial in trials:
+                    watcher(self.study, trial)
 
         strategy, directions = self.strategy, self.study.directions
         for trial in self.study.get_trials(deepcopy=False):
@@ -98,10 +103,6 @@ class LoneRun:
         run_in_batches(
             sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
         )
-
-    def _watchers(self) -> list[Any]:
-        """A visualizer that takes (study, trial), such as ``chop.plotting.live_front``."""
-        return [self.visualizer] if callable(self.visualizer) else []
 
     def _log_start(self, missing: int) -> None:
         import optuna

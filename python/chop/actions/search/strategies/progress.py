@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 SECONDS = 0.1  # between two looks at the front
+DELAY = 0.5  # seconds in which there is nothing to watch; a run that is over by then is told in one line
 
 
 class BestSoFar:
@@ -77,11 +78,11 @@ class Progress:
             desc="Search",
             unit="trial",
             mininterval=interval,
-            delay=0.5,  # in half a second there is nothing to watch
             disable=silent,
+            delay=DELAY,
         )
         self.best = BestSoFar(names, directions)
-        self.silent = silent
+        self.silent, self._total, self._began = silent, total, time.monotonic()
         self._waiting: list[Sequence[float]] = []
         self._next = 0.0
 
@@ -93,6 +94,9 @@ class Progress:
     ) -> None:
         self._look()
         self._bar.close()
+        if not self.silent and time.monotonic() - self._began < DELAY:
+            words = f", {self.best}" if self.best.front else ""
+            sys.stderr.write(f"Search: {self.n}/{self._total} trials{words}\n")
 
     @property
     def n(self) -> int:
