@@ -106,7 +106,9 @@ def train(
         model_info=model_info,
     )
     if result["metrics"] is not None:
-        save_picture("learning_curves", result["metrics"], Path(result["metrics"]).with_name("learning_curves.png"))
+        save_picture(
+            "learning_curves", result["metrics"], Path(result["metrics"]).with_name("learning_curves.png")
+        )
     logger.info(
         "trained %d epochs (%s): validation accuracy %.4f",
         result["epochs"],

@@ -77,8 +77,8 @@ def grid(
         workers: runs at once on engine native (0: one a core); Lightning trains one after the other.
         engine: as of :func:`fit`.
         trainer_args, options: what the axes leave as it is; see :func:`fit`.
-        save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid again
-            goes on where they end.
+        save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid
+            again goes on where they end.
 
     Raises:
         ConfigError: an axis or a value that is not allowed, or a folder with a grid of other settings.
@@ -101,7 +101,9 @@ def grid(
     order = [table.key(point, repeat) for point, repeat in wanted]
     missing = [run for run, key in zip(wanted, order, strict=True) if key not in table]
     jobs = (workers or os.cpu_count() or 1) if runs.engine == "native" else 1
-    with tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc="Grid", unit="run", disable=not bar) as shown:
+    with tqdm(
+        total=len(wanted), initial=len(wanted) - len(missing), desc="Grid", unit="run", disable=not bar
+    ) as shown:
         runs.go(missing, jobs, table, order, shown)
     table.write(order)
     return GridResult(table.rows(), table.summary(), runs.engine)
