@@ -69,6 +69,7 @@ _SUBMODULES = (
     "nn",
     "passes",
     "plt_wrapper",
+    "training",
     "registry",
     "search",
     "sensitivities",

@@ -118,6 +118,7 @@ class _Run:
             unit="batch",
             disable=not job.bar,
         )
+        self.epoch = self.begun
         self.pace = 64  # steps that take about _LOOK_EVERY
 
     def _resume(self, content: dict[str, Any]) -> None:
@@ -144,6 +145,7 @@ class _Run:
         for epoch in range(self.begun, epochs):
             if finished(self.plan.limits, self.history, self.step, epochs):
                 break
+            self.epoch = epoch
             self.bar.set_description(f"Epoch {epoch + 1}/{epochs}")
             row = self._epoch(epoch)
             best = self.history.add(row)
@@ -230,10 +232,11 @@ class _Run:
 
     def _show(self, part: Epoch) -> None:
         if self.log.active and self.step % self.log.every == 0:
-            self.log.add(
-                {"train_loss_step": float(part.losses[-1]), "train_acc_step": macro_accuracy(part.confusion)},
-                self.step - 1,
-            )
+            figures = {
+                "train_loss_step": float(part.losses[-1]),
+                "train_acc_step": macro_accuracy(part.confusion),
+            }
+            self.log.add(figures | {"epoch": self.epoch}, self.step - 1)
         self.bar.set_postfix(loss=f"{float(part.losses[-1]):.4f}", acc=f"{part.accuracy:.4f}", refresh=False)
         self.bar.update(part.steps)
 
