@@ -51,8 +51,8 @@ struct Held {
 std::unique_ptr<Held> make(const ir::Graph& graph, const Specification& specification, const Options& options,
                            const std::string& dtype, int threads) {
   const bool wide = dtype == "float64";
-  return std::make_unique<Held>(Held{Trainer::make(graph, specification, options, wide, threads),
-                                     wide ? "torch.float64" : "torch.float32"});
+  return std::make_unique<Held>(
+      Held{Trainer::make(graph, specification, options, wide, threads), wide ? "torch.float64" : "torch.float32"});
 }
 
 struct Data {
@@ -93,8 +93,8 @@ void look_at_signals() {
 
 pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybind11::handle order, int64_t accumulate,
                      int64_t first_row, int64_t max_steps) {
-  trainer::EpochCall call{batch_size, learning_rate, nullptr, self.trainer->rows(), accumulate, first_row, max_steps,
-                          look_at_signals};
+  trainer::EpochCall call{batch_size, learning_rate, nullptr,   self.trainer->rows(),
+                          accumulate, first_row,     max_steps, look_at_signals};
   if (!order.is_none()) {
     const TensorView rows = view(order, "order", "torch.int64");
     check(rows.shape.size() == 1, "training: order must have one dimension");
@@ -108,8 +108,8 @@ pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybin
   }
   pybind11::dict result = to_dict(score);
   result["steps"] = score.losses.size();
-  result["losses"] = pybind11::bytearray(reinterpret_cast<const char*>(score.losses.data()),
-                                         score.losses.size() * sizeof(double));
+  result["losses"] =
+      pybind11::bytearray(reinterpret_cast<const char*>(score.losses.data()), score.losses.size() * sizeof(double));
   result["next_row"] = score.next_row;
   result["stopped"] = score.stopped;
   result["failed"] = score.failed;
@@ -147,7 +147,8 @@ size_t checked_bytes(const Held& self, const TensorView& tensor, State which) {
 void read(Held& self, const std::string& name, pybind11::handle tensor) {
   const TensorView to = view(tensor, "the state", self.dtype);
   const State which = state_of(name);
-  if (const size_t bytes = checked_bytes(self, to, which)) std::memcpy(to.data<void>(), self.trainer->state(which), bytes);
+  if (const size_t bytes = checked_bytes(self, to, which))
+    std::memcpy(to.data<void>(), self.trainer->state(which), bytes);
 }
 
 void write(Held& self, const std::string& name, pybind11::handle tensor) {
@@ -182,7 +183,8 @@ void bind_trainer(pybind11::module_& m) {
            arg("max_steps"))
       .def("evaluate", &evaluate, arg("x"), arg("y"))
       .def("stop", [](Held& self) { self.trainer->stop(); })
-      .def("progress", [](const Held& self) { return self.trainer->progress(); }, "(batches, sum of their losses)")
+      .def(
+          "progress", [](const Held& self) { return self.trainer->progress(); }, "(batches, sum of their losses)")
       .def("read", &read, arg("name"), arg("tensor"), "Copy a state into a tensor.")
       .def("write", &write, arg("name"), arg("tensor"), "Copy a tensor into a state.")
       .def_property(

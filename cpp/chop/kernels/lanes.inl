@@ -35,8 +35,8 @@ inline V odd_blocks(V a, V b, Places<l...>) {
 template <class T, int h>
 inline void sum_level(typename VectorOf<T>::type* v) {
   using All = FirstPlaces<VectorOf<T>::lanes>;
-  CHOP_UNROLL for (int i = 0; i < h; ++i) v[i] = even_blocks<h>(v[i], v[i + h], All{}) +
-                                                 odd_blocks<h>(v[i], v[i + h], All{});
+  CHOP_UNROLL for (int i = 0; i < h; ++i) v[i] =
+      even_blocks<h>(v[i], v[i + h], All{}) + odd_blocks<h>(v[i], v[i + h], All{});
 }
 
 // Lane l of the result is the sum of the lanes of v[l]; v has as many vectors as lanes, and is used up.

@@ -49,7 +49,7 @@ struct WindowKernels {
   int64_t (*f64)(const double*, int64_t, double, double, WindowCounts*, double*);
 };
 
-#define CHOP_DECLARE_TRAIN(T, suffix)                                   \
+#define CHOP_DECLARE_TRAIN(T, suffix)                                 \
   extern const TrainLinearKernels<T> train_linear_##suffix;           \
   extern const TrainNormKernels<T> train_norm_##suffix;               \
   extern const TrainLossKernel<T> train_loss_##suffix;                \

@@ -70,7 +70,7 @@ inline double slope(const TrainUnaryOp& op, double x) {
   }
   if constexpr (kind == TrainUnary::log_sigmoid) return sigmoid(-x);
   if constexpr (kind == TrainUnary::softsign) return 1.0 / ((1.0 + __builtin_fabs(x)) * (1.0 + __builtin_fabs(x)));
-  if constexpr (kind == TrainUnary::hard_sigmoid) return x > -3.0 && x < 3.0 ? 1.0 / 6.0 : 0.0;
+  if constexpr (kind == TrainUnary::hard_sigmoid) return x > -3.0 && x < 3.0 ? static_cast<double>(1.0f / 6.0f) : 0.0;
   if constexpr (kind == TrainUnary::hard_swish) return x <= -3.0 ? 0.0 : (x < 3.0 ? x / 3.0 + 0.5 : 1.0);
   return exp_wide(x);
 }
@@ -139,8 +139,7 @@ void multiply_add(const T* a, const T* b, T* y, int64_t n) {
 
 template <class T>
 constexpr TrainElementwiseKernels<T> table() {
-  return {unary<T>,  unary_backward<T>, relu<T>,     relu_backward<T>,
-          inside<T>, combine<T>,        multiply<T>, multiply_add<T>};
+  return {unary<T>, unary_backward<T>, relu<T>, relu_backward<T>, inside<T>, combine<T>, multiply<T>, multiply_add<T>};
 }
 
 }  // namespace

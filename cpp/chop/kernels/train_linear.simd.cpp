@@ -23,8 +23,7 @@ void product_tile(const TrainProduct<T>& p, int o, int s) {
   T* y = p.y + o * p.block.ld + s;
   CHOP_UNROLL for (int a = 0; a < outs; ++a) {
     const V bias = V{} + (p.bias ? p.bias[o + a] : T(0));
-    CHOP_UNROLL for (int v = 0; v < vecs; ++v)
-      sum[a][v] = p.add ? bias + load(y + a * p.block.ld + v * lanes) : bias;
+    CHOP_UNROLL for (int v = 0; v < vecs; ++v) sum[a][v] = p.add ? bias + load(y + a * p.block.ld + v * lanes) : bias;
   }
   const T* w = p.w + o * p.w_out;
   const T* x = p.x + s;

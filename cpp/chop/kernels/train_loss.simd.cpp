@@ -22,7 +22,7 @@ struct Bits<double> {
                           log2_low = 1.90821492927058770002e-10;
 };
 
-// The polynomials of exp(r) for |r| <= log(2) / 2: of Cephes in float (1 ulp), a Chebyshev one in double (1.4e-14).
+// The polynomials of exp(r) for |r| <= log(2) / 2: of Cephes in float (1 ulp), the series in double.
 inline VectorOf<float>::type exp_part(VectorOf<float>::type r) {
   auto p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -32,13 +32,16 @@ inline VectorOf<float>::type exp_part(VectorOf<float>::type r) {
   return p * (r * r) + r + 1.0f;
 }
 inline VectorOf<double>::type exp_part(VectorOf<double>::type r) {
-  auto p = r * 2.763264067543023571e-6 + 2.488445975175111469e-5;
-  p = p * r + 1.984119064754423966e-4;
-  p = p * r + 1.388880174965654252e-3;
-  p = p * r + 8.33333336731160369e-3;
-  p = p * r + 4.166666704055190649e-2;
-  p = p * r + 1.666666666156704e-1;
-  p = p * r + 4.999999999943858924e-1;
+  auto p = r * (1.0 / 479001600) + 1.0 / 39916800;
+  p = p * r + 1.0 / 3628800;
+  p = p * r + 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 1.0 / 2;
   p = p * r + 1.0;
   return p * r + 1.0;
 }

@@ -55,8 +55,8 @@ inline double square_root(double v) { return __builtin_sqrt(v); }
 
 template <class T>
 void constants(int channels, const T* __restrict variance, T eps, const TrainNorm<T>& n) {
-  T *__restrict inverse = n.inverse, *__restrict alpha = n.alpha, *__restrict shift = n.shift;
-  const T *__restrict mean = n.mean, *__restrict gamma = n.gamma, *__restrict beta = n.beta;
+  T* __restrict inverse = n.inverse, * __restrict alpha = n.alpha, * __restrict shift = n.shift;
+  const T* __restrict mean = n.mean, * __restrict gamma = n.gamma, * __restrict beta = n.beta;
   for (int c = 0; c < channels; ++c) inverse[c] = T(1) / square_root(variance[c] + eps);
   if (gamma) {
     for (int c = 0; c < channels; ++c) alpha[c] = inverse[c] * gamma[c];
@@ -114,9 +114,9 @@ void sums(const TrainChannels& shape, const T* mean, const T* x, const T* y, T* 
 
 template <class T>
 void parts(int channels, const T* __restrict sum, const T* __restrict dot, T numbers, const TrainNorm<T>& n,
-                T* __restrict dgamma, T* __restrict dbeta) {
+           T* __restrict dgamma, T* __restrict dbeta) {
   const T* __restrict inverse = n.inverse;
-  T *__restrict part = n.part, *__restrict mean_gradient = n.mean_gradient;
+  T* __restrict part = n.part, * __restrict mean_gradient = n.mean_gradient;
   const T share = T(1) / numbers;
   for (int c = 0; c < channels; ++c) {
     part[c] = dot[c] * inverse[c] * inverse[c] * share;
@@ -170,8 +170,7 @@ void gather(const TrainGather<T>& p) {
 
 template <class T>
 constexpr TrainNormKernels<T> norm_table() {
-  return {gather<T>,    moments<T>,    constants<T>, normalize<T>,
-          sums<T>, parts<T>, backward<T>};
+  return {gather<T>, moments<T>, constants<T>, normalize<T>, sums<T>, parts<T>, backward<T>};
 }
 
 }  // namespace

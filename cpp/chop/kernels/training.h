@@ -1,6 +1,6 @@
 // What a step of training computes on one block: rows of data feature-major, so that feature f of the samples lies at
-// x[f * ld + sample]. A block has `valid` samples, and memory for `rows` of them, a multiple of kTrainLanes; what stands
-// behind the valid ones is finite, and zero in gradients.
+// x[f * ld + sample]. A block has `valid` samples, and memory for `rows` of them, a multiple of kTrainLanes; what
+// stands behind the valid ones is finite, and zero in gradients.
 #pragma once
 
 #include <cstdint>
@@ -168,8 +168,8 @@ template <class T>
 struct TrainUpdateKernels {
   void (*adam)(const TrainAdam& o, T* p, const T* g, T* first, T* second, int64_t n) = nullptr;
   void (*sgd)(const TrainSgd& o, T* p, const T* g, T* buffer, int64_t n) = nullptr;
-  double (*squares)(const T* x, int64_t n) = nullptr;   // their sum
-  void (*limit)(T* x, T bound, int64_t n) = nullptr;    // to [-bound, bound]
+  double (*squares)(const T* x, int64_t n) = nullptr;  // their sum
+  void (*limit)(T* x, T bound, int64_t n) = nullptr;   // to [-bound, bound]
   void (*scale)(T* x, T factor, int64_t n) = nullptr;
 };
 

@@ -31,10 +31,9 @@ std::vector<bool> wanted_gradients(const Plan& plan) {
   std::vector<bool> wanted(plan.values.size(), false);
   for (const Step& step : plan.steps) {
     const bool has_parameters =
-        step.kind == Kind::linear ||
-        (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
-    wanted[static_cast<size_t>(step.out)] = has_parameters || wanted[static_cast<size_t>(step.a)] ||
-                                            (step.b >= 0 && wanted[static_cast<size_t>(step.b)]);
+        step.kind == Kind::linear || (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
+    wanted[static_cast<size_t>(step.out)] =
+        has_parameters || wanted[static_cast<size_t>(step.a)] || (step.b >= 0 && wanted[static_cast<size_t>(step.b)]);
   }
   return wanted;
 }
@@ -52,7 +51,9 @@ std::vector<bool> used_values(const Plan& plan) {
   return used;
 }
 
-bool in_place(Kind kind) { return kind == Kind::norm || kind == Kind::unary || kind == Kind::quantize || kind == Kind::relu; }
+bool in_place(Kind kind) {
+  return kind == Kind::norm || kind == Kind::unary || kind == Kind::quantize || kind == Kind::relu;
+}
 
 int take_rows(Plan& plan, int rows) {
   plan.rows += rows;

@@ -160,8 +160,7 @@ double BatchRunner<T>::evaluate_block(const T* x, const uint16_t* y, const Batch
   const int64_t stride = padded(features), first = static_cast<int64_t>(number) * kTrainRows;
   const Block<T> b = block(number, part, 0, size);
   T* packed = packed_.data() + part * kTrainRows * stride;
-  for (int s = 0; s < b.size.valid; ++s)
-    std::copy_n(x + (first + s) * features, features, packed + s * stride);
+  for (int s = 0; s < b.size.valid; ++s) std::copy_n(x + (first + s) * features, features, packed + s * stride);
   Batch alone;
   alone.first = -first;  // the block's rows lie at the beginning of the packed ones
   fetch({packed, y + first, stride}, alone, b);

@@ -64,8 +64,7 @@ void BlockRunner<T>::run(const Step& step, const Block<T>& b) const {
     }
     case Kind::relu: return simple.relu(a, out, numbers);
     case Kind::unary: return simple.unary(step.op, a, out, numbers);
-    case Kind::quantize:
-      return Real<T>::fake_quantize()(a, out, numbers, grid_of<typename Real<T>::Grid>(step.format));
+    case Kind::quantize: return Real<T>::fake_quantize()(a, out, numbers, grid_of<typename Real<T>::Grid>(step.format));
     case Kind::add: return simple.combine(a, static_cast<T>(step.factor), value(step.b, b), out, numbers);
     case Kind::multiply: return simple.multiply(a, value(step.b, b), out, numbers);
   }

@@ -11,11 +11,11 @@ template <class T>
 struct Block {
   TrainBlock size;
   int number = 0;
-  T* memory = nullptr;      // plan.rows rows
-  T* labels = nullptr;      // one row
-  T* predicted = nullptr;   // one row
+  T* memory = nullptr;     // plan.rows rows
+  T* labels = nullptr;     // one row
+  T* predicted = nullptr;  // one row
   const T* weights = nullptr;
-  T* gradients = nullptr;   // of the weights
+  T* gradients = nullptr;  // of the weights
 
   T* row(int r) const { return memory + r * size.ld; }
 };

@@ -80,8 +80,8 @@ void Norms<T>::take_moments(int norm, const BatchSize& batch, const T* parameter
         const double count = batch.valid(b), total = so_far + count;
         const double distance = static_cast<double>(first_sum(norm, b)[c]) - average;
         average += distance * (count / total);
-        squares += static_cast<double>(second_sum(norm, b)[c]) +
-                   distance * distance * n.positions * (so_far * count / total);
+        squares +=
+            static_cast<double>(second_sum(norm, b)[c]) + distance * distance * n.positions * (so_far * count / total);
         so_far = total;
       }
       mean[c] = static_cast<T>(average);

@@ -34,8 +34,8 @@ class Norms {
   void take_running(const T* parameters);  // constants for evaluation
   void commit(const BatchSize& batch);     // running statistics of a batch that has been trained
 
-  std::vector<T> running;         // mean and variance of each pair, one after the other
-  std::vector<int64_t> batches;   // that each pair has seen
+  std::vector<T> running;        // mean and variance of each pair, one after the other
+  std::vector<int64_t> batches;  // that each pair has seen
   int64_t running_place(int pair) const { return places_[static_cast<size_t>(pair)]; }
 
  private:

@@ -38,13 +38,17 @@ std::optional<TrainUnaryOp> unary_of(const Node& node) {
     const double scale = number("scale");
     return TrainUnaryOp{TrainUnary::elu, number("alpha") * scale, scale, number("input_scale")};
   }
-  static const std::map<std::string, TrainUnary> plain{
-      {"sigmoid", TrainUnary::sigmoid},          {"tanh", TrainUnary::tanh},
-      {"gelu", TrainUnary::gelu},                {"gelu_tanh", TrainUnary::gelu_tanh},
-      {"silu", TrainUnary::silu},                {"mish", TrainUnary::mish},
-      {"logsigmoid", TrainUnary::log_sigmoid},   {"softsign", TrainUnary::softsign},
-      {"hardsigmoid", TrainUnary::hard_sigmoid}, {"hardswish", TrainUnary::hard_swish},
-      {"exp", TrainUnary::exponential}};
+  static const std::map<std::string, TrainUnary> plain{{"sigmoid", TrainUnary::sigmoid},
+                                                       {"tanh", TrainUnary::tanh},
+                                                       {"gelu", TrainUnary::gelu},
+                                                       {"gelu_tanh", TrainUnary::gelu_tanh},
+                                                       {"silu", TrainUnary::silu},
+                                                       {"mish", TrainUnary::mish},
+                                                       {"logsigmoid", TrainUnary::log_sigmoid},
+                                                       {"softsign", TrainUnary::softsign},
+                                                       {"hardsigmoid", TrainUnary::hard_sigmoid},
+                                                       {"hardswish", TrainUnary::hard_swish},
+                                                       {"exp", TrainUnary::exponential}};
   const auto found = plain.find(op);
   if (found == plain.end()) return std::nullopt;
   return TrainUnaryOp{found->second};
@@ -192,9 +196,7 @@ class Builder {
     return places_[number];
   }
 
-  int source(const Node& node, size_t input) const {
-    return values_[static_cast<size_t>(node.inputs[input])];
-  }
+  int source(const Node& node, size_t input) const { return values_[static_cast<size_t>(node.inputs[input])]; }
 
   int value(int64_t features) {
     plan_.values.push_back({static_cast<int>(features), 0, -1, 0});
@@ -202,8 +204,7 @@ class Builder {
   }
 
   int push(const Node& node, Kind kind, int a, int b = -1) {
-    const int64_t features =
-        kind == Kind::quantize ? plan_.values[static_cast<size_t>(a)].features : elements(node);
+    const int64_t features = kind == Kind::quantize ? plan_.values[static_cast<size_t>(a)].features : elements(node);
     Step step;
     step.kind = kind;
     step.node = node.name;

@@ -1,5 +1,5 @@
-// The steps of forward and backward, in phases. Within a phase a block of samples needs nothing of other blocks; between
-// phases batch statistics, and sums of gradients over the batch, are put together.
+// The steps of forward and backward, in phases. Within a phase a block of samples needs nothing of other blocks;
+// between phases batch statistics, and sums of gradients over the batch, are put together.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct Step {
   int norm = -1;
   bool relu = false;  // of the result, of linear and norm
   TrainUnaryOp op;
-  double factor = 1.0;               // add: a + factor b
-  FixedPoint format;                 // quantize
+  double factor = 1.0;                // add: a + factor b
+  FixedPoint format;                  // quantize
   bool add_a = false, add_b = false;  // the gradient is added to what is there
 };
 

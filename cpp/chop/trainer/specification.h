@@ -12,9 +12,9 @@
 namespace chop::trainer {
 
 struct NodeSpec {
-  std::map<std::string, int> parameters;  // weight and bias: numbers of parameters
-  int running = -1;                       // number of the running statistics of a batch norm
-  double momentum = 0.1;                  // of those; negative: the average of all batches
+  std::map<std::string, int> parameters;      // weight and bias: numbers of parameters
+  int running = -1;                           // number of the running statistics of a batch norm
+  double momentum = 0.1;                      // of those; negative: the average of all batches
   std::map<std::string, FixedPoint> formats;  // operand -> format: data_in, weight, bias
 };
 

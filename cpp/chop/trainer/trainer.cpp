@@ -20,8 +20,8 @@ void verify(const Options& o) {
   check(o.momentum >= 0, "training: momentum must be at least 0, got ", o.momentum);
   check(!o.nesterov || o.momentum > 0, "training: nesterov needs a momentum above 0");
   check(o.weight_decay >= 0, "training: weight_decay must be at least 0, got ", o.weight_decay);
-  check(o.clip_by == "norm" || o.clip_by == "value",
-        "training: gradient_clip_algorithm must be norm or value, got '", o.clip_by, "'");
+  check(o.clip_by == "norm" || o.clip_by == "value", "training: gradient_clip_algorithm must be norm or value, got '",
+        o.clip_by, "'");
   check(!o.clip || *o.clip >= 0, "training: gradient_clip_val must be at least 0, got ", o.clip.value_or(0));
 }
 
@@ -129,7 +129,8 @@ class TrainerOf final : public Trainer {
     std::vector<uint16_t> found(static_cast<size_t>(rows));
     check(classes() <= 65535, "training: at most 65535 classes, got ", classes());
     for (int64_t r = 0; r < rows; ++r) {
-      check(y[r] >= 0 && y[r] < classes(), "training: y[", r, "] must be a class in 0..", classes() - 1, ", got ", y[r]);
+      check(y[r] >= 0 && y[r] < classes(), "training: y[", r, "] must be a class in 0..", classes() - 1, ", got ",
+            y[r]);
       found[static_cast<size_t>(r)] = static_cast<uint16_t>(y[r]);
     }
     return found;
@@ -139,8 +140,8 @@ class TrainerOf final : public Trainer {
     check(rows_ > 0, "training: there are no rows of data");
     check(call.batch_size >= 1, "training: batch_size must be at least 1, got ", call.batch_size);
     check(call.accumulate >= 1, "training: accumulate must be at least 1, got ", call.accumulate);
-    check(std::isfinite(call.learning_rate) && call.learning_rate >= 0, "training: learning_rate must be at least 0, got ",
-          call.learning_rate);
+    check(std::isfinite(call.learning_rate) && call.learning_rate >= 0,
+          "training: learning_rate must be at least 0, got ", call.learning_rate);
     check(call.first_row >= 0 && call.first_row <= call.count && call.first_row % call.batch_size == 0,
           "training: first_row must be a multiple of batch_size in 0..", call.count, ", got ", call.first_row);
     for (int64_t i = 0; call.order && i < call.count; ++i)

@@ -1,7 +1,7 @@
 // Trains a lowered graph: cross-entropy, backward, optimizer; data and weights are resident.
 //
-// A batch is cut into blocks of kTrainRows samples, and the blocks into at most kTrainParts parts that have gradients of
-// their own. Both depend on the size of the batch alone, so results do not depend on the number of threads.
+// A batch is cut into blocks of kTrainRows samples, and the blocks into at most kTrainParts parts that have gradients
+// of their own. Both depend on the size of the batch alone, so results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>

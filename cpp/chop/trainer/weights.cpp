@@ -40,8 +40,7 @@ void Weights<T>::begin(int parts, bool keep) {
 template <class T>
 void Weights<T>::add_up(int parts) {
   const auto& combine = Real<T>::kernels().elementwise.combine;
-  for (int part = 1; part < parts; ++part)
-    combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
+  for (int part = 1; part < parts; ++part) combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
   if (!plan_.clipped) return;
   for (const Rounded& r : rounded_) {
     const auto grid = grid_of<typename Real<T>::Grid>(r.format);
@@ -55,7 +54,8 @@ void Weights<T>::add_up(int parts) {
 template <class T>
 void Weights<T>::clip() {
   clipped_.assign(gradients_.begin(), gradients_.begin() + plan_.trained);
-  if (options_.clip_by == "value") return kernels_.limit(clipped_.data(), static_cast<T>(*options_.clip), plan_.trained);
+  if (options_.clip_by == "value")
+    return kernels_.limit(clipped_.data(), static_cast<T>(*options_.clip), plan_.trained);
   double squares = 0;
   for (size_t i = 0; i + 1 < places_.size(); ++i)
     squares += kernels_.squares(gradient() + places_[i], places_[i + 1] - places_[i]);

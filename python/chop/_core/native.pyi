@@ -219,6 +219,80 @@ class Sweep:
         """What is finished elsewhere counts for pruning, too."""
 
 @final
+class TrainingSpecification:
+    """Parameters and formats of the nodes of a graph; a node: (numbers of its parameters, number of its running
+    statistics or -1, their momentum, operand -> format)."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        trained: int,
+        running: Sequence[int],
+        nodes: Mapping[
+            str, tuple[Mapping[str, int], int, float, Mapping[str, tuple[int, int, bool, str, str]]]
+        ],
+        straight_through: str,
+    ) -> None: ...
+
+class TrainingOptions:
+    """The optimizer and the limits of gradients."""
+
+    def __init__(
+        self,
+        optimizer: str,
+        betas: tuple[float, float],
+        eps: float,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+        clip: float | None,
+        clip_by: str,
+    ) -> None: ...
+
+class Trainer:
+    """Trains a lowered graph; data and weights are resident."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        specification: TrainingSpecification,
+        options: TrainingOptions,
+        dtype: str,
+        threads: int,
+    ) -> None: ...
+    def set_data(self, x: Tensor, y: Tensor) -> None: ...
+    def epoch(
+        self,
+        batch_size: int,
+        learning_rate: float,
+        order: Tensor | None,
+        accumulate: int,
+        first_row: int,
+        max_steps: int,
+    ) -> dict[str, Any]: ...
+    def evaluate(self, x: Tensor, y: Tensor) -> dict[str, Any]: ...
+    def stop(self) -> None: ...
+    def progress(self) -> tuple[int, float]:
+        """(batches, sum of their losses)"""
+    def read(self, name: str, tensor: Tensor) -> None:
+        """Copy a state into a tensor."""
+    def write(self, name: str, tensor: Tensor) -> None:
+        """Copy a tensor into a state."""
+    @property
+    def updates(self) -> int:
+        """Updates of the weights so far."""
+    @updates.setter
+    def updates(self, updates: int) -> None: ...
+    @property
+    def batches(self) -> list[int]:
+        """Batches that each pair of running statistics has seen."""
+    @batches.setter
+    def batches(self, batches: Sequence[int]) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def classes(self) -> int: ...
+
 class Statistic:
     """A statistic over tensors seen as [rows][groups]."""
 
@@ -283,6 +357,9 @@ def score(
 
 def cost_models() -> list[tuple[str, str, str, bool]]:
     """(name, unit, definition, reads_values) of every native cost model."""
+
+def check_trainable(graph: Graph, specification: TrainingSpecification) -> None:
+    """Raise ValueError that names the node which the core cannot train."""
 
 def op_table() -> dict[str, _OpRow]:
     """The operations of the lowered graph: name to operands, parameters and attributes."""

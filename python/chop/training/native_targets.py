@@ -98,8 +98,14 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
         raise ValueError(f"training: node {node.name} (detach) stops gradients, which the core cannot")
     module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
     if mase_op == "dropout" and _drop_rate(node, module) != 0:
-        raise ValueError(f"training: node {node.name} (dropout) drops numbers at random, which the core cannot")
-    if isinstance(module, QuantizedModule) and module.formats and module.quantizer_name not in _core.quantizers():
+        raise ValueError(
+            f"training: node {node.name} (dropout) drops numbers at random, which the core cannot"
+        )
+    if (
+        isinstance(module, QuantizedModule)
+        and module.formats
+        and module.quantizer_name not in _core.quantizers()
+    ):
         raise ValueError(
             f"training: node {node.name} uses the quantizer {module.quantizer_name!r}, which has no native twin"
         )

@@ -1,0 +1,130 @@
+// Gradients against differences of the loss, and results that do not depend on threads.
+#include <cmath>
+#include <memory>
+
+#include "chop/trainer/plan.h"
+#include "chop/trainer/trainer.h"
+#include "graphs.h"
+
+namespace chop::trainer {
+namespace {
+
+using namespace testing;
+
+// Of small_network(): weight and bias of bn, fc1 and fc2.
+Specification of_small_network() {
+  Specification made;
+  made.sizes = {6, 6, 54, 9, 36, 4};
+  made.trained = 6;
+  made.running = {6};
+  made.nodes["bn"] = {{{"weight", 0}, {"bias", 1}}, 0, 0.1, {}};
+  made.nodes["fc1"] = {{{"weight", 2}, {"bias", 3}}, -1, 0, {}};
+  made.nodes["fc2"] = {{{"weight", 4}, {"bias", 5}}, -1, 0, {}};
+  return made;
+}
+
+struct Sample {
+  std::vector<double> x;
+  std::vector<int64_t> y;
+};
+
+Sample sample(int64_t rows) {
+  Random random(static_cast<uint64_t>(rows));
+  Sample made;
+  for (int64_t i = 0; i < rows * 6; ++i) made.x.push_back(random.uniform(-2.0f, 2.0f));
+  for (int64_t i = 0; i < rows; ++i) made.y.push_back(static_cast<int64_t>(random.bits() % 4));
+  return made;
+}
+
+std::unique_ptr<Trainer> small_trainer(const Sample& data, int threads = 1) {
+  Options options;
+  options.optimizer = "sgd";
+  auto made = Trainer::make(small_network(), of_small_network(), options, true, threads);
+  made->set_data(data.x.data(), data.y.data(), static_cast<int64_t>(data.y.size()));
+  Random random(5);
+  auto* values = static_cast<double*>(made->state(State::parameters));
+  for (int64_t i = 0; i < made->state_size(State::parameters); ++i) values[i] = random.uniform(-1.0f, 1.0f);
+  return made;
+}
+
+double loss_of(Trainer& trainer, int64_t rows) {
+  EpochCall call;
+  call.batch_size = call.count = rows;
+  call.learning_rate = 0;
+  return trainer.epoch(call).losses.at(0);
+}
+
+TEST(gradients_are_differences_of_the_loss) {
+  for (const int64_t rows : {2, 17, 128, 400}) {
+    const Sample data = sample(rows);
+    const auto trainer = small_trainer(data);
+    loss_of(*trainer, rows);
+    auto* values = static_cast<double*>(trainer->state(State::parameters));
+    const auto* found = static_cast<const double*>(trainer->state(State::gradients));
+    const std::vector<double> gradient(found, found + trainer->state_size(State::parameters));
+    for (size_t i = 0; i < gradient.size(); i += 7) {
+      const double kept = values[i], step = 1e-6;
+      values[i] = kept + step;
+      const double above = loss_of(*trainer, rows);
+      values[i] = kept - step;
+      const double below = loss_of(*trainer, rows);
+      values[i] = kept;
+      CHECK(std::fabs((above - below) / (2 * step) - gradient[i]) < 1e-6);
+    }
+  }
+}
+
+TEST(training_gives_the_same_bits_on_any_number_of_threads) {
+  const int64_t rows = 40000;
+  const Sample data = sample(rows);
+  std::vector<double> first;
+  for (const int threads : {1, 2, 5}) {
+    const auto trainer = small_trainer(data, threads);
+    EpochCall call;
+    call.count = rows;
+    call.batch_size = 39000;
+    call.learning_rate = 0.1;
+    trainer->epoch(call);
+    const Score score = trainer->evaluate(data.x.data(), data.y.data(), rows);
+    const auto* values = static_cast<const double*>(trainer->state(State::parameters));
+    std::vector<double> now(values, values + trainer->state_size(State::parameters));
+    now.push_back(score.loss);
+    if (first.empty()) first = now;
+    CHECK(first_difference(first, now) == -1);
+  }
+}
+
+TEST(training_lowers_the_loss_and_stops_at_nan) {
+  Sample data = sample(300);
+  for (size_t i = 0; i < data.y.size(); ++i) data.y[i] = data.x[i * 6] > 0 ? 1 : 2;
+  const auto trainer = small_trainer(data);
+  EpochCall call;
+  call.batch_size = 30;
+  call.count = 300;
+  call.learning_rate = 0.2;
+  const EpochScore before = trainer->epoch(call);
+  for (int i = 0; i < 20; ++i) trainer->epoch(call);
+  CHECK(trainer->epoch(call).loss < 0.5 * before.loss);
+  data.x[6 * 100] = std::nan("");
+  trainer->set_data(data.x.data(), data.y.data(), 300);
+  const EpochScore failed = trainer->epoch(call);
+  CHECK(failed.failed && failed.losses.size() == 3 && failed.next_row == 90);
+}
+
+TEST(nodes_that_cannot_be_trained_are_named) {
+  const ir::Graph bad = ir::Graph::from_specs({{"x", "input", {}, {}, {}, {ir::kBatch, 6}},
+                                 linear("fc", "x", 6, 4),
+                                 {"s", "softmax", {"fc"}, {{"dim", 1.0}}, {}, {}}},
+                                "s");
+  Specification specification;
+  specification.sizes = {24, 4};
+  specification.trained = 2;
+  specification.nodes["fc"] = {{{"weight", 0}, {"bias", 1}}, -1, 0, {}};
+  CHECK(contains(refusal([&] { Plan::make(bad, specification); }), "node s (softmax) has no gradient"));
+  Options options;
+  options.optimizer = "lion";
+  CHECK(contains(refusal([&] { Trainer::make(small_network(), of_small_network(), options, false, 1); }), "lion"));
+}
+
+}  // namespace
+}  // namespace chop::trainer
