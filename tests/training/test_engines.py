@@ -48,7 +48,7 @@ def test_refusals_are_one_sentence(run: Any, without_lightning: None, tmp_path: 
     for engine, start in (("auto", "the core cannot train this"), ("lightning", "engine 'lightning' cannot")):
         with pytest.raises(ConfigError, match=rf"^{start}.*pip install 'chop\[train\]'$"):
             run(normed(), engine=engine, save_path=tmp_path / "out")
-    with pytest.raises(ConfigError, match="engine 'native' cannot train this: .*layer_norm"):
+    with pytest.raises(ConfigError, match=r"engine 'native' cannot train this: .*layer_norm"):
         run(normed(), engine="native")
     with pytest.raises(
         ConfigError, match=r"engine must be one of auto, lightning, native.*did you mean 'native'"
