@@ -23,6 +23,7 @@ from chop.training.data import TrainingData
 from chop.training.engines import AUTO, choose
 from chop.training.fitting import fit
 from chop.training.grid_table import GridTable, Key
+from chop.training.native_engine import TRACING
 from chop.training.order import derive_seed
 from chop.training.plan import Job, Plan
 from chop.training.trainer_args import TrainerArgs
@@ -127,7 +128,6 @@ class _Runs:
         self._model, self._data, self._limits, self._classes = model, data, limits, classes
         self._seed, self._info, self._options = seed, model_info, dict(options)
         self._axes = tuple(axes)
-        self._building = threading.Lock()
         self._halt = threading.Event()
         for point in points(axes):
             self._plan(point, 0)  # a value that no run could have is refused before the first one
@@ -209,8 +209,9 @@ class _Runs:
 
     def _build(self, repeat: int) -> nn.Module:
         if isinstance(self._model, nn.Module):
-            return copy.deepcopy(self._model)
-        with self._building, torch.random.fork_rng(devices=[]):  # one stream for all threads
+            with TRACING:
+                return copy.deepcopy(self._model)
+        with TRACING, torch.random.fork_rng(devices=[]):  # one stream for all threads
             torch.default_generator.manual_seed(derive_seed(self._seed, repeat))
             return self._model()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from chop.training.native import Epoch
 
 _DTYPES = {"32-true": "float32", "64-true": "float64"}
+# torch.fx patches torch.nn.Module while it traces, so models are traced and built in one thread at a time.
+TRACING = threading.Lock()
 _LOOK_EVERY = 0.1  # seconds of work between two looks at the bar and at whoever wants to stop the run
 
 
@@ -54,11 +57,13 @@ class NativeEngine:
             return "the labels are no class indices"
         from chop.training.native import NativeTrainer
 
-        return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
+        with TRACING:
+            return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
 
     def fit(self, job: Job) -> dict[str, Any]:
         """Train the model in place; see :func:`chop.actions.train`."""
-        run = _Run(job)
+        with TRACING:
+            run = _Run(job)
         with run.closing():
             return run.fit()
 
