@@ -70,6 +70,7 @@ _SUBMODULES = (
     "passes",
     "plotting",
     "plt_wrapper",
+    "training",
     "registry",
     "search",
     "sensitivities",

@@ -155,9 +155,13 @@ def test_best_is_the_lowest_validation_loss(engine, small, tmp_path):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_limits_and_accumulation(engine, small):
-    _, result = train(small, plt_trainer_args={"max_epochs": 3, "max_steps": 7, "accelerator": "cpu"}, engine=engine)
+    _, result = train(
+        small, plt_trainer_args={"max_epochs": 3, "max_steps": 7, "accelerator": "cpu"}, engine=engine
+    )
     assert result["global_step"] == 7 and result["epochs"] == 1
-    _, result = train(small, plt_trainer_args={"max_epochs": -1, "max_steps": 25, "accelerator": "cpu"}, engine=engine)
+    _, result = train(
+        small, plt_trainer_args={"max_epochs": -1, "max_steps": 25, "accelerator": "cpu"}, engine=engine
+    )
     assert result["global_step"] == 25 and result["epochs"] == 3
     trainer = {"max_epochs": 2, "accumulate_grad_batches": 4, "accelerator": "cpu"}
     _, result = train(small, plt_trainer_args=trainer, engine=engine)
@@ -185,7 +189,7 @@ def test_optimizers_learn_alike_on_both_engines(optimizer, small):
     for engine in ENGINES:
         options = {"optimizer": optimizer, "learning_rate": 2e-2, "weight_decay": 1e-4, "engine": engine}
         args = {"max_epochs": 2, "accelerator": "cpu", "gradient_clip_val": 1.0}
-        model, results[engine] = train(small, "jsc-linear", plt_trainer_args=args, **options)
+        _, results[engine] = train(small, "jsc-linear", plt_trainer_args=args, **options)
         assert results[engine]["train_loss_epoch"] < 1.75
     for name in ("train_loss_epoch", "val_loss_epoch", "train_loss_step"):
         assert results["native"][name] == pytest.approx(results["lightning"][name], rel=1e-4), name

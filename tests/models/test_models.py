@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from chop.training.scores import evaluate
 from chop.dataset import MaseDataModule, get_dataset_info
 from chop.models import PHYSICAL_MODELS, MaseModelInfo, get_model, get_model_info
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
+from chop.training.scores import evaluate
 
 PARAMETERS = {  # counted by hand from the layers
     "jsc-tiny": 32 + 85,

@@ -49,7 +49,9 @@ def test_figures_are_those_of_single_runs(small: Any, run: Any, tmp_path: Path) 
     two = [r["val_acc"] for r in found.rows[:2]]
     line = found.summary[0]
     assert line["val_acc_mean"] == statistics.mean(two) and line["val_acc_std"] == statistics.stdev(two)
-    assert [row["val_acc"] for row in table(tmp_path / "grid.csv")] == [repr(r["val_acc"]) for r in found.rows]
+    assert [row["val_acc"] for row in table(tmp_path / "grid.csv")] == [
+        repr(r["val_acc"]) for r in found.rows
+    ]
 
 
 def test_workers_and_pieces_change_nothing(small: Any, tmp_path: Path) -> None:

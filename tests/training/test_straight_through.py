@@ -19,7 +19,12 @@ from tests.training.conftest import ENGINES, toy
 
 
 def config(width: int, frac: int) -> dict[str, Any]:
-    fields = {"data_in_width": width, "data_in_frac_width": frac, "weight_width": width, "weight_frac_width": frac}
+    fields = {
+        "data_in_width": width,
+        "data_in_frac_width": frac,
+        "weight_width": width,
+        "weight_frac_width": frac,
+    }
     layer = {"name": "integer", **fields}
     return {"by": "type", "default": {"config": {"name": None}}, "linear": {"config": layer}}
 
@@ -87,7 +92,9 @@ def test_whole_layers_and_functions_follow() -> None:
         assert (layer.weight.grad[0, 0] == 0).item() is value
     a = torch.tensor([0.5, 9.0], requires_grad=True)
     with straight_through("clipped"):
-        add_integer(a, a.detach(), {"name": "integer", "data_in_width": 4, "data_in_frac_width": 2}).sum().backward()
+        add_integer(
+            a, a.detach(), {"name": "integer", "data_in_width": 4, "data_in_frac_width": 2}
+        ).sum().backward()
     assert a.grad.tolist() == [1.0, 0.0]
 
 

@@ -105,15 +105,20 @@ def train(
         resume=resume,
         model_info=model_info,
     )
-    if result["metrics"] is not None:
-        save_picture("learning_curves", result["metrics"], Path(result["metrics"]).with_name("learning_curves.png"))
+    _tell(result)
+    return result
+
+
+def _tell(result: Mapping[str, Any]) -> None:
+    metrics = result["metrics"]
+    if metrics is not None:
+        save_picture("learning_curves", metrics, Path(metrics).with_name("learning_curves.png"))
     logger.info(
         "trained %d epochs (%s): validation accuracy %.4f",
         result["epochs"],
         result["engine"],
         result["val_acc_epoch"],
     )
-    return result
 
 
 def _logs(visualizer: Any) -> Path | None:

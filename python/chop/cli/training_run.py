@@ -21,8 +21,8 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
     if action == "test":
         from chop.actions.test import test
 
-        arguments = {"plt_trainer_args": {"accelerator": parts.accelerator}}
-        test(**parts.keywords(), **arguments, save_path=software / "test")
+        where = {"accelerator": parts.accelerator}
+        test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
     elif options.grid is not None:
         _grid(options, parts, software / "grid")
     else:
@@ -98,15 +98,13 @@ def _grid(options: Options, parts: Parts, folder: Path) -> None:
         trainer_args=_trainer_args(options, parts.accelerator),
         save_path=folder,
         model_info=parts.model_info,
-        **{
-            "optimizer": options.training_optimizer,
-            "learning_rate": options.learning_rate,
-            "weight_decay": options.weight_decay,
-            "momentum": options.momentum,
-            "nesterov": options.nesterov,
-            "lr_scheduler": options.lr_scheduler,
-            "straight_through": options.straight_through,
-        },
+        optimizer=options.training_optimizer,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        momentum=options.momentum,
+        nesterov=options.nesterov,
+        lr_scheduler=options.lr_scheduler,
+        straight_through=options.straight_through,
     )
     shown = [*axes, "runs", "failed", "val_acc_mean", "val_acc_std", "train_acc_mean", "train_acc_std"]
     shown.append("seconds_an_epoch_mean")

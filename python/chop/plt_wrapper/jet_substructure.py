@@ -79,7 +79,7 @@ class JetSubstructureModelWrapper(lightning.LightningModule):
         """Class of each row of a batch."""
         return self(batch[0]).argmax(dim=1)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimizer and its schedule."""
         name, rate, decay, momentum, nesterov = self._optimizer
         optimizer = make_optimizer(name, self.model, rate, decay, momentum, nesterov)

@@ -57,7 +57,9 @@ def check_axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name, values in axes.items():
         if name not in AXES:
-            raise ConfigError(f"grid.{name} is not known{did_you_mean(name, AXES)}; allowed: {', '.join(AXES)}")
+            raise ConfigError(
+                f"grid.{name} is not known{did_you_mean(name, AXES)}; allowed: {', '.join(AXES)}"
+            )
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ConfigError(f"grid.{name} must be a list of values, got {values!r}")
         found[name] = [_value(name, value) for value in values]

@@ -64,7 +64,9 @@ def choose(name: str, job: Job) -> Engine:
         return native
     other = lightning.why_not(job)
     if other is not None:
-        raise ConfigError(f"the core cannot train this ({why}), and engine 'lightning' cannot either: {other}")
+        raise ConfigError(
+            f"the core cannot train this ({why}), and engine 'lightning' cannot either: {other}"
+        )
     say("engine lightning: %s", why)
     return lightning
 

@@ -51,7 +51,7 @@ def fit(
         classes: number of labels.
         trainer_args: see :meth:`TrainerArgs.parse`.
         engine: "native", "lightning", or "auto": the core where it can train the model, else Lightning.
-        optimizer, learning_rate, weight_decay, momentum, nesterov: see :func:`chop.plt_wrapper.optimizers.make_optimizer`.
+        optimizer, learning_rate, weight_decay, momentum, nesterov: see :func:`.make_optimizer`.
         lr_scheduler: "cosine" (to 1e-6), "linear" (to 0), "constant", or a :class:`Schedule`.
         batch_size: None takes the data module's.
         straight_through: gradient of quantizers, "plain" or "clipped".
@@ -110,5 +110,7 @@ def _schedule(given: str | Schedule) -> Schedule:
 
 def _resumed(path: Path, folder: Path | None) -> tuple[Path, dict[str, Any]]:
     if folder is None or path.resolve().parent != folder.resolve():
-        raise ConfigError(f"resume: a run goes on where it was saved: save_path must be {path.parent}, got {folder}")
+        raise ConfigError(
+            f"resume: a run goes on where it was saved: save_path must be {path.parent}, got {folder}"
+        )
     return path, load_resumable(path)

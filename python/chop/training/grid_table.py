@@ -66,7 +66,7 @@ class GridTable:
         return [{name: _value(name, text) for name, text in row.items()} for row in self._rows.values()]
 
     def summary(self) -> list[dict[str, Any]]:
-        """A row a combination: number of runs that gave figures, mean and (sample) standard deviation of each figure."""
+        """A row a combination: runs that gave figures, mean and (sample) standard deviation of each figure."""
         groups: dict[Key, list[dict[str, Any]]] = {}
         for key, row in zip(self._rows, self.rows(), strict=True):
             groups.setdefault(key[:-1], []).append(row)

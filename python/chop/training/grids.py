@@ -23,6 +23,7 @@ from chop.training.data import TrainingData
 from chop.training.engines import AUTO, choose
 from chop.training.fitting import fit
 from chop.training.grid_table import GridTable, Key
+from chop.training.native_engine import TRACING
 from chop.training.order import derive_seed
 from chop.training.plan import Job, Plan
 from chop.training.trainer_args import TrainerArgs
@@ -77,8 +78,8 @@ def grid(
         workers: runs at once on engine native (0: one a core); Lightning trains one after the other.
         engine: as of :func:`fit`.
         trainer_args, options: what the axes leave as it is; see :func:`fit`.
-        save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid again
-            goes on where they end.
+        save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid
+            again goes on where they end.
 
     Raises:
         ConfigError: an axis or a value that is not allowed, or a folder with a grid of other settings.
@@ -101,7 +102,9 @@ def grid(
     order = [table.key(point, repeat) for point, repeat in wanted]
     missing = [run for run, key in zip(wanted, order, strict=True) if key not in table]
     jobs = (workers or os.cpu_count() or 1) if runs.engine == "native" else 1
-    with tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc="Grid", unit="run", disable=not bar) as shown:
+    with tqdm(
+        total=len(wanted), initial=len(wanted) - len(missing), desc="Grid", unit="run", disable=not bar
+    ) as shown:
         runs.go(missing, jobs, table, order, shown)
     table.write(order)
     return GridResult(table.rows(), table.summary(), runs.engine)
@@ -125,7 +128,6 @@ class _Runs:
         self._model, self._data, self._limits, self._classes = model, data, limits, classes
         self._seed, self._info, self._options = seed, model_info, dict(options)
         self._axes = tuple(axes)
-        self._building = threading.Lock()
         self._halt = threading.Event()
         for point in points(axes):
             self._plan(point, 0)  # a value that no run could have is refused before the first one
@@ -207,8 +209,9 @@ class _Runs:
 
     def _build(self, repeat: int) -> nn.Module:
         if isinstance(self._model, nn.Module):
-            return copy.deepcopy(self._model)
-        with self._building, torch.random.fork_rng(devices=[]):  # one stream for all threads
+            with TRACING:
+                return copy.deepcopy(self._model)
+        with TRACING, torch.random.fork_rng(devices=[]):  # one stream for all threads
             torch.default_generator.manual_seed(derive_seed(self._seed, repeat))
             return self._model()
 

@@ -51,7 +51,9 @@ class History:
 
     def out_of_patience(self, patience: int | None) -> bool:
         """Whether so many epochs have passed since the best one."""
-        return patience is not None and bool(self.rows) and self.rows[-1]["epoch"] - self.best_epoch >= patience
+        return (
+            patience is not None and bool(self.rows) and self.rows[-1]["epoch"] - self.best_epoch >= patience
+        )
 
     def write(self, path: Path) -> None:
         """Write metrics.csv; numbers in the shortest form that reads back as themselves."""

@@ -95,15 +95,15 @@ class Record(lightning.Callback):
         self._history.add(row)
         if self._job.folder is not None:
             self._history.write(self._job.folder / METRICS)
-        self.log("train_loss_epoch", row["train_loss_epoch"])
-        self.log("train_acc_epoch", row["train_acc_epoch"])
+        pl_module.log("train_loss_epoch", row["train_loss_epoch"])
+        pl_module.log("train_acc_epoch", row["train_acc_epoch"])
 
     def _validated(self, pl_module: Any) -> Score:
         model, classes = pl_module.model, self._job.plan.classes
         checked = evaluate(model, self._job.data.val_loader(), classes, pl_module.device)
         model.train()
-        self.log("val_loss_epoch", checked.loss)
-        self.log("val_acc_epoch", checked.accuracy)
+        pl_module.log("val_loss_epoch", checked.loss)
+        pl_module.log("val_acc_epoch", checked.accuracy)
         return checked
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:

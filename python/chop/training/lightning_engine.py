@@ -30,7 +30,9 @@ from chop.training.scalar_log import has_tensorboard
 from chop.training.scores import one_thread
 
 # What Lightning says about set-ups that are right here.
-_QUIET = r".*(does not have many workers|exists and is not empty|smaller than the logging interval|treespec).*"
+_QUIET = (
+    r".*(does not have many workers|exists and is not empty|smaller than the logging interval|treespec).*"
+)
 
 
 class LightningEngine:
@@ -99,7 +101,7 @@ def _trainer(job: Job, history: History, scratch: Path) -> tuple[Any, Any]:
         max_steps=-1 if limits.max_steps is None else limits.max_steps,
         accelerator={"cuda": "gpu"}.get(limits.device.type, limits.device.type),
         devices=[limits.device.index or 0] if limits.device.type == "cuda" else 1,
-        precision=limits.precision,
+        precision=limits.precision,  # type: ignore[arg-type]
         accumulate_grad_batches=limits.accumulate_grad_batches,
         gradient_clip_val=limits.gradient_clip_val,
         gradient_clip_algorithm=limits.gradient_clip_algorithm,

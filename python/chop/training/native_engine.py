@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from chop.training.native import Epoch
 
 _DTYPES = {"32-true": "float32", "64-true": "float64"}
+# torch.fx patches torch.nn.Module while it traces, so models are traced and built in one thread at a time.
+TRACING = threading.Lock()
 _LOOK_EVERY = 0.1  # seconds of work between two looks at the bar and at whoever wants to stop the run
 
 
@@ -54,11 +57,13 @@ class NativeEngine:
             return "the labels are no class indices"
         from chop.training.native import NativeTrainer
 
-        return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
+        with TRACING:
+            return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
 
     def fit(self, job: Job) -> dict[str, Any]:
         """Train the model in place; see :func:`chop.actions.train`."""
-        run = _Run(job)
+        with TRACING:
+            run = _Run(job)
         with run.closing():
             return run.fit()
 
@@ -118,6 +123,7 @@ class _Run:
             unit="batch",
             disable=not job.bar,
         )
+        self.epoch = self.begun
         self.pace = 64  # steps that take about _LOOK_EVERY
 
     def _resume(self, content: dict[str, Any]) -> None:
@@ -144,6 +150,7 @@ class _Run:
         for epoch in range(self.begun, epochs):
             if finished(self.plan.limits, self.history, self.step, epochs):
                 break
+            self.epoch = epoch
             self.bar.set_description(f"Epoch {epoch + 1}/{epochs}")
             row = self._epoch(epoch)
             best = self.history.add(row)
@@ -230,10 +237,11 @@ class _Run:
 
     def _show(self, part: Epoch) -> None:
         if self.log.active and self.step % self.log.every == 0:
-            self.log.add(
-                {"train_loss_step": float(part.losses[-1]), "train_acc_step": macro_accuracy(part.confusion)},
-                self.step - 1,
-            )
+            figures = {
+                "train_loss_step": float(part.losses[-1]),
+                "train_acc_step": macro_accuracy(part.confusion),
+            }
+            self.log.add(figures | {"epoch": self.epoch}, self.step - 1)
         self.bar.set_postfix(loss=f"{float(part.losses[-1]):.4f}", acc=f"{part.accuracy:.4f}", refresh=False)
         self.bar.update(part.steps)
 

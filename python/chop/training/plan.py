@@ -111,7 +111,9 @@ class Job:
             return
         before = self.checkpoint["chop_run"]
         if before["engine"] != engine:
-            raise ConfigError(f"resume: {self.resume} was written by engine {before['engine']!r}, not {engine!r}")
+            raise ConfigError(
+                f"resume: {self.resume} was written by engine {before['engine']!r}, not {engine!r}"
+            )
         free = {"max_epochs"} if self.plan.schedule.name == "constant" else set()
         for key, value in self.plan.identity().items():
             old = before["plan"].get(key)

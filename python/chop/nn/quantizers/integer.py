@@ -99,10 +99,10 @@ def integer_quantizer(
         overflow: ``saturate`` (MASE's) or ``wrap``.
 
     Returns:
-        Same shape as ``x``; the gradient is that of the identity, in all modes (:func:`straight_through` can clip it). Codes are exact; one that the dtype
-        cannot hold (32-bit bounds in float32) is rounded to it. NaN stays. Infinities saturate; wrapped they are NaN,
-        as they leave no remainder. half_even gives -0.0 for what rounds to zero from below, floor for -0.0 only,
-        half_up never; a code in range does not depend on the overflow mode.
+        Same shape as ``x``; the gradient is that of the identity, in all modes (:func:`straight_through` can clip
+        it). Codes are exact; one that the dtype cannot hold (32-bit bounds in float32) is rounded to it. NaN stays.
+        Infinities saturate; wrapped they are NaN, as they leave no remainder. half_even gives -0.0 for what rounds to
+        zero from below, floor for -0.0 only, half_up never; a code in range does not depend on the overflow mode.
 
     Raises:
         ConfigError: width or fraction width out of range, an unknown mode.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -33,7 +33,9 @@ def check_straight_through(kind: Any) -> str:
     """
     if kind not in STRAIGHT_THROUGH:
         hint = did_you_mean(str(kind), STRAIGHT_THROUGH)
-        raise ConfigError(f"straight_through must be one of {', '.join(STRAIGHT_THROUGH)}, got {kind!r}{hint}")
+        raise ConfigError(
+            f"straight_through must be one of {', '.join(STRAIGHT_THROUGH)}, got {kind!r}{hint}"
+        )
     return str(kind)
 
 
@@ -77,7 +79,7 @@ class ClippedStraightThrough(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, quantized: Tensor, grid: IntegerFormat) -> Tensor:
         # The rounded code leaves the range where the code on a grid without bounds does.
         code = x.detach().double().mul(2.0**grid.frac_width)
-        rounded = {"half_even": torch.round, "floor": torch.floor, "half_up": _half_up}[grid.rounding](code)
+        rounded = _ROUNDED[grid.rounding](code)
         ctx.save_for_backward((rounded >= grid.qmin) & (rounded <= grid.qmax))
         return quantized
 
@@ -90,3 +92,10 @@ class ClippedStraightThrough(torch.autograd.Function):
 def _half_up(code: Tensor) -> Tensor:
     below = code.floor()
     return below + (code - below >= 0.5)
+
+
+_ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
+    "half_even": torch.round,
+    "floor": torch.floor,
+    "half_up": _half_up,
+}

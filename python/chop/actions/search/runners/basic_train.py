@@ -133,7 +133,9 @@ class BasicTrain:
                 model,
                 {"train": self.rows, "val": self.checked},
                 classes=self.classes,
-                trainer_args=TrainerArgs.parse({"max_epochs": None, "max_steps": steps, "accelerator": "cpu"}),
+                trainer_args=TrainerArgs.parse(
+                    {"max_epochs": None, "max_steps": steps, "accelerator": "cpu"}
+                ),
                 engine=options.engine,
                 optimizer=options.optimizer,
                 learning_rate=options.learning_rate,
