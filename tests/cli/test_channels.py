@@ -51,6 +51,64 @@ def test_the_best_of_a_search_goes_into_a_transform(ch, small_data):
     assert "LinearInteger" in Path(SOFTWARE.format("q"), "transform/quantize/quantize_table.csv").read_text()
 
 
+QUANTIZED = """
+[passes.quantize]
+by = "type"
+default.config.name = "NA"
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 8
+data_in_frac_width = 4
+weight_width = 2
+weight_frac_width = 1
+"""
+SEARCH = """
+[search.search_space]
+name = "graph/quantize/mixed_precision_ptq"
+setup.by = "type"
+seed.default.config.name = ["NA"]
+[search.search_space.seed.linear.config]
+name = ["integer"]
+data_in_width = [8]
+data_in_frac_width = [4]
+weight_width = [4, 8]
+weight_frac_width = [3]
+[search.strategy]
+name = "optuna"
+sw_runner.basic_evaluation.num_samples = 512
+hw_runner.cost = {}
+setup = { n_trials = 4, sampler = "brute-force" }
+metrics = { loss = {}, parameters = {} }
+"""
+
+
+def test_a_search_and_a_training_start_from_a_redefined_checkpoint(ch, small_data, tmp_path):
+    """Also from a quantized one: the search tries its own formats on the float weights."""
+    losses = []
+    passes = EXAMPLE.read_text()
+    passes = passes[passes.index("[passes.redefine") : passes.index("[search")]
+    for name, tables in (("float", ""), ("quantized", QUANTIZED)):
+        (tmp_path / f"{name}.toml").write_text(f"[passes.redefine]\nseed = 1\n{passes}{tables}{SEARCH}")
+        common = ("jsc-three-linear-relu", small_data, "--project", name, "--config", f"{name}.toml")
+        outcome = ch("transform", *common)
+        assert outcome.code == 0, outcome.err
+        saved = f"{SOFTWARE.format(name)}/transform/transformed_ckpt/graph_module.mz"
+        outcome = ch("search", *common, "--load", saved)
+        assert outcome.code == 0, outcome.err
+        log = json.loads(Path(SOFTWARE.format(name), "search_ckpts", "log.json").read_text())
+        # 16-32-64-5 with batch norms of 16, 32 and 64 in front.
+        weights = 16 * 32 + 32 + 32 * 64 + 64 + 64 * 5 + 5
+        assert {row["user_attrs_hardware_metrics"]["parameters"] for row in log.values()} >= {
+            weights + 2 * 16
+        }
+        losses.append(sorted(row["user_attrs_software_metrics"]["loss"] for row in log.values()))
+        trained = ch(
+            "train", *common[:3], "t" + name, "--load", saved, "--max-epochs", "1", "--num-workers", "0"
+        )
+        assert trained.code == 0, trained.err
+    assert losses[0] == losses[1]
+
+
 @pytest.mark.parametrize(
     ("line", "instead", "said"),
     [

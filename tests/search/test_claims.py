@@ -68,6 +68,19 @@ def test_a_larger_study_takes_up_what_was_surplus(claims: Any) -> None:
     assert [p for p, _ in a.ledger().in_state("RUNNING", 3)] == [0, 1, 2]
 
 
+def test_a_worker_that_dies_with_a_trial_too_many(claims: Any) -> None:
+    """Between making it and seeing that the study is full: nothing is left waiting, and a larger study takes it up."""
+    living, dead = claims("living"), claims(GONE)
+    first = claim(living, 1)
+    assert first is not None
+    finish(living, first[1])
+    assert claim(dead, 2) is not None
+    assert living.sweep(limit=1) == [] and states(living) == ["COMPLETE", "FAIL"]
+    assert living.sweep(limit=1) == [] and states(living) == ["COMPLETE", "FAIL"]
+    assert claim(living, 1) is None
+    assert claim(living, 2)[0] == 1 and states(living) == ["COMPLETE", "FAIL", "RUNNING"]  # type: ignore[index]
+
+
 def test_what_a_dead_worker_left_is_tried_again(claims: Any) -> None:
     dead, living = claims(GONE), claims("living")
     place_, trial_id = claim(dead)  # type: ignore[misc]

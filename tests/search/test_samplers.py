@@ -78,12 +78,15 @@ def test_the_exhaustive_ones_stop_by_themselves(
     assert points(again) == points(result)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *NEED_PACKAGES])
 def test_a_space_of_one_configuration(
     name: str, changed: Callable[..., Any], run: Any, tmp_path: Path
 ) -> None:
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
     seed = {"default": {"config": {"name": ["NA"]}}}
-    result = run(with_sampler(changed, name, 3, **{"search_space.seed": seed}), tmp_path)
+    keys = {"search_space.seed": seed, "strategy.setup.sum_scaled_metrics": True}
+    result = run(with_sampler(changed, name, 3, **keys), tmp_path)
     trials = result.study.trials
     assert all(trial.params == {} for trial in trials)
     assert [trial.user_attrs.get("repeat_of") for trial in trials] == [None, 0, 0][: len(trials)]
@@ -125,6 +128,63 @@ def test_tpe_learns(changed: Callable[..., Any], run: Any, tmp_path: Path) -> No
 
     # One point in nine is narrowest: 90 random draws hit it 10 times, give or take 3.
     assert hits("random") < 22 < 30 < hits("tpe")
+
+
+def test_cmaes_learns_and_remembers_nothing_that_is_not_in_the_study() -> None:
+    """On a bowl it ends near the bottom; a sampler made anew for each trial proposes the same."""
+    pytest.importorskip("cmaes")
+    import optuna
+
+    lengths = {"a": 16, "b": 32, "c": 8, "one more": 2}
+
+    def bowl(params: dict[str, int]) -> float:
+        return (
+            (params["a"] - 11) ** 2 + (params["b"] - 5) ** 2 / 4 + (params["c"] - 6) ** 2 + params["one more"]
+        )
+
+    def study_of(options: dict[str, Any], anew: bool, direction: str = "minimize", seed: int = 0) -> Any:
+        plan = SamplerPlan("cmaes", options, lengths, seed)
+        study = optuna.create_study(direction=direction, sampler=plan.build(0))
+        sign = 1 if direction == "minimize" else -1
+        for _ in range(160):
+            if anew:
+                study.sampler = plan.build(0)
+            trial = study.ask()
+            params = {name: trial.suggest_int(name, 0, n - 1) for name, n in lengths.items()}
+            study.tell(trial, sign * bowl(params))
+        return study
+
+    for options in ({}, {"with_margin": False}, {"sigma0": 0.4, "popsize": 12}):
+        kept = [trial.params for trial in study_of(options, anew=False).trials]
+        assert [trial.params for trial in study_of(options, anew=True).trials] == kept
+        assert [t.params for t in study_of(options, anew=False, direction="maximize").trials] == kept
+        assert [trial.params for trial in study_of(options, anew=False, seed=1).trials] != kept
+        late = [bowl(params) for params in kept[80:]]
+        # A random point costs 94 in the mean.
+        assert np.mean(late) < 25 and min(late) <= 1
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsgaii", "gp", "cmaes"])
+def test_the_same_study_where_trials_are_claimed(
+    name: str, changed: Callable[..., Any], run: Any, tmp_path: Path
+) -> None:
+    """Claimed one by one, as several processes do it."""
+    if name in NEED_PACKAGES:
+        pytest.importorskip(NEED_PACKAGES[name])
+    keys = {"strategy.setup.sum_scaled_metrics": True}
+    alone = run(with_sampler(changed, name, 10, **keys), tmp_path / "alone")
+    keys["strategy.setup.study_name"] = "claimed"
+    claimed = run(with_sampler(changed, name, 10, **keys), tmp_path / "claimed")
+    assert points(claimed) == points(alone)
+
+
+def test_cmaes_takes_one_objective(changed: Callable[..., Any], run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cmaes")
+    with pytest.raises(ConfigError, match="'cmaes' takes one objective, and there are 2: set sum_scaled"):
+        run(with_sampler(changed, "cmaes", 3), tmp_path / "out", validate_only=True)
+    with pytest.raises(ConfigError, match="'cmaes' takes one objective, and there are 2: set sum_scaled"):
+        run(with_sampler(changed, "cmaes", 3), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_tpe_options_of_2024(changed: Callable[..., Any], run: Any, tmp_path: Path, caplog: Any) -> None:

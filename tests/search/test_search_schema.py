@@ -71,7 +71,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"strategy.sw_runner.basic_evaluaton": {}},
         ["search.strategy.sw_runner.basic_evaluaton", "mean 'basic_evaluation'"],
     ),
-    "unknown hw runner": ({"strategy.hw_runner.latency": {}}, ["search.strategy.hw_runner.latency"]),
+    "unknown hw runner": ({"strategy.hw_runner.latncy": {}}, ["strategy.hw_runner.latncy", "mean 'latency'"]),
     "no num_samples": (
         {"strategy.sw_runner.basic_evaluation.num_samples": ...},
         ["search.strategy.sw_runner.basic_evaluation.num_samples is missing"],
@@ -169,7 +169,9 @@ def test_defaults(changed: Callable[..., Any]) -> None:
         False,
         None,
     )
-    assert strategy.metrics["loss"].scale == 1.0
+    assert strategy.metrics["loss"].scale == 1.0 and strategy.constraints == {}
+    sweep = changed({"strategy.name": "exhaustive", "strategy.setup": {}})
+    assert parse_search_config(sweep).strategy.setup.n_jobs == strategy.setup.n_jobs == -1
 
 
 def test_light_import() -> None:

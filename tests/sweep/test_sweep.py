@@ -163,6 +163,37 @@ def test_pruning_never_changes_the_front(seed: int, objectives: dict[str, str], 
         assert pruned.pruned > 0
 
 
+@pytest.mark.parametrize(
+    ("bounds", "prunes"),
+    [
+        ({"accuracy": {"min": 0.5}}, True),
+        ({"accuracy": {"min": 0.25}, "average_bitwidth": {"max": 0.75}}, True),
+        ({"accuracy": {"max": 0.75}}, False),
+        ({"average_bitwidth": {"min": 0.5}}, False),
+        ({"average_bitwidth": {"min": 0.25, "max": 0.75}}, False),
+        ({"ebops": {"max": 0.5}}, False),
+    ],
+)
+def test_pruning_never_changes_a_front_with_bounds(bounds: dict[str, Any], prunes: bool) -> None:
+    """A bound of 0.5 is the median of that figure over the space."""
+    ev = evaluator(rows=30_000, seed=1)
+    every = sweep(ev, table(), {**STANDARD, "ebops": "minimize"}, prune=False, threads=2).results
+    limits = {
+        name: {key: float(np.quantile(every[name], part)) for key, part in parts.items()}
+        for name, parts in bounds.items()
+    }
+    kept = np.ones(len(every["accuracy"]), dtype=bool)
+    for name, limit in limits.items():
+        kept &= (every[name] >= limit.get("min", -np.inf)) & (every[name] <= limit.get("max", np.inf))
+    rows = np.stack([every[name] for name in STANDARD], axis=1)[kept]
+    expected = sorted(tuple(rows[i]) for i in pareto_front(rows, list(STANDARD.values())))
+    assert 0 < len(rows) < 216
+    for prune in (True, False):
+        found = sweep(ev, table(), STANDARD, constraints=limits, prune=prune, threads=2)
+        assert points(found.front, STANDARD) == sorted(expected, key=repr) and adds_up(found)
+        assert (found.pruned > 0) == (prune and prunes)
+
+
 def test_front_is_ordered_and_shown(ev: Evaluator) -> None:
     found = sweep(ev, table())
     accuracies = [entry["accuracy"] for entry in found.front]

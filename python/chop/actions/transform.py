@@ -157,6 +157,26 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
     return graph.model
 
 
+def load_float(load_name: str | os.PathLike[str], load_type: str, model: nn.Module) -> nn.Module:
+    """Load the weights of a checkpoint into ``model``, without its quantization: what a search starts from.
+
+    Returns:
+        ``model`` itself, or the float model of the file where its layers were redefined.
+
+    Raises:
+        FileNotFoundError, ConfigError: as :func:`load_transformed`.
+    """
+    from chop.tools.checkpoint_load import load_model
+
+    if load_type != "mz" or not _has_other_widths(Path(load_name), model):
+        return load_model(load_name, load_type, model)
+    from chop.ir.graph import MaseGraph
+    from chop.passes.graph import quantize_transform_pass
+
+    nothing = {"by": "name", "default": {"config": {"name": None}}}
+    return quantize_transform_pass(MaseGraph(load_transformed(load_name, load_type, model)), nothing)[0].model
+
+
 def _has_other_widths(path: Path, model: nn.Module) -> bool:
     """True for a file with a graph of the same tensors in other shapes: the model redefined, which it holds whole."""
     from chop.tools.checkpoint_load import read_mz

@@ -163,6 +163,9 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     checks.warn_about_ignored(merged.options, merged.typed)
     parts = steps.build(action, merged.options)
     steps.check_action_against_model(action, merged, parts)
+    if merged.options.dry_run:
+        steps.run_action(action, merged, parts, project)
+        return
     run.folder, run.debug = project.software, merged.options.to_debug
     project.make()
     with _profile(project.software / "profile.txt" if merged.options.profile else None):

@@ -36,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
         groups["main"].add_argument(name, nargs="?", help=flags()[name].help)
     groups["general"] = parser.add_argument_group("general options")
     groups["general"].add_argument(
-        "--config", metavar="PATH", help="TOML file with options and the tables [passes.*] and [search.*]"
+        "--config",
+        metavar="PATH",
+        help="TOML file with options and the tables [passes.*] and [search.*]; for transform also best.json[#N]",
     )
     _add_flags(parser, groups)
     _add_information(parser.add_argument_group("information"))

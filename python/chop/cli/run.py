@@ -112,9 +112,9 @@ def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
     logger.info("Loading %s (%s)", options.load_name, options.load_type)
     if action == "search":
         # A search starts from the float weights: it tries its own quantization.
-        from chop.tools.checkpoint_load import load_model
+        from chop.actions.transform import load_float
 
-        return load_model(str(options.load_name), options.load_type, model)
+        return load_float(str(options.load_name), options.load_type, model)
     from chop.actions.transform import load_transformed
 
     return load_transformed(str(options.load_name), options.load_type, model)

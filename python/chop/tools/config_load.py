@@ -20,6 +20,8 @@ from chop.tools.errors import ConfigError
 def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a TOML file; every string "NA" becomes None.
 
+    The ``best.json`` of a search gives the ``[passes]`` of its first trial, ``best.json#2`` those of entry 2.
+
     Raises:
         ConfigError: missing or unreadable file, not ``.toml``, or bad TOML (the message names the line).
 
@@ -30,6 +32,10 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     {'x': 1, 'frac': [None, 2]}
     """
     path = Path(path)
+    if path.suffix == ".json" or ".json#" in path.name:
+        from chop.tools.best_file import load_best
+
+        return load_best(path)
     if path.suffix != ".toml":
         raise ConfigError(f"config file must end in .toml, got {str(path)!r}")
     try:

@@ -159,9 +159,9 @@ def _graph_of(model: Any, load_name: str | None, load_type: str) -> MaseGraph:
     from chop.ir.graph.mase_graph import MaseGraph
 
     if load_name is not None:
-        from chop.tools.checkpoint_load import load_model
+        from chop.actions.transform import load_float
 
-        model = load_model(load_name, load_type, model.model if isinstance(model, MaseGraph) else model)
+        model = load_float(load_name, load_type, model.model if isinstance(model, MaseGraph) else model)
     return model if isinstance(model, MaseGraph) else MaseGraph(model)
 
 

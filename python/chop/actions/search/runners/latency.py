@@ -23,6 +23,7 @@ from chop.tools.logger import get_logger
 logger = get_logger(__name__)
 
 WHERE = "search.strategy.hw_runner.latency"
+USUAL_BATCH = 512  # of ch
 SAID = "latency: said what it is the time of"
 
 
@@ -33,14 +34,14 @@ class LatencyOptions(StrictTable):
         of: ``evaluator``: the core's forward pass, which computes on integers of the sampled widths; ``torch``:
             the module that ``quantize_transform_pass`` makes, which rounds floats and so costs about the same
             whatever the widths.
-        batch_size: rows of one pass, from the start of the validation split.
+        batch_size: rows of one pass, from the start of the validation split; None: 512, or all where there are fewer.
         warm_up: passes before the first that counts.
         repeats: passes that count.
         cpu: number of the CPU to stay on; None: one of those that this process may use.
     """
 
     of: Literal["evaluator", "torch"] = "evaluator"
-    batch_size: int = Field(default=512, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     warm_up: int = Field(default=5, ge=0)
     repeats: int = Field(default=30, ge=3)
     cpu: int | None = Field(default=None, ge=0)
@@ -60,9 +61,9 @@ class LatencyRunner:
     def __init__(self, context: SearchContext, options: LatencyOptions) -> None:
         self.options, self.graph = options, context.graph
         self._cpu = chosen_cpu(options.cpu)
-        x, _ = first_rows(context.data_module, "val", options.batch_size)
-        self._x = x[: options.batch_size].contiguous()
-        if len(self._x) < options.batch_size:
+        size = options.batch_size or USUAL_BATCH
+        self._x = first_rows(context.data_module, "val", size)[0][:size].contiguous()
+        if options.batch_size is not None and len(self._x) < size:
             raise ConfigError(
                 f"{WHERE}.batch_size must be at most {len(self._x)}, the rows of the validation split, "
                 f"got {options.batch_size}"
@@ -72,15 +73,10 @@ class LatencyRunner:
             from chop.evaluator import Evaluator
 
             self._evaluator = Evaluator(self.graph, self._x, threads=1)
-        if not context.shared.get(SAID):
-            context.shared[SAID] = True
-            what = "the evaluator's forward pass" if self._evaluator is not None else "the torch module"
-            place = "not pinned (this system cannot)" if self._cpu is None else f"on CPU {self._cpu}"
-            logger.info(
-                "latency: %s on %d rows, %s, median of %d", what, len(self._x), place, options.repeats
-            )
+        self._shared = context.shared
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
+        self._say_once()
         call = self._call(config)
         times = []
         with pinned(self._cpu), _undisturbed():
@@ -92,6 +88,15 @@ class LatencyRunner:
                     times.append(lasted / 1e6)
         first, median, last = np.percentile(times, [25, 50, 75]).tolist()
         return {"latency": median, "latency_spread": last - first}
+
+    def _say_once(self) -> None:
+        if self._shared.get(SAID):
+            return
+        self._shared[SAID] = True
+        what = "the evaluator's forward pass" if self._evaluator is not None else "the torch module"
+        place = "not pinned (this system cannot)" if self._cpu is None else f"on CPU {self._cpu}"
+        repeats = self.options.repeats
+        logger.info("latency: %s on %d rows, %s, median of %d", what, len(self._x), place, repeats)
 
     def _call(self, config: Mapping[str, Any]) -> Callable[[], object]:
         if self._evaluator is not None:

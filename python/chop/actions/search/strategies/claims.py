@@ -171,17 +171,20 @@ class Claims:
             self._put_up_again(trial, attempt)
         self._end(trial._trial_id, reason)
 
-    def sweep(self, counts: bool = True) -> list[str]:
+    def sweep(self, counts: bool = True, limit: int | None = None) -> list[str]:
         """Abandon the running trials of dead processes; return the reasons.
 
         Args:
             counts: False where the processes were ended on purpose.
+            limit: places of the study; what a dead process began beyond them is not tried again.
         """
         ledger, reasons = self.ledger(), []
         running = [trial for chain in ledger.chains for trial in chain if trial.state.name == "RUNNING"]
         for trial in running:
             reason = self._why_lost(trial)
-            if reason is not None:
+            if reason is not None and limit is not None and ledger.place_of[trial.number] >= limit:
+                self._end(trial._trial_id, SURPLUS)
+            elif reason is not None:
                 self.abandon(trial, reason, ledger, counts)
                 reasons.append(reason)
         for trial in ledger.void:

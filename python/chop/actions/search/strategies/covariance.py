@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ class CovarianceSampler(BaseSampler):
         lengths: parameter -> number of choices (more than one).
         seed: of the study.
         sigma0: first standard deviation, as a part of an axis.
-        popsize: trials a generation; None: 4 + 3 ln(parameters), as the package has it.
+        popsize: trials a generation; None: see :func:`usual_popsize`.
         with_margin: False takes plain CMA-ES, which can end on one choice of an axis too early.
     """
 
@@ -66,7 +67,8 @@ class CovarianceSampler(BaseSampler):
 
         size = max(len(self._last), LEAST_DIMENSIONS)
         mean, bounds = np.full(size, 0.5), np.tile([0.0, 1.0], (size, 1))
-        options: dict[str, Any] = {"seed": self._seed, "population_size": self._popsize}
+        popsize = self._popsize or usual_popsize(len(self._last))
+        options: dict[str, Any] = {"seed": self._seed, "population_size": popsize}
         if not self._margin:
             return cmaes.CMA(mean, self._sigma0, bounds, **options)
         steps = np.zeros(size)  # 0: an axis without steps
@@ -87,6 +89,15 @@ class CovarianceSampler(BaseSampler):
             ranks = _ranks(generation, study.direction == StudyDirection.MAXIMIZE)
             self._strategy.tell(list(zip(points, ranks, strict=True)))
         self._told = numbers
+
+
+def usual_popsize(parameters: int) -> int:
+    """Trials of a generation where nothing is asked for (Hansen, "The CMA evolution strategy: a tutorial").
+
+    >>> usual_popsize(4), usual_popsize(40)
+    (8, 15)
+    """
+    return 4 + int(3 * math.log(max(parameters, LEAST_DIMENSIONS)))
 
 
 def _ranks(trials: Sequence[Any], maximize: bool) -> list[float]:

@@ -59,3 +59,9 @@ class CovarianceMatrixAdaptation(SamplerEntry):
         from chop.actions.search.strategies.covariance import CovarianceSampler
 
         return CovarianceSampler(lengths, seed, **options.model_dump())
+
+    @classmethod
+    def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
+        from chop.actions.search.strategies.covariance import usual_popsize
+
+        return {**dict(options), "popsize": options.popsize or usual_popsize(len(lengths))}

@@ -54,6 +54,11 @@ class SamplerEntry:
         """Return the Optuna sampler; ``lengths`` holds the number of choices of each parameter."""
         raise NotImplementedError
 
+    @classmethod
+    def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
+        """Return the options with what those that were left out amount to."""
+        return dict(options)
+
 
 @SAMPLERS.register("random")
 class Random(SamplerEntry):
@@ -106,42 +111,10 @@ class TreeParzen(SamplerEntry):
 
         return TPESampler(seed=seed, **options.model_dump())
 
-
-class PopulationOptions(StrictTable):
-    """Options of the genetic samplers, under Optuna's names."""
-
-    population_size: int = Field(default=50, ge=2)
-    mutation_prob: float | None = Field(default=None, ge=0, le=1)
-    crossover_prob: float = Field(default=0.9, ge=0, le=1)
-    swapping_prob: float = Field(default=0.5, ge=0, le=1)
-
-
-@SAMPLERS.register("nsgaii")
-class NonDominatedSorting2(SamplerEntry):
-    """NSGA-II (Deb et al., 2002)."""
-
-    Options = PopulationOptions
-    each_trial = True
-
     @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from optuna.samplers import NSGAIISampler
-
-        return NSGAIISampler(seed=seed, **options.model_dump())
-
-
-@SAMPLERS.register("nsgaiii")
-class NonDominatedSorting3(SamplerEntry):
-    """NSGA-III (Deb and Jain, 2014)."""
-
-    Options = PopulationOptions
-    each_trial = True
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from optuna.samplers import NSGAIIISampler
-
-        return NSGAIIISampler(seed=seed, **options.model_dump())
+    def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
+        known = dict(options)
+        return known if known["multivariate"] is not None else {**known, "multivariate": objectives == 1}
 
 
 @SAMPLERS.register("brute-force")
@@ -177,7 +150,7 @@ class Grid(SamplerEntry):
 
 
 # Its members register themselves here.
-from chop.actions.search.strategies import model_samplers, native_samplers  # noqa: E402, F401
+from chop.actions.search.strategies import genetic_samplers, model_samplers, native_samplers  # noqa: E402, F401
 
 
 class SamplerPlan:
@@ -265,9 +238,12 @@ class SamplerPlan:
     def describe(self, objectives: int) -> str:
         """One line for the log: name and options in effect."""
         options = dict(self.options)
-        if options.get("multivariate", 0) is None:
-            options["multivariate"] = objectives == 1
-        listed = ", ".join(f"{key}={value}" for key, value in options.items())
+        if self._known:
+            options = self._entry.in_effect(self.options, self._lengths, objectives)
+        listed = ", ".join(
+            f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in options.items()
+        )
         return f"{self.name} ({listed})" if listed else self.name
 
 

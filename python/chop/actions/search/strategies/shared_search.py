@@ -75,7 +75,7 @@ class SharedSearch:
         """
         study = None
         with self.shared.guarded():
-            self.shared.claims.sweep()
+            self.shared.claims.sweep(limit=self.shared.limit)
             self.shared.claims.revive(self.shared.limit)
             self._log_start()
         try:
@@ -114,7 +114,7 @@ class SharedSearch:
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()
-        for reason in self.shared.claims.sweep():
+        for reason in self.shared.claims.sweep(limit=self.shared.limit):
             logger.warning("%s: its trial is tried again", reason)
 
     def _show(self, ledger: Ledger) -> None:

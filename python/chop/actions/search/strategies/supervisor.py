@@ -117,7 +117,7 @@ class Supervisor:
             self._stop()
             # Without the storage nothing can be put up again; the next run finds what was left.
             with contextlib.suppress(ConnectionError), self.shared.guarded():
-                self.shared.claims.sweep(counts=False)
+                self.shared.claims.sweep(counts=False, limit=self.shared.limit)
 
     def _look(self) -> bool:
         """Replace dead workers, recover their trials; False when the study is complete."""
@@ -126,7 +126,7 @@ class Supervisor:
             return True
         self._next_look = time.monotonic() + POLL_SECONDS
         with self.shared.guarded():
-            self.shared.claims.sweep()
+            self.shared.claims.sweep(limit=self.shared.limit)
             ledger = self.shared.claims.ledger()
         self.progress(ledger)
         limit = self.shared.limit
