@@ -33,12 +33,12 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from chop.training import grid
 
 import chop
 import chop.plotting
 from chop.dataset import MaseDataModule, get_dataset_info
 from chop.models import get_model
+from chop.training import grid
 
 work = Path(tempfile.mkdtemp(prefix="chop-lab1-"))
 print("files of this notebook:", work)

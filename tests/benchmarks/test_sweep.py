@@ -55,8 +55,12 @@ def test_sweep(name: str) -> None:
                 name_of_file = f"sweep_{name}_{'pruned' if prune else 'whole'}_{threads}.json"
                 (Path(folder) / name_of_file).write_text(json.dumps(row))
             fronts.append(found.front)
+            assert found.evaluated + found.pruned + found.duplicates == found.configurations
             if not prune:
-                whole = found
+                if threads == 1:
+                    whole = found
+                for each in STANDARD:  # all of it, to the last bit, for any number of threads
+                    np.testing.assert_array_equal(found.results[each], whole.results[each])
     assert all(front == fronts[0] for front in fronts)
     numbers = sorted(random.Random(0).sample(range(whole.configurations), CHECKED))
     costs = whole.results["average_bitwidth"][numbers]

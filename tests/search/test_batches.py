@@ -158,3 +158,35 @@ def test_pace_starts_small_and_fits_the_time_left() -> None:
     assert pace.size == 250 and pace.within(0.1) == 100 and pace.within(0.0) == 1
     pace.took(250, 250.0)
     assert pace.size == 1
+
+
+@pytest.mark.parametrize("name", ["random", "native-tpe"])
+def test_a_shared_storage_gives_the_same_study(
+    name: str, changed: Callable[..., Any], run: Any, tmp_path: Path
+) -> None:
+    """Claimed one by one from a storage, as several processes do, by one process."""
+    keys = {"strategy.setup.sampler": name, "strategy.setup.n_trials": 24}
+    alone = run(changed(keys), tmp_path / "alone")
+    keys["strategy.setup.storage"] = f"journal://{tmp_path}/shared.log"
+    shared = run(changed(keys), tmp_path / "shared")
+    assert [t.params for t in shared.study.trials] == [t.params for t in alone.study.trials]
+    assert [t.values for t in shared.study.trials] == [t.values for t in alone.study.trials]
+
+
+def test_choices_that_are_no_rising_numbers_are_no_neighbours(
+    changed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run: Any, tmp_path: Path
+) -> None:
+    from chop import _core
+
+    made: list[Any] = []
+
+    def spy(parameters: Any, *options: Any) -> Any:
+        made.append(parameters)
+        return tpe(parameters, *options)
+
+    tpe = _core.Tpe
+    monkeypatch.setattr(_core, "Tpe", spy)
+    seed = "search_space.seed.linear.config"
+    keys = {f"{seed}.data_in_width": [8, 6, 4], f"{seed}.weight_width": [4, 8, 2]}
+    run(changed({**keys, "strategy.setup.sampler": "native-tpe"}), tmp_path)
+    assert made == [[(3, True), (3, False)] * 2]

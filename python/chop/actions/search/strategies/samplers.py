@@ -150,11 +150,7 @@ class Grid(SamplerEntry):
 
 
 # Its members register themselves here.
-from chop.actions.search.strategies import (  # noqa: E402
-    genetic_samplers,  # noqa: F401
-    model_samplers,  # noqa: F401
-    native_samplers,  # noqa: F401
-)
+from chop.actions.search.strategies import genetic_samplers, model_samplers, native_samplers  # noqa: E402, F401
 
 
 class SamplerPlan:
