@@ -22,7 +22,7 @@
 # - how many trials that gives you in a second, and where the rest of the time goes;
 # - how to keep a study in a file or on a PostgreSQL server, so that it survives and several machines can join.
 #
-# **Time**: about 15 seconds to run, 20 minutes to read. Synthetic jets, no files, no network.
+# **Time**: about 10 seconds to run, 20 minutes to read. Synthetic jets, no files, no network.
 #
 # Use this when `ch search` and its TOML do not say what you want to say. Everything that Optuna can do is at your
 # disposal; the model and the data stay in C++.
