@@ -295,7 +295,7 @@ if url is None:
     print("CHOP_STUDY_URL is not set: no server, this part is skipped.")
 else:
     study = optuna.create_study(
-        study_name=f"jets-{int(time.time())}",
+        study_name="jets",
         storage=url,
         load_if_exists=True,
         directions=["maximize", "minimize"],
