@@ -21,7 +21,7 @@
 #   hand;
 # - how to add a network of your own with about ten times the parameters, and how to tell whether it is really better.
 #
-# **Time**: about 40 seconds to run, 40 minutes to read. Synthetic jets, no files, no network.
+# **Time**: about 35 seconds to run, 40 minutes to read. Synthetic jets, no files, no network.
 #
 # The text gives no figures: run the cells and read yours.
 

@@ -24,7 +24,7 @@
 # - how samplers compare with brute force once the optimum is known: sample efficiency, measured;
 # - how to watch a search while it runs, and how to run it from the command line.
 #
-# **Time**: about 30 seconds to run, 45 minutes to read. Synthetic jets, no files, no network.
+# **Time**: about 40 seconds to run, 45 minutes to read. Synthetic jets, no files, no network.
 
 # %%
 import copy

@@ -23,7 +23,7 @@
 #   its own model;
 # - how to search shape and number formats in one space.
 #
-# **Time**: about 25 seconds to run, 30 minutes to read. Synthetic jets, no files, no network.
+# **Time**: about 20 seconds to run, 30 minutes to read. Synthetic jets, no files, no network.
 
 # %%
 import json

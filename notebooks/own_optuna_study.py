@@ -22,7 +22,7 @@
 # - how many trials that gives you in a second, and where the rest of the time goes;
 # - how to keep a study in a file or on a PostgreSQL server, so that it survives and several machines can join.
 #
-# **Time**: about 15 seconds to run, 20 minutes to read. Synthetic jets, no files, no network.
+# **Time**: about 10 seconds to run, 20 minutes to read. Synthetic jets, no files, no network.
 #
 # Use this when `ch search` and its TOML do not say what you want to say. Everything that Optuna can do is at your
 # disposal; the model and the data stay in C++.
@@ -295,7 +295,7 @@ if url is None:
     print("CHOP_STUDY_URL is not set: no server, this part is skipped.")
 else:
     study = optuna.create_study(
-        study_name=f"jets-{int(time.time())}",
+        study_name="jets",
         storage=url,
         load_if_exists=True,
         directions=["maximize", "minimize"],

@@ -20,7 +20,7 @@
 # - what changes with them: class order, splits, scaling, duplicates, and how to see each of these go wrong;
 # - why accuracies on the synthetic jets must never be quoted, and what *does* carry over from them.
 #
-# **Time**: about 15 seconds to run, 20 minutes to read. Without a data file (and without a network) the notebook says
+# **Time**: about 10 seconds to run, 20 minutes to read. Without a data file (and without a network) the notebook says
 # so and goes on with `jsc-synth`, so that every cell runs all the same.
 
 # %%
