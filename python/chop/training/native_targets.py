@@ -116,5 +116,5 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
 def _drop_rate(node: fx.Node, module: Any) -> float:
     if module is not None:
         return float(module.p)
-    given = dict(zip(("input", "p", "training"), node.args, strict=False)) | dict(node.kwargs)
+    given: dict[str, Any] = dict(zip(("input", "p", "training"), node.args, strict=False)) | dict(node.kwargs)
     return float(given.get("p", 0.5)) if given.get("training", True) else 0.0
