@@ -35,7 +35,7 @@ def test_files_of_a_training(ch, common):
     shown = re.search(r"accuracy [\d.]+ \(macro\), ([\d.]+) \(micro\), .*?(\d+) rows", tested.out)
     assert int(counts.sum()) == int(shown.group(2)) == 80
     assert counts.trace().item() / 80 == pytest.approx(float(shown.group(1)), abs=1e-4)
-    assert re.search(rf"^{rows[1][0]} +{rows[1][1]} ", tested.out, re.MULTILINE)
+    assert re.search(rf"^ *{rows[1][0]} +{rows[1][1]} ", tested.out, re.MULTILINE)
 
 
 def test_engines_of_the_command_line_agree(ch, common):

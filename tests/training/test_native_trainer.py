@@ -69,6 +69,10 @@ def test_a_saved_state_continues_bit_for_bit(optimizer: str) -> None:
     part.epoch(64, 1e-2, order)
     begun = part.epoch(64, 1e-2, order, max_steps=5)
     assert begun.steps == 5 and begun.next_row == 320
+    rest.epoch(10, 1e-2)  # what it did before is forgotten
+    fresh = {**rest.optimizer_state_dict(), "state": {}}
+    rest.load_optimizer_state_dict(fresh)
+    assert rest.optimizer_state_dict()["state"] == {}
     rest.load_state_dict(part.state_dict())
     rest.load_optimizer_state_dict(part.optimizer_state_dict())
     ended = rest.epoch(64, 1e-2, order, first_row=begun.next_row)

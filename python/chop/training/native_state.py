@@ -140,7 +140,7 @@ class TrainerState:
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Take an optimizer's state as torch lays it out."""
-        first, second = self._pieces("first"), self._pieces("second")
+        first, second = ([torch.zeros_like(p) for p in self._pieces(which)] for which in ("first", "second"))
         entries, updates = state["state"], 0
         for place, number in self._trained_places():
             entry = entries.get(place, {})

@@ -126,6 +126,6 @@ def jax_scan(case: Case) -> Ready:
 CONTESTANTS: dict[str, Callable[[Case], Ready]] = {
     "chop": ours,
     "Lightning + DataLoader": lightning,
-    "torch loop, fused Adam": plain_torch,
+    "torch loop with fused Adam": plain_torch,
     "JAX jit + scan": jax_scan,
 }

@@ -16,10 +16,10 @@ INTRODUCTION = """\
 # Training against its peers
 
 Adam on random rows of 16 floats: million samples a second, median of {rounds} rounds, one process, one thread on one
-core. In each round every way runs once, in a random order. Rows are picked by a permutation; loss, backward, running
-statistics of batch norms and updates are included, preparation and compilation are not. chop and JAX train whole
-epochs of {rows:,} rows; Lightning (one logged number a step, no validation, no checkpoint, no bar) and the torch loop,
-which are slower by far, some hundred steps.
+core ({clock} time). In each round every way runs once, in a random order. Rows are picked by a permutation; loss,
+backward, running statistics of batch norms and updates are included, preparation and compilation are not. chop and JAX
+train whole epochs of {rows:,} rows; Lightning (one logged number a step, no validation, no checkpoint, no bar) and the
+torch loop, which are slower by far, some hundred steps.
 """
 
 
