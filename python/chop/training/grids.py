@@ -17,13 +17,13 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from chop.ir.graph.mase_graph import TRACING
 from chop.tools.errors import ConfigError
 from chop.training.axes import check_axes, points
 from chop.training.data import TrainingData
 from chop.training.engines import AUTO, choose
 from chop.training.fitting import fit
 from chop.training.grid_table import GridTable, Key
-from chop.training.native_engine import TRACING
 from chop.training.order import derive_seed
 from chop.training.plan import Job, Plan
 from chop.training.trainer_args import TrainerArgs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm.auto import tqdm
 
+from chop.ir.graph.mase_graph import TRACING
 from chop.tools.errors import ConfigError
 from chop.training.checkpoints import checkpoint_content, weights_of
 from chop.training.history import History, Row, row_of
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from chop.training.native import Epoch
 
 _DTYPES = {"32-true": "float32", "64-true": "float64"}
-# torch.fx patches torch.nn.Module while it traces, so models are traced and built in one thread at a time.
-TRACING = threading.Lock()
 _LOOK_EVERY = 0.1  # seconds of work between two looks at the bar and at whoever wants to stop the run
 
 

@@ -23,7 +23,7 @@ from chop.tools.errors import ConfigError
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 # torch.fx changes nn.Module itself while it traces: two threads at once record each other's calls. Reentrant, for a
 # forward that traces.
-_TRACING = threading.RLock()
+TRACING = threading.RLock()
 
 
 class MaseTracer(fx.Tracer):
@@ -111,7 +111,7 @@ class MaseGraph:
         self.cf_args = cf_args
         self.tracer = MaseTracer(custom_leaf_layers=leaf_modules)
         try:
-            with _TRACING:
+            with TRACING:
                 graph = self.tracer.trace(model, dict(cf_args) if cf_args else None)
         except Exception as error:  # the user's forward runs here, on stand-ins for tensors
             raise ConfigError(explain_trace_error(error, model)) from error
