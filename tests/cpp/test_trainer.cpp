@@ -113,9 +113,9 @@ TEST(training_lowers_the_loss_and_stops_at_nan) {
 
 TEST(nodes_that_cannot_be_trained_are_named) {
   const ir::Graph bad = ir::Graph::from_specs({{"x", "input", {}, {}, {}, {ir::kBatch, 6}},
-                                 linear("fc", "x", 6, 4),
-                                 {"s", "softmax", {"fc"}, {{"dim", 1.0}}, {}, {}}},
-                                "s");
+                                               linear("fc", "x", 6, 4),
+                                               {"s", "softmax", {"fc"}, {{"dim", 1.0}}, {}, {}}},
+                                              "s");
   Specification specification;
   specification.sizes = {24, 4};
   specification.trained = 2;

@@ -69,6 +69,9 @@ void BatchRunner<T>::fetch(const Rows<T>& data, const Batch& batch, const Block<
     p.next_count = static_cast<int>(std::min<int64_t>(kTrainRows, batch.next_count - from));
   }
   kernels_.norm.gather(p);
+#if defined(__GNUC__)
+  for (int j = 0; j < p.next_count; ++j) __builtin_prefetch(data.y + p.next[j]);
+#endif
   for (int s = 0; s < b.size.valid; ++s) b.labels[s] = static_cast<T>(data.y[p.order ? p.order[s] : p.first + s]);
   for (int s = b.size.valid; s < b.size.rows; ++s) b.labels[s] = T(0);
 }
