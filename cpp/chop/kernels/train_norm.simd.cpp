@@ -103,8 +103,14 @@ void sums(const TrainChannels& shape, const T* mean, const T* x, const T* y, T* 
       dots[a] += gradient * (load(x + at) - mean[c + a]);
     });
     T found[lanes], products[lanes];
+    const bool half = 2 * count <= lanes;
+    if (half) {  // both fit one set of vectors
+      CHOP_UNROLL for (int a = 0; a < lanes / 2; ++a) totals[lanes / 2 + a] = dots[a];
+    } else {
+      store(products, lane_sums<T>(dots));
+    }
     store(found, lane_sums<T>(totals));
-    store(products, lane_sums<T>(dots));
+    if (half) __builtin_memcpy(products, found + lanes / 2, sizeof(T) * (lanes / 2));
     for (int a = 0; a < count; ++a) {
       sum[c + a] = found[a];
       dot[c + a] = products[a];
