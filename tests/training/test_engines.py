@@ -35,7 +35,7 @@ def without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_auto_says_which_and_why(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     one = {"max_epochs": 1, "max_steps": 1}
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="chop"):
         assert run(args=one, bar=True)[1]["engine"] == "native"
         assert run(normed(), one, bar=True)[1]["engine"] == "lightning"
         assert run(args=one | {"precision": "bf16"}, bar=True)[1]["engine"] == "lightning"

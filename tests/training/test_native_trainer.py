@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -117,7 +118,15 @@ def test_stop_ends_after_a_batch() -> None:
     assert not trainer.epoch(16, 1e-3).stopped
 
 
-def test_ctrl_c_is_heard() -> None:
+@pytest.fixture
+def sigint() -> Iterator[None]:
+    """Ctrl-C as a terminal's programs hear it: a background job begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_heard(sigint: None) -> None:
     x, y = data(100_000)
     trainer = NativeTrainer(JSC_Toy(None), x, y)
     order = torch.arange(100_000).repeat(400)
