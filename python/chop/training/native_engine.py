@@ -136,12 +136,11 @@ class _Run:
     @contextlib.contextmanager
     def closing(self) -> Iterator[None]:
         """Whatever happens: what the last epoch left goes to the disk."""
-        try:
+        with contextlib.ExitStack() as last:  # the bar closes even where the disk is full
+            last.callback(self.bar.close)
+            last.callback(self.log.close)
+            last.callback(self.saver.flush)
             yield
-        finally:
-            self.saver.flush()
-            self.log.close()
-            self.bar.close()
 
     def fit(self) -> dict[str, Any]:
         epochs = self.plan.limits.epochs(self.batches)
