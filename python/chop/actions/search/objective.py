@@ -125,9 +125,10 @@ class Objective:
     @property
     def first_batch(self) -> int:
         """How many trials to measure at once before it is known how long one takes."""
-        if self._own or self.own_models:
+        if self._own:
             return 1
-        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+        runners = (*self._software, *self._hardware)
+        return min((getattr(runner, "first_batch", 1) for runner in runners), default=1)
 
     def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
         """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
