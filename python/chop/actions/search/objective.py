@@ -163,7 +163,10 @@ class Objective:
         software, hardware, scaled, config = (attributes[name] for name in names)
         further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
         further["excesses"] = attributes.get("constraints", {})
-        outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
+        values = self._values(scaled)
+        if further["failure"] is not None:
+            values = [math.nan] * len(values)
+        outcome = Outcome(values, software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
     def outcome_of(self, config: dict[str, Any], software: Measured) -> Outcome:
@@ -226,9 +229,10 @@ class Objective:
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
         broken = excesses(self.config.constraints, measured)
         if any(math.isnan(value) for value in (*scaled.values(), *broken.values())):
-            logger.warning("a trial failed: a metric is not a number: %s", measured)
+            failure = "a metric is not a number"
+            logger.warning("a trial failed: %s: %s", failure, measured)
             values = [math.nan] * len(self._values(scaled))
-            return Outcome(values, software, hardware, scaled, config)
+            return Outcome(values, software, hardware, scaled, config, failure=failure)
         return Outcome(self._values(scaled), software, hardware, scaled, config, excesses=broken)
 
     def _values(self, scaled: Measured) -> list[float]:
