@@ -61,10 +61,11 @@ class LoneRun:
     def finish(self) -> None:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
-        missing = plan.trials(setup.n_trials) - self.done
+        total = plan.trials(setup.n_trials)
+        missing = total - self.done
         if not self.silent:
-            self._log_start(missing)
-        with self.strategy.progress_of(self.objective, self.silent)(self.done, setup.n_trials) as bar:
+            self._log_start(total)
+        with self.strategy.progress_of(self.objective, self.silent)(self.done, total) as bar:
             bar.seen(self.study.get_trials(deepcopy=False))
             if missing <= 0:
                 return
@@ -104,13 +105,13 @@ class LoneRun:
             sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
         )
 
-    def _log_start(self, missing: int) -> None:
+    def _log_start(self, total: int) -> None:
         import optuna
 
         sampler = self.strategy.plan.describe(len(self.study.directions))
         logger.info("study %s: sampler %s, optuna %s", self.journal.name, sampler, optuna.__version__)
         if self.done:
-            total, state = self.strategy.setup.n_trials, "goes on" if missing > 0 else "is complete"
+            state = "goes on" if self.done < total else "is complete"
             logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
 
     def _trial(self, trial: Any) -> list[float]:
