@@ -74,6 +74,29 @@ def test_a_visualizer_that_can_be_called_sees_every_trial(config: Any, run: Any,
     assert seen == list(range(6))
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"strategy.setup.study_name": "claimed"}, {"strategy.name": "exhaustive", "strategy.setup": {}}],
+)
+def test_a_visualizer_draws_the_end(keys: Any, changed: Any, run: Any, tmp_path: Path) -> None:
+    drawn: list[int] = []
+
+    class Drawn:
+        def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+            if step == 4 and len(drawn) == 1:
+                raise KeyboardInterrupt
+
+        def draw(self, study: Any) -> None:
+            drawn.append(sum(trial.state.is_finished() for trial in study.trials))
+
+    result = run(changed(keys), tmp_path / "whole", visualizer=Drawn())
+    assert drawn == [len(result.study.trials)]
+    if "strategy.name" not in keys:
+        with pytest.raises(KeyboardInterrupt):
+            run(changed({**keys, "strategy.setup.sampler": "tpe"}), tmp_path / "stopped", visualizer=Drawn())
+        assert drawn[1:] == [4]
+
+
 def test_a_result_reads_well(config: Any, run: Any, tmp_path: Path) -> None:
     result = run(config, tmp_path)
     first, *table = repr(result).splitlines()

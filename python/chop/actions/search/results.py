@@ -145,6 +145,14 @@ def write_results(study: Any, folder: Path) -> None:
     atomic_write(folder / "best.json", to_json(best))
 
 
+def leave_results(study: Any, folder: Path | None, visualizer: Any) -> None:
+    """Write the files, where there is a folder, and let a visualizer that can ``draw`` show the last state."""
+    if folder is not None:
+        write_results(study, folder)
+    if hasattr(visualizer, "draw"):
+        visualizer.draw(study)
+
+
 def to_json(value: Any) -> str:
     """Return JSON in pandas' layout; what is not a finite number becomes null.
 

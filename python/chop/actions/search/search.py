@@ -57,7 +57,8 @@ def search(
         accelerator: taken for compatibility; the evaluator runs on the CPU.
         load_name, load_type: a checkpoint to load into the model first.
         visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
-            trial. ``chop.plotting.live_front()`` is one: in a notebook it draws a front that grows.
+            trial. ``chop.plotting.live_front()`` is one: in a notebook it draws a front that grows. One with a method
+            ``draw(study)`` is asked for it at the end.
         seed: same seed, same study, whatever the number of threads.
         validate_only: build all that a trial needs and check it, run no trial, write nothing, return None.
         storage, study_name: over the keys of ``search.strategy.setup``: a URL, and the study's name there.

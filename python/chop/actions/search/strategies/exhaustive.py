@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from chop.actions.search.metrics import evaluator_metrics, metric_class
-from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.results import SearchResult, best_entries, leave_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.strategies.study_setup import StudySetup
@@ -102,14 +102,14 @@ class SearchStrategyExhaustive:
             objective: what a configuration is judged by.
             identity: digest of all that the study depends on.
             folder: for the files.
-            visualizer: not used: no trial is measured by itself.
+            visualizer: used at the end only, if it can ``draw``: no trial is measured by itself.
         """
         report = self._sweep(objective, folder / f"sweep-{identity}", dry_run=False)
         assert report is not None
         write_line(repr(report))
         write_line(f"All results: {report.save(folder / 'sweep')}")
         study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
-        write_results(study, folder)
+        leave_results(study, folder, visualizer)
         return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
 
     def estimate(self, objective: Objective) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.results import SearchResult, best_entries, leave_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import (
     ABOUT,
@@ -202,11 +202,9 @@ class SearchStrategyOptuna:
         except StudyIsShared:
             raise
         except BaseException:
-            if folder is not None:
-                write_results(run.study, folder)
+            leave_results(run.study, folder, visualizer)
             raise
-        if folder is not None:
-            write_results(run.study, folder)
+        leave_results(run.study, folder, visualizer)
         storage = MEMORY if self.in_memory else ""
         return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path, storage)
 
