@@ -183,15 +183,17 @@ def _prepare(
     from chop.actions.search.objective import Objective
 
     setup = config.strategy.setup
-    jobs = getattr(setup, "n_jobs", 1)
-    threads = _processors(is_worker) if jobs < 0 else jobs
+    threads = threads_of(setup, is_worker)
     context = SearchContext(graph, data_module, model_info, dataset_info, task, threads, seed=seed)
     objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
     return objective, study_identity(config, context, seed)
 
 
-def _processors(is_worker: bool) -> int:
-    """Threads of the core where the config asks for all; a worker has others beside it."""
+def threads_of(setup: Any, is_worker: bool = False) -> int:
+    """Threads of the core that a set-up asks for: all that this process may use, of which a worker takes one."""
+    jobs = int(getattr(setup, "n_jobs", 1))
+    if jobs > 0:
+        return jobs
     if is_worker:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
