@@ -120,7 +120,7 @@ class SearchStrategyOptuna:
         if self.address is not None:
             self.address.check()
         with _quiet_optuna():
-            self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
+            self.plan.check()
 
     def check(self, objective: Objective) -> None:
         """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
