@@ -99,17 +99,12 @@ def _best(trials: Sequence[Any], direction: Any) -> Any:
 def _front(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
     """The trials that no other dominates, without repeats; Optuna's own copies every trial deeply first."""
     import numpy as np
-    from optuna.study import StudyDirection
+
+    from chop.search import pareto_front
 
     fresh = [trial for trial in trials if "repeat_of" not in trial.user_attrs]
-    signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
-    costs = np.array([trial.values for trial in fresh]) * np.array(signs)
-    front = []
-    for trial, cost in zip(fresh, costs, strict=True):
-        dominating = (costs <= cost).all(axis=1) & (costs < cost).any(axis=1)
-        if not dominating.any():
-            front.append(trial)
-    return front
+    values = np.array([trial.values for trial in fresh], dtype=np.float64).reshape(-1, len(directions))
+    return [fresh[i] for i in pareto_front(values, [way.name.lower() for way in directions])]
 
 
 def trials_log(study: Any) -> dict[str, dict[str, Any]]:

@@ -62,16 +62,15 @@ class StudyJournal:
         self.path, self.name = path, name
         self._file = JournalFile(path)
         self._storage = optuna.storages.JournalStorage(self._file)
-        known = {study.study_name for study in self._storage.get_all_studies()}
         self._study = optuna.create_study(
             storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
         )
         self._id = self._storage.get_study_id_from_name(name)
-        if name not in known:
+        self._count = len(self._study.get_trials(deepcopy=False))
+        if self._count == 0:  # new, or its maker was ended before the first trial
             self._study.set_metric_names(list(metric_names))
             if about is not None:
                 self._study.set_user_attr(ABOUT, dict(about))
-        self._count = len(self._study.get_trials(deepcopy=False))
         self._size = -1  # of the file, as this process left it
 
     def trials(self) -> list[Any]:

@@ -223,8 +223,9 @@ class SearchStrategyOptuna:
             setup.grace,
             crew.role.name if crew.role else None,
         )
-        if crew.role is None and ABOUT not in shared.study.user_attrs:
-            shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
+        with shared.guarded():
+            if crew.role is None and ABOUT not in shared.study.user_attrs:
+                shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
         return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
 
