@@ -14,14 +14,14 @@ import pytest
 
 from chop.actions.search.objective import Outcome
 from chop.actions.search.runners import HW_RUNNERS
-from chop.actions.search.strategies import journal_file
+from chop.actions.search.strategies import journal_file, lone_run
 from chop.actions.search.strategies.batches import Pace
 from chop.actions.search.strategies.native_tpe import NativeTpeSampler
 from chop.actions.search.strategies.whole_config import WholeConfigSampler
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 
-KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe")
+KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe", "nsgaii", "nsgaiii")
 TIMES = ("datetime_start", "datetime_complete", "duration")
 
 
@@ -50,6 +50,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the samplers nothing but Optuna's own interface."""
     monkeypatch.delattr(WholeConfigSampler, "ask")
     monkeypatch.delattr(NativeTpeSampler, "ask")
+    monkeypatch.setattr(lone_run, "BaseGASampler", ())  # nothing is one
 
 
 @pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
@@ -63,6 +64,8 @@ def test_batches_give_the_study_of_single_trials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keys: dict[str, Any] = {"strategy.setup.sampler": name, "strategy.setup.n_trials": 60}
+    if name.startswith("nsga"):
+        keys["strategy.setup.sampler_options"] = {"population_size": 8}
     if constrained:
         keys["strategy.constraints"] = {"accuracy": {"min": 0.2}}
     in_batches = run(changed(keys), tmp_path / "batches")
@@ -74,6 +77,21 @@ def test_batches_give_the_study_of_single_trials(
     assert in_batches.best == single.best
     reopened = run(changed({**keys, "strategy.setup.n_trials": 61}), tmp_path / "batches")
     assert trials(reopened)[:60] == trials(single)
+
+
+def test_a_generation_is_measured_at_once(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chop.actions.search.objective import Objective
+
+    sizes: list[int] = []
+    measure_many = Objective.measure_many
+    monkeypatch.setattr(
+        Objective, "measure_many", lambda self, p, n: sizes.append(len(p)) or measure_many(self, p, n)
+    )
+    options = {"strategy.setup.sampler_options": {"population_size": 8}, "strategy.setup.n_trials": 30}
+    run(changed({"strategy.setup.sampler": "nsgaii", **options}), tmp_path)
+    assert sizes == [8, 8, 8, 6]
 
 
 def test_a_batch_is_synced_once(

@@ -1,8 +1,9 @@
 """Trials in batches, for samplers that know many points before the first of them is measured.
 
 Such a sampler has ``ask(number, most, directions)``, which returns the points of trials ``number``, … (lists of
-indexes, at least one), and ``tell(trial, directions)``. The study is the same as one trial by trial: batches share the
-work of equal first layers in the evaluator, and the writing.
+indexes, at least one), and ``tell(trial, directions)``; also ``system_attributes`` where those trials are to have some.
+The study is the same as one trial by trial: batches share the work of equal first layers in the evaluator, and the
+writing.
 """
 
 from __future__ import annotations
@@ -89,8 +90,11 @@ def run_in_batches(
         batch = [dict(zip(lengths, point, strict=True)) for point in points]
         outcomes = objective.measure_many(batch, number)
         share = datetime.timedelta(seconds=(time.perf_counter() - started) / len(batch))
+        attributes = getattr(sampler, "system_attributes", {})
         finished = [
-            recorder.trial(number + i, indexes, outcome, (began + i * share, began + (i + 1) * share))
+            recorder.trial(
+                number + i, indexes, outcome, (began + i * share, began + (i + 1) * share), attributes
+            )
             for i, (indexes, outcome) in enumerate(zip(batch, outcomes, strict=True))
         ]
         keep(finished, outcomes)

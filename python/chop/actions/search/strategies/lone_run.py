@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optuna.samplers import BaseGASampler
+
 from chop.actions.search.strategies.batches import run_in_batches
+from chop.actions.search.strategies.generations import Generations
 from chop.actions.search.strategies.recording import hand_over
 from chop.tools.logger import get_logger
 
@@ -69,7 +72,10 @@ class LoneRun:
             bar.seen(self.study.get_trials(deepcopy=False))
             if missing <= 0:
                 return
-            sampler = self.study.sampler = plan.build(self.done)
+            sampler: Any = plan.build(self.done)
+            self.study.sampler = sampler
+            if plan.each_trial and isinstance(sampler, BaseGASampler):
+                sampler = Generations(plan, self.study, self.strategy.lengths)
             if hasattr(sampler, "ask"):
                 self._in_batches(sampler, missing, bar)
                 return
@@ -87,6 +93,7 @@ class LoneRun:
     def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
         def keep(trials: list[Any], outcomes: list[Any]) -> None:
             self.journal.append_all(trials)
+            self._save_sampler_state()
             hand_over(self._storage, self._id, trials)
             for trial, outcome in zip(trials, outcomes, strict=True):
                 if self.visualizer is not None:
@@ -125,8 +132,11 @@ class LoneRun:
             self.visualizer.log_metrics(outcome.scaled, step=trial.number)
         return outcome.values
 
+    def _save_sampler_state(self) -> None:
+        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+
     def _after_trial(self, study: Any, trial: Any) -> None:
         self.journal.append(trial)
-        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+        self._save_sampler_state()
         if self.strategy.plan.each_trial:
             study.sampler = self.strategy.plan.build(trial.number + 1)
