@@ -87,7 +87,7 @@ def test_a_visualizer_draws_the_end(keys: Any, changed: Any, run: Any, tmp_path:
                 raise KeyboardInterrupt
 
         def draw(self, study: Any) -> None:
-            drawn.append(sum(trial.state.is_finished() for trial in study.trials))
+            drawn.append(sum(trial.state.name == "COMPLETE" for trial in study.trials))
 
     result = run(changed(keys), tmp_path / "whole", visualizer=Drawn())
     assert drawn == [len(result.study.trials)]
