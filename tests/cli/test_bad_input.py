@@ -48,7 +48,7 @@ BAD_WORDS = [
     (["train", "jsc-tiny", "jsc-synth", "--data-dir", "gone"], ["data_dir", "gone"]),
     (["train", "jsc-tiny", "none.npz"], ["none.npz"]),
     (["train", "jsc-tiny", "jsc-synth", "--config", "gone.toml"], ["no config file 'gone.toml'"]),
-    (["train", "jsc-tiny", "jsc-synth", "--config", "gone.json"], ["must end in .toml"]),
+    (["train", "jsc-tiny", "jsc-synth", "--config", "gone.json"], ["no config file 'gone.json'"]),
     (["transform", "jsc-tiny", "jsc-synth"], ["transform needs a config", "[passes]"]),
     (["search", "jsc-tiny", "jsc-synth"], ["search needs a config", "[search]"]),
     (["test", "jsc-tiny", "jsc-synth"], ["test needs weights", "--load"]),
