@@ -53,6 +53,7 @@ BAD_WORDS = [
     (["transform", "jsc-tiny", "jsc-synth"], ["transform needs a config", "[passes]"]),
     (["search", "jsc-tiny", "jsc-synth"], ["search needs a config", "[search]"]),
     (["test", "jsc-tiny", "jsc-synth"], ["test needs weights", "--load"]),
+    (["train", "jsc-tiny", "jsc-synth", "--dry-run"], ["--dry-run is an option of search, not of train"]),
 ]
 
 

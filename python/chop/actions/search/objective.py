@@ -125,9 +125,10 @@ class Objective:
     @property
     def first_batch(self) -> int:
         """How many trials to measure at once before it is known how long one takes."""
-        if self._own or self.own_models:
+        if self._own:
             return 1
-        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+        runners = (*self._software, *self._hardware)
+        return min((getattr(runner, "first_batch", 1) for runner in runners), default=1)
 
     def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
         """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
@@ -162,7 +163,10 @@ class Objective:
         software, hardware, scaled, config = (attributes[name] for name in names)
         further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
         further["excesses"] = attributes.get("constraints", {})
-        outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
+        values = self._values(scaled)
+        if further["failure"] is not None:
+            values = [math.nan] * len(values)
+        outcome = Outcome(values, software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
     def outcome_of(self, config: dict[str, Any], software: Measured) -> Outcome:
@@ -225,9 +229,10 @@ class Objective:
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
         broken = excesses(self.config.constraints, measured)
         if any(math.isnan(value) for value in (*scaled.values(), *broken.values())):
-            logger.warning("a trial failed: a metric is not a number: %s", measured)
+            failure = "a metric is not a number"
+            logger.warning("a trial failed: %s: %s", failure, measured)
             values = [math.nan] * len(self._values(scaled))
-            return Outcome(values, software, hardware, scaled, config)
+            return Outcome(values, software, hardware, scaled, config, failure=failure)
         return Outcome(self._values(scaled), software, hardware, scaled, config, excesses=broken)
 
     def _values(self, scaled: Measured) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from chop import plotting
 from chop.plotting import style, tables
+from chop.plotting.live import best_so_far
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _fronts(source: Source) -> Iterator[Drawing]:
             f"Front: {_plain(y)} against {_plain(x)}" if several else "Front",
             "Each point is a configuration. Of those in colour no other is better in both; the line is the limit that "
             "they make."
+            + (" Crosses break a constraint." if tables.FEASIBLE in source.points.frame else "")
             + (" With more objectives others may be on the whole front as well." if several else ""),
             plotting.pareto_front(source.points, x, y),
         )
@@ -71,17 +73,11 @@ def _fronts(source: Source) -> Iterator[Drawing]:
 def _progress(source: Source) -> Iterator[Drawing]:
     if source.study is None or source.is_sweep:
         return  # what a sweep leaves has no order
-    name, way = next(iter(source.table.objectives.items()))
-    frame = source.table.frame.dropna(subset=[name])
-    best = (np.fmax if way == "maximize" else np.fmin).accumulate(frame[name].to_numpy(dtype=float))
-    ax = style.axes(None, 6.4, 3.4)
-    ax.scatter(frame["number"], frame[name], s=12, color=style.GREY, alpha=0.6, linewidths=0, label="trial")
-    ax.plot(frame["number"], best, drawstyle="steps-post", color=plotting.PALETTE[1], label="best so far")
-    ax.set_xlabel("trial")
-    ax.set_ylabel(style.label(name))
-    ax.legend(fontsize=8)
+    name = next(iter(source.table.objectives))
     words = f"The {_plain(name)} of each trial, and the best so far."
-    yield Drawing("trials", "Trials", words, style.tidy(ax))
+    if tables.FEASIBLE in source.table.frame:
+        words += " A trial that breaks a constraint is never the best."
+    yield Drawing("trials", "Trials", words, best_so_far(source.table))
 
 
 def _coordinates(source: Source) -> Iterator[Drawing]:

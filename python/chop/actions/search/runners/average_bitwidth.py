@@ -38,6 +38,7 @@ class AverageBitwidthRunner:
     left in float is not counted). Where none is quantized the width is 32, and a warning says so once.
     """
 
+    first_batch: ClassVar[int] = 1000  # microseconds each
     metrics: ClassVar[tuple[str, ...]] = ("average_bitwidth", "memory_density")
     Options: ClassVar[Any] = AverageBitwidthOptions
 

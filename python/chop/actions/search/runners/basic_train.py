@@ -17,6 +17,7 @@ from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
 from chop.registry import UnknownNameError
 
+WHERE = "search.strategy.sw_runner.basic_train"
 ALL_ROWS = 2**62
 ROWS = "basic_train: rows"
 
@@ -162,8 +163,8 @@ def _rows(context: SearchContext, options: BasicTrainOptions) -> tuple[Rows, Row
         split = options.data_loader.removesuffix("_dataloader")
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(context.seed)  # a loader of one's own may shuffle
-            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS)
-            checked = first_rows(context.data_module, "val", ALL_ROWS)
+            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS, WHERE)
+            checked = first_rows(context.data_module, "val", ALL_ROWS, WHERE)
         context.shared[ROWS] = learned, checked
         context.fingerprint["training rows"] = rows_digest(*learned, *checked)
     found: tuple[Rows, Rows] = context.shared[ROWS]

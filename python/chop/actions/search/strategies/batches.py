@@ -1,8 +1,9 @@
 """Trials in batches, for samplers that know many points before the first of them is measured.
 
 Such a sampler has ``ask(number, most, directions)``, which returns the points of trials ``number``, … (lists of
-indexes, at least one), and ``tell(trial, directions)``. The study is the same as one trial by trial: batches share the
-work of equal first layers in the evaluator, and the writing.
+indexes, at least one), and ``tell(trial, directions)``; also ``system_attributes`` where those trials are to have some.
+The study is the same as one trial by trial: batches share the work of equal first layers in the evaluator, and the
+writing.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class Pace:
         self.size = max(1, min(first, MOST_AT_FIRST))
         self._each = 0.0
 
-    def took(self, trials: int, seconds: float) -> None:
-        """Learn from a batch."""
-        self._each = seconds / trials
+    def took(self, measured: int, seconds: float) -> None:
+        """Learn from a batch in which so many trials were measured; repeated ones take no time and tell nothing."""
+        if measured == 0:
+            return
+        self._each = seconds / measured
         fitting = int(BATCH_SECONDS / max(self._each, 1e-9))
         self.size = max(1, min(fitting, MOST_TRIALS, self.size * GROWTH))
 
@@ -81,16 +84,22 @@ def run_in_batches(
         if left is not None and left < 0:
             return
         began, started = datetime.datetime.now(), time.perf_counter()
-        points = sampler.ask(number, min(trials.stop - number, pace.within(left)), directions)
+        # Models of their own share no work, and one that is refused says nothing about how long training takes.
+        most = 1 if objective.own_models else pace.within(left)
+        points = sampler.ask(number, min(trials.stop - number, most), directions)
         batch = [dict(zip(lengths, point, strict=True)) for point in points]
         outcomes = objective.measure_many(batch, number)
         share = datetime.timedelta(seconds=(time.perf_counter() - started) / len(batch))
+        attributes = getattr(sampler, "system_attributes", {})
         finished = [
-            recorder.trial(number + i, indexes, outcome, (began + i * share, began + (i + 1) * share))
+            recorder.trial(
+                number + i, indexes, outcome, (began + i * share, began + (i + 1) * share), attributes
+            )
             for i, (indexes, outcome) in enumerate(zip(batch, outcomes, strict=True))
         ]
         keep(finished, outcomes)
         for trial in finished:
             sampler.tell(trial, directions)
         number += len(batch)
-        pace.took(len(batch), time.perf_counter() - started)
+        measured = sum(outcome.repeat_of is None for outcome in outcomes)
+        pace.took(measured, time.perf_counter() - started)
