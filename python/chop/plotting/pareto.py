@@ -12,7 +12,6 @@ from chop.plotting.tables import Points, direction_of, need_columns, points_of
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 MANY = 3000  # points, above which they are drawn smaller, and in an SVG as one image
@@ -32,8 +31,8 @@ def pareto_front(
         points: a ``chop.search.SweepReport``, the result of a search, an Optuna study, a pandas table, a CSV file,
             columns by name or a list of rows. Rows with a NaN in ``x`` or ``y`` (pruned, failed) are left out.
         x, y: the columns; left out, the first objective upwards and the second to the right.
-        front: which points are in it: a list of rows as mappings, positions (int) or one bool a row. Left out, it is
-            found from ``x`` and ``y``.
+        front: which points are in it: a list of rows as mappings, positions (int) or one bool a row of ``points``.
+            Left out, it is found from ``x`` and ``y``.
         directions: column -> "maximize" or "minimize"; left out, those of the study or of the metric's name.
         ax: axes to draw in.
 
@@ -54,9 +53,10 @@ def pareto_front(
     need_columns(found.frame, (x, y), "pareto_front")
     given = {**found.objectives, **(directions or {})}
     ways = (direction_of(x, given), direction_of(y, given))
-    values = _numbers(found.frame, (x, y))
-    best = _given_front(front, x, y, values) if front is not None else values[front_of(values, ways)]
-    rest = values if front is not None and _is_rows(front) else _without(values, best)
+    whole = found.frame[[x, y]].to_numpy(dtype=np.float64)
+    values = _finite(whole)
+    best = values[front_of(values, ways)] if front is None else _finite(_given_front(front, x, y, whole))
+    rest = _without(values, best)
     if not len(best) and not len(rest):
         raise ConfigError(f"pareto_front: no point has both {x} and {y}")
     drawn = axes(ax)
@@ -87,17 +87,12 @@ def _columns(found: Points, x: str | None, y: str | None) -> tuple[str, str]:
     return x or next(name for name in names if name != y), y
 
 
-def _numbers(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    values = frame[list(columns)].to_numpy(dtype=np.float64)
+def _finite(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values[np.isfinite(values).all(axis=1)])
 
 
-def _is_rows(front: Any) -> bool:
-    return isinstance(front, Sequence) and bool(front) and isinstance(front[0], Mapping)
-
-
 def _given_front(front: Any, x: str, y: str, values: np.ndarray) -> np.ndarray:
-    if _is_rows(front):
+    if isinstance(front, Sequence) and front and isinstance(front[0], Mapping):
         return np.array([[row[x], row[y]] for row in front], dtype=np.float64)
     chosen = np.asarray(front)
     if chosen.dtype == bool and len(chosen) != len(values):
