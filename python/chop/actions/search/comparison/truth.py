@@ -96,7 +96,7 @@ def _why_not(objective: Objective) -> str | None:
     trains = objective.own_models
     if not isinstance(space, QuantizationSpace) or trains or context.evaluator is None:
         return "each configuration is another model, which a sweep does not make"
-    if getattr(getattr(objective, "config", None), "constraints", None):
+    if objective.config.constraints:
         return "the search has constraints"
     work = space.size * context.evaluator.rows
     if work > MOST_WORK:
