@@ -201,4 +201,4 @@ def test_folders_without_a_study(tmp_path: Path, capsys: Any) -> None:
 
 def test_command(project: Path, capsys: Any) -> None:
     assert main(["report", str(project), "--out", str(project / "r.html")]) == 0
-    assert f"Report: {project / 'r.html'} (" in capsys.readouterr().out
+    assert f"Report: {project / 'r.html'}, its pictures" in capsys.readouterr().out
