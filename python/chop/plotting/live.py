@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from chop.plotting.pareto import pareto_front
+from chop.plotting.progress import best_so_far
 from chop.plotting.tables import points_of_study
 from chop.tools.errors import ConfigError
 
@@ -95,23 +96,4 @@ def _picture(study: Any, x: str | None, y: str | None) -> Any:
     points = points_of_study(study)
     if len(points.objectives) > 1 or (x is not None and y is not None):
         return pareto_front(points, x, y)
-    return _best_so_far(points)
-
-
-def _best_so_far(points: Any) -> Any:
-    import numpy as np
-
-    from chop.plotting.style import GREY, PALETTE, axes, label, tidy
-
-    (name, way), *_ = points.objectives.items()
-    frame = points.frame.dropna(subset=[name])
-    if not len(frame):
-        raise ConfigError("live_front: no completed trial")
-    values = frame[name].to_numpy(dtype=float)
-    best = np.maximum.accumulate(values) if way == "maximize" else np.minimum.accumulate(values)
-    drawn = axes(None, 6.4, 3.6)
-    drawn.scatter(frame["number"], values, s=12, color=GREY, alpha=0.6, linewidths=0, zorder=2)
-    drawn.plot(frame["number"], best, drawstyle="steps-post", color=PALETTE[1], zorder=3)
-    drawn.set_xlabel("trial")
-    drawn.set_ylabel(label(name))
-    return tidy(drawn)
+    return best_so_far(points)

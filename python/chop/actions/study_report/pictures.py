@@ -71,17 +71,8 @@ def _fronts(source: Source) -> Iterator[Drawing]:
 def _progress(source: Source) -> Iterator[Drawing]:
     if source.study is None or source.is_sweep:
         return  # what a sweep leaves has no order
-    name, way = next(iter(source.table.objectives.items()))
-    frame = source.table.frame.dropna(subset=[name])
-    best = (np.fmax if way == "maximize" else np.fmin).accumulate(frame[name].to_numpy(dtype=float))
-    ax = style.axes(None, 6.4, 3.4)
-    ax.scatter(frame["number"], frame[name], s=12, color=style.GREY, alpha=0.6, linewidths=0, label="trial")
-    ax.plot(frame["number"], best, drawstyle="steps-post", color=plotting.PALETTE[1], label="best so far")
-    ax.set_xlabel("trial")
-    ax.set_ylabel(style.label(name))
-    ax.legend(fontsize=8)
-    words = f"The {_plain(name)} of each trial, and the best so far."
-    yield Drawing("trials", "Trials", words, style.tidy(ax))
+    words = f"The {_plain(next(iter(source.table.objectives)))} of each trial, and the best so far."
+    yield Drawing("trials", "Trials", words, plotting.best_so_far(source.table))
 
 
 def _coordinates(source: Source) -> Iterator[Drawing]:
