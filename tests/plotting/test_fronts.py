@@ -7,8 +7,9 @@ import optuna
 import pandas as pd
 import pytest
 
-from chop.plotting import marginal_effects, parallel_coordinates, pareto_front
+from chop.plotting import best_so_far, marginal_effects, parallel_coordinates, pareto_front
 from chop.plotting.pareto import front_of
+from chop.plotting.tables import points_of_study
 from chop.tools.errors import ConfigError
 
 ROWS = [
@@ -111,6 +112,37 @@ def study_of(values: list[tuple[float, float]]) -> optuna.Study:
 def test_a_study_is_drawn_as_measured() -> None:
     ax = pareto_front(study_of([(0.5, 4.0), (0.7, 8.0), (0.4, 6.0)]))
     assert drawn_points(ax) == ({(6.0, 0.4)}, {(4.0, 0.5), (8.0, 0.7)})
+
+
+def bounded_study() -> optuna.Study:
+    """The study of three trials, of which the one with the best accuracy breaks a constraint."""
+    study = study_of([(0.5, 4.0), (0.4, 6.0)])
+    best = study_of([(0.7, 8.0)]).trials[0]
+    best.set_constraint("average_bitwidth.max", 1.0)
+    study.add_trial(best)
+    return study
+
+
+def test_what_breaks_a_constraint_is_in_no_front() -> None:
+    ax = pareto_front(bounded_study())
+    assert drawn_points(ax) == ({(6.0, 0.4)}, {(4.0, 0.5)})
+    assert ax.collections[2].get_offsets().tolist() == [[8.0, 0.7]]
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["dominated (1)", "front (1)", "breaks a constraint (1)"]
+    rest, front = (lines.get_segments() for lines in parallel_coordinates(bounded_study()).collections)
+    assert len(rest) == 2 and [line[:, 1].tolist() for line in front] == [[0.0, pytest.approx(1 / 3), 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("direction", "best"), [("maximize", [3.0, 3.0, 3.0]), ("minimize", [3.0, 3.0, 1.0])]
+)
+def test_the_best_so_far_keeps_the_constraints(direction: str, best: list[float]) -> None:
+    study = optuna.create_study(direction=direction)
+    for value, excess in ((3.0, 0.0), (9.0 if direction == "maximize" else 0.0, 0.5), (1.0, -1.0)):
+        trial = optuna.trial.create_trial(value=value)
+        trial.set_constraint("x.max", excess)
+        study.add_trial(trial)
+    assert best_so_far(points_of_study(study)).lines[0].get_ydata().tolist() == best
 
 
 def test_parallel_coordinates_of_a_study() -> None:

@@ -183,6 +183,42 @@ def test_report_of_a_sweep(run: Any, changed: Any, tmp_path: Path, suffix: str) 
     assert len(Page(text).rows) == 1 + 36 and "<pre>" not in text
 
 
+@pytest.mark.parametrize("exhaustive", [False, True])
+def test_what_breaks_a_constraint_is_in_no_front(
+    run: Any,  # noqa: F811
+    changed: Any,  # noqa: F811
+    tmp_path: Path,
+    exhaustive: bool,
+) -> None:
+    keys: dict[str, Any] = {
+        "strategy.metrics": {"accuracy": {}, "loss": {}},
+        "strategy.constraints": {"average_bitwidth": {"max": 4.0}},
+        "strategy.setup": {"sampler": "brute-force", "n_trials": 36},
+    }
+    if exhaustive:
+        keys |= {"strategy.name": "exhaustive", "strategy.setup": {}}
+    result = run(changed(keys), tmp_path)
+    text = report(tmp_path).read_text()
+    shown = [int(number) for number in re.findall(r"<summary>trial (\d+):", text)]
+    assert sorted(shown) == sorted(entry["number"] for entry in result.best)
+    assert "Of those that keep the constraints" in text and "Crosses break a constraint" in text
+    head, *rows = Page(text).rows
+    kept = [row[head.index("feasible")] for row in rows]
+    allowed = [trial for trial in result.study.trials if trial.constraints["average_bitwidth.max"] <= 0]
+    assert kept.count("True") == len(allowed) and 0 < len(allowed) < len(rows)
+    if not exhaustive:
+        assert f"average_bitwidth.max: kept by {len(allowed)} of 36 results" in text
+        return
+    alone = report(sweep_file(tmp_path), out=tmp_path / "sweep.html").read_text()
+    assert "<th>constraints</th><td>average_bitwidth.max = 4</td>" in alone
+    assert "Crosses break a constraint" in alone
+    assert "<th>average_bitwidth</th>" not in alone  # it was measured, not chosen
+
+
+def sweep_file(folder: Path) -> Path:
+    return next(path for path in folder.iterdir() if path.name in ("sweep.parquet", "sweep.npz"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

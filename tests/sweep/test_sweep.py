@@ -192,6 +192,7 @@ def test_pruning_never_changes_a_front_with_bounds(bounds: dict[str, Any], prune
         found = sweep(ev, table(), STANDARD, constraints=limits, prune=prune, threads=2)
         assert points(found.front, STANDARD) == sorted(expected, key=repr) and adds_up(found)
         assert (found.pruned > 0) == (prune and prunes)
+        assert found.pruned or found.feasible.sum() == len(rows)
 
 
 def test_front_is_ordered_and_shown(ev: Evaluator) -> None:

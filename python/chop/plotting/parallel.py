@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chop.plotting.pareto import front_of
+from chop.plotting.pareto import best_rows
 from chop.plotting.style import GREY, PALETTE, axes, shortened
 from chop.plotting.tables import direction_of, need_columns, points_of
 from chop.tools.errors import ConfigError
@@ -28,6 +28,8 @@ def parallel_coordinates(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw each result as a line through its parameters and objectives; the Pareto front in colour.
+
+    Results that break a constraint are in no front.
 
     Args:
         points: as :func:`chop.plotting.pareto_front` takes them.
@@ -56,7 +58,7 @@ def parallel_coordinates(
     if not len(frame):
         raise ConfigError("parallel_coordinates: no result has all of " + ", ".join(ways))
     names = list(columns) if columns is not None else _columns(frame, found.parameters, ways)
-    best = front_of(frame[list(ways)].to_numpy(dtype=float), [direction_of(name, ways) for name in ways])
+    best = best_rows(frame, {name: direction_of(name, ways) for name in ways})
     scaled = np.stack([_scaled(frame[name])[0] for name in names], axis=1)
     drawn = axes(ax, max(5.0, 0.95 * len(names) + 1.2), 4.4)
     _draw_lines(drawn, scaled, best)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chop.plotting.style import GREY, PALETTE, axes, label, tidy
-from chop.plotting.tables import Points, direction_of, need_columns, points_of
+from chop.plotting.tables import Points, direction_of, feasible_rows, need_columns, points_of
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 MANY = 3000  # points, above which they are drawn smaller, and in an SVG as one image
@@ -29,7 +30,8 @@ def pareto_front(
 
     Args:
         points: a ``chop.search.SweepReport``, the result of a search, an Optuna study, a pandas table, a CSV file,
-            columns by name or a list of rows. Rows with a NaN in ``x`` or ``y`` (pruned, failed) are left out.
+            columns by name or a list of rows. Rows with a NaN in ``x`` or ``y`` (pruned, failed) are left out. Those
+            that break a constraint are crosses and never in a front that is found here.
         x, y: the columns; left out, the first objective upwards and the second to the right.
         front: which points are in it: a list of rows as mappings, positions (int) or one bool a row of ``points``.
             Left out, it is found from ``x`` and ``y``.
@@ -37,7 +39,8 @@ def pareto_front(
         ax: axes to draw in.
 
     Returns:
-        The axes. Their first collection holds the dominated points, the second the front, their first line the limit.
+        The axes. Their first collection holds the dominated points, the second the front, the third, where there are
+        constraints, what breaks them; their first line is the limit.
 
     Raises:
         ConfigError: a column that is not there, no point, a direction that is not known, matplotlib is missing.
@@ -54,16 +57,29 @@ def pareto_front(
     given = {**found.objectives, **(directions or {})}
     ways = (direction_of(x, given), direction_of(y, given))
     whole = found.frame[[x, y]].to_numpy(dtype=np.float64)
-    values = _finite(whole)
-    best = values[front_of(values, ways)] if front is None else _finite(_given_front(front, x, y, whole))
-    rest = _without(values, best)
-    if not len(best) and not len(rest):
+    kept = feasible_rows(found.frame)
+    allowed, broken = _finite(whole[kept]), _finite(whole[~kept])
+    best = allowed[front_of(allowed, ways)] if front is None else _finite(_given_front(front, x, y, whole))
+    rest = _without(allowed, best)
+    if not len(best) and not len(rest) and not len(broken):
         raise ConfigError(f"pareto_front: no point has both {x} and {y}")
     drawn = axes(ax)
-    _draw(drawn, rest, best, ways)
+    _draw(drawn, rest, best, broken, ways)
     drawn.set_xlabel(label(x))
     drawn.set_ylabel(label(y))
     return tidy(drawn)
+
+
+def best_rows(frame: pd.DataFrame, directions: Mapping[str, str]) -> np.ndarray:
+    """Return the positions of the results that keep their constraints and that no other such one dominates.
+
+    Args:
+        frame: rows without NaN in the objectives.
+        directions: objective -> "maximize" or "minimize".
+    """
+    kept = np.flatnonzero(feasible_rows(frame))
+    values = frame[list(directions)].to_numpy(dtype=np.float64)[kept]
+    return kept[front_of(values, list(directions.values()))]
 
 
 def front_of(values: np.ndarray, directions: Sequence[str]) -> np.ndarray:
@@ -106,8 +122,8 @@ def _without(values: np.ndarray, best: np.ndarray) -> np.ndarray:
     return np.array([row for row in values.tolist() if tuple(row) not in taken]).reshape(-1, 2)
 
 
-def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, ways: tuple[str, str]) -> None:
-    many = len(rest) > MANY
+def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, broken: np.ndarray, ways: tuple[str, str]) -> None:
+    many = len(rest) + len(broken) > MANY
     # A pale grey that overlaps to a darker one: where there are many, one sees where most are.
     ax.scatter(
         rest[:, 0], rest[:, 1], s=6 if many else 16, color=GREY, alpha=0.25 if many else 0.5, linewidths=0,
@@ -117,6 +133,11 @@ def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, ways: tuple[str, str]) -
         best[:, 0], best[:, 1], s=34, color=PALETTE[1], edgecolors="white", linewidths=0.6,
         label=f"front ({len(best):,})", zorder=4,
     )  # fmt: skip
+    if len(broken):
+        ax.scatter(
+            broken[:, 0], broken[:, 1], s=6 if many else 16, color=GREY, alpha=0.25 if many else 0.5, marker="x",
+            linewidths=0.8, rasterized=many, label=f"breaks a constraint ({len(broken):,})", zorder=1,
+        )  # fmt: skip
     corners = best[np.lexsort((best[:, 1], best[:, 0]))]
     step = "steps-post" if ways[0] == "minimize" else "steps-pre"
     ax.plot(corners[:, 0], corners[:, 1], drawstyle=step, color=PALETTE[1], linewidth=1.2, zorder=3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chop.plotting.style import GREY, PALETTE, axes, label, tidy
-from chop.plotting.tables import need_columns, points_of
+from chop.plotting.tables import feasible_rows, need_columns, points_of
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def best_so_far(points: Any, objective: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the value of each trial as a dot, and the best one up to then as a line.
+
+    A trial that breaks a constraint is never the best.
 
     Args:
         points: an Optuna study or the result of a search.
@@ -47,12 +49,13 @@ def best_so_far(points: Any, objective: str | None = None, ax: Axes | None = Non
     if not len(frame):
         raise ConfigError("best_so_far: no completed trial")
     values = frame[name].to_numpy(dtype=float)
-    best = np.maximum if found.objectives[name] == "maximize" else np.minimum
+    allowed = np.where(feasible_rows(frame), values, np.nan)
+    best = np.fmax if found.objectives[name] == "maximize" else np.fmin
     drawn = axes(ax, 6.4, 3.5)
     drawn.scatter(frame["number"], values, s=12, color=GREY, alpha=0.6, linewidths=0, label="trial", zorder=2)
     drawn.plot(
         frame["number"],
-        best.accumulate(values),
+        best.accumulate(allowed),
         drawstyle="steps-post",
         color=PALETTE[1],
         label="best so far",

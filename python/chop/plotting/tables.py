@@ -12,7 +12,10 @@ from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+FEASIBLE = "feasible"  # column: whether a result keeps all constraints; absent where there are none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Points:
     """Results, one a row.
 
     Attributes:
-        frame: the columns.
+        frame: the columns; :data:`FEASIBLE` too, where the results had constraints.
         objectives: name -> "maximize" or "minimize", where the source says so.
         parameters: names of the columns that were chosen, not measured.
     """
@@ -28,6 +31,17 @@ class Points:
     frame: pd.DataFrame
     objectives: dict[str, str]
     parameters: tuple[str, ...] = ()
+
+
+def feasible_rows(frame: pd.DataFrame) -> np.ndarray:
+    """Return bool [rows]: which results keep their constraints; all of them where there are none.
+
+    >>> feasible_rows(frame_of([{"a": 1, "feasible": False}, {"a": 2, "feasible": True}])).tolist()
+    [False, True]
+    """
+    import numpy as np
+
+    return frame[FEASIBLE].to_numpy(dtype=bool) if FEASIBLE in frame else np.ones(len(frame), dtype=bool)
 
 
 def frame_of(table: Any, what: str = "table") -> pd.DataFrame:
@@ -83,6 +97,8 @@ def points_of(points: Any, what: str = "points") -> Points:
     if hasattr(points, "results") and hasattr(points, "objectives"):
         parameters = getattr(points, "parameters", {})
         frame = pd.DataFrame({**points.results, **parameters})
+        if getattr(points, "constraints", None):
+            frame[FEASIBLE] = points.feasible
         return Points(frame, dict(points.objectives), tuple(parameters))
     study = getattr(points, "study", points)
     if hasattr(study, "get_trials") and hasattr(study, "directions"):
@@ -95,7 +111,7 @@ def points_of_study(study: Any) -> Points:
 
     Columns: ``number``, ``seconds`` since the study's first trial started (at the trial's end), the parameters, and
     each objective as measured: a study of ``ch search`` keeps choices beside the indexes that Optuna suggests, and
-    measured numbers beside the scaled ones.
+    measured numbers beside the scaled ones. ``feasible`` where trials have constraints: False for one that breaks any.
 
     >>> import optuna
     >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -123,7 +139,10 @@ def points_of_study(study: Any) -> Points:
         row |= {name: _measured(trial, name, k) for k, name in enumerate(names)}
         rows.append(row)
     columns = ["number", "seconds", *(p for p in parameters if p not in names), *names]
-    return Points(pd.DataFrame(rows, columns=columns), objectives, parameters)
+    frame = pd.DataFrame(rows, columns=columns)
+    if any(trial.constraints for trial in fresh):
+        frame[FEASIBLE] = [all(value <= 0 for value in trial.constraints.values()) for trial in fresh]
+    return Points(frame, objectives, parameters)
 
 
 _OPPOSITE = {"maximize": "minimize", "minimize": "maximize"}

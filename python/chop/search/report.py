@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chop.search.bounds import Bounds
 from chop.search.parts import to_npz
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
@@ -70,6 +71,11 @@ class SweepReport:
         columns = {"configuration": self._all.numbers(np.arange(len(values), dtype=np.int64))}
         columns |= {name: values[:, k] for k, name in enumerate(self._columns)}
         return {**columns, "pruned": dropped.astype(bool)}
+
+    @cached_property
+    def feasible(self) -> np.ndarray:
+        """bool [rows of :attr:`results`]: which keep all constraints; a pruned one keeps none."""
+        return Bounds(self.constraints, self.objectives).kept(self.results)
 
     @cached_property
     def parameters(self) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.study_report.style import SCRIPT, STYLE
+from chop.plotting.tables import FEASIBLE
 from chop.tools.text_tables import html_table
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _importances(found: Mapping[str, Mapping[str, float]]) -> str:
 def _front(source: Source, rows: Sequence[Mapping[str, Any]]) -> str:
     shown = rows[:MOST_CONFIGS]
     words = f"{len(rows):,} configuration{'s' * (len(rows) != 1)} that no other dominates."
+    if FEASIBLE in source.table.frame:
+        words = f"Of those that keep the constraints: {words}"
     if len(rows) > len(shown):
         words += f" The first {len(shown)} are shown."
     if source.configs:
@@ -127,15 +130,16 @@ def _results(source: Source) -> str:
     frame = source.table.frame
     names = [
         name
-        for name in ("number", *source.table.objectives, "seconds", *source.table.parameters)
+        for name in ("number", *source.table.objectives, FEASIBLE, "seconds", *source.table.parameters)
         if name in frame.columns and (name in source.table.objectives or frame[name].nunique() > 1)
     ]
     words = f"{len(frame):,} results; a click on a heading sorts."
     if len(frame) > MOST_ROWS:
         first = next(iter(source.table.objectives))
-        frame = frame.sort_values(first, ascending=source.table.objectives[first] == "minimize").head(
-            MOST_ROWS
-        )
+        keys, ways = [first], [source.table.objectives[first] == "minimize"]
+        if FEASIBLE in frame:
+            keys, ways = [FEASIBLE, *keys], [False, *ways]
+        frame = frame.sort_values(keys, ascending=ways).head(MOST_ROWS)
         words = (
             f"The best {MOST_ROWS:,} in {first.replace('_', ' ')} of {len(source.table.frame):,} results; "
             + ("a click on a heading sorts these.")

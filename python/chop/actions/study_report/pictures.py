@@ -63,6 +63,7 @@ def _fronts(source: Source) -> Iterator[Drawing]:
             f"Front: {_plain(y)} against {_plain(x)}" if several else "Front",
             "Each point is a configuration. Of those in colour no other is better in both; the line is the limit that "
             "they make."
+            + (" Crosses break a constraint." if tables.FEASIBLE in source.points.frame else "")
             + (" With more objectives others may be on the whole front as well." if several else ""),
             plotting.pareto_front(source.points, x, y),
         )
@@ -72,6 +73,8 @@ def _progress(source: Source) -> Iterator[Drawing]:
     if source.study is None or source.is_sweep:
         return  # what a sweep leaves has no order
     words = f"The {_plain(next(iter(source.table.objectives)))} of each trial, and the best so far."
+    if tables.FEASIBLE in source.table.frame:
+        words += " A trial that breaks a constraint is never the best."
     yield Drawing("trials", "Trials", words, plotting.best_so_far(source.table))
 
 

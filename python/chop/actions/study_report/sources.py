@@ -17,8 +17,9 @@ import numpy as np
 
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME
 from chop.actions.search.strategies.storage import StorageAddress, _pickled
-from chop.plotting.tables import Points, points_of_study
+from chop.plotting.tables import FEASIBLE, Points, points_of_study
 from chop.registry import did_you_mean
+from chop.search.bounds import Bounds
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -194,6 +195,11 @@ def _of_study(study: Any, label: str) -> Source:
     facts["trials"] = (
         f"{len(trials):,} ({', '.join(f'{count:,} {state}' for state, count in states.items())})"
     )
+    if FEASIBLE in points.frame:
+        bounds = ", ".join(dict.fromkeys(name for trial in trials for name in trial.constraints))
+        facts["constraints"] = (
+            f"{bounds}: kept by {points.frame[FEASIBLE].sum():,} of {len(points.frame):,} results"
+        )
     facts["study"], facts["read from"] = study.study_name, label
     return Source(study.study_name, points, points, configs, study, facts)
 
@@ -206,14 +212,22 @@ def _of_sweep(path: Path) -> Source:
     if not isinstance(objectives, dict) or not set(objectives) <= set(columns):
         raise ConfigError(f"report: {str(path)!r} is no sweep of chop; STUDY is {WHAT}")
     frame = pd.DataFrame(columns)
-    parameters = tuple(name for name in frame.columns if name not in {"configuration", "pruned", *objectives})
+    bounds = about.get("constraints", {})
+    no_parameters = {"configuration", "pruned", *objectives, *bounds}
+    parameters = tuple(name for name in frame.columns if name not in no_parameters)
+    if bounds:
+        frame[FEASIBLE] = Bounds(bounds, objectives).kept(columns)
     measured = frame[np.isfinite(frame[list(objectives)].to_numpy(dtype=float)).all(axis=1)]
     if not len(measured):
         raise ConfigError(f"report: {str(path)!r} has no result")
     points = Points(measured.rename(columns={"configuration": "number"}), objectives, parameters)
     facts = {"sampler": "exhaustive: every configuration"} | {
-        k: v for k, v in about.items() if k != "objectives"
+        k: v for k, v in about.items() if k not in ("objectives", "constraints")
     }
+    if bounds:
+        facts["constraints"] = ", ".join(
+            f"{name}.{bound} = {limit:g}" for name, table in bounds.items() for bound, limit in table.items()
+        )
     return Source(path.stem, points, points, {}, None, {**facts, "read from": str(path)})
 
 
@@ -247,10 +261,10 @@ def _with_sweep(found: Source, sweep: Path) -> Source:
 
 
 def front_rows(points: Points) -> pd.DataFrame:
-    """Return the rows that no other dominates, best in the first objective first."""
-    from chop.plotting.pareto import front_of
+    """Return the rows that keep their constraints and that no other such one dominates, best of the first first."""
+    from chop.plotting.pareto import best_rows
 
     names = list(points.objectives)
     frame = points.frame.dropna(subset=names).reset_index(drop=True)
-    best = front_of(frame[names].to_numpy(dtype=float), [points.objectives[name] for name in names])
-    return frame.iloc[best].sort_values(names[0], ascending=points.objectives[names[0]] == "minimize")
+    best = frame.iloc[best_rows(frame, points.objectives)]
+    return best.sort_values(names[0], ascending=points.objectives[names[0]] == "minimize")
