@@ -56,9 +56,9 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _figure(drawing: Drawing) -> str:
-    from chop.plotting.picture import svg_bytes
+    from chop.plotting.picture import figure_bytes
 
-    data = base64.b64encode(svg_bytes(drawing.ax.figure)).decode()
+    data = base64.b64encode(figure_bytes(drawing.ax.figure, "svg")).decode()
     # An image of its own each: names inside one SVG cannot clash with those of another.
     image = f'<img alt="{escape(drawing.title, quote=True)}" src="data:image/svg+xml;base64,{data}">'
     words = f"<figcaption>{escape(drawing.words)}</figcaption>"
