@@ -21,7 +21,7 @@ copyright = author
 release = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
-exclude_patterns = ["pages", "style", "_generated/*.inc.md", "benchmarks/*.json"]
+exclude_patterns = ["pages", "style", "_generated/*.inc.md"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 html_theme = "furo"
 html_static_path = ["style"]

@@ -5,7 +5,6 @@ They go to ``docs/_generated``, which is no part of the repository.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pages.commands import command_page
@@ -37,6 +36,3 @@ def write_pages(docs: Path) -> None:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    pictures = docs.parent / "notebooks" / "pictures"
-    if pictures.is_dir():
-        shutil.copytree(pictures, folder / "notebooks" / "pictures", dirs_exist_ok=True)

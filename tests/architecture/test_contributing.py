@@ -57,7 +57,7 @@ metrics.bits_times_loss = { scale = 1.0, direction = "minimize" }
 def lab(tmp_path: Path) -> Path:
     """A folder with the page's examples as one plugin and a config that uses each."""
     examples = blocks("CONTRIBUTING.md", "python")
-    assert len(examples) == 7
+    assert len(examples) == 8
     (tmp_path / "lab.py").write_text("\n\n".join(examples), encoding="utf-8")
     (tmp_path / "lab.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
@@ -74,6 +74,15 @@ def test_quantizer_and_pass_serve_a_transform(lab: Path) -> None:
     run_python(RUN_CH, lab, "transform", "--config", "lab.toml")
     table = (lab / "mase_output/lab/software/transform/quantize/quantize_table.csv").read_text()
     assert table.count("LinearTrunc") == 2
+
+
+def test_a_picture_has_values_and_unit(lab: Path) -> None:
+    check = """
+ax = spread([3.0, 1.0, 2.0], "loss")
+print(ax.lines[0].get_ydata().tolist(), ax.get_ylabel())
+"""
+    printed = run_python((lab / "lab.py").read_text() + check, lab)
+    assert printed.strip() == "[1.0, 2.0, 3.0] loss [nat]"
 
 
 def test_quantizer_rounds_towards_zero_and_passes_gradients(lab: Path) -> None:

@@ -92,4 +92,4 @@ def test_extras_are_those_of_the_project():
     for extra, names in machine.EXTRAS.items():
         listed = {re.split(r"[\[>=]", entry)[0] for entry in project[extra]} - {"chop"}
         assert listed == set(names)
-    assert len(machine.EXTRAS) >= 5
+    assert set(project) - set(machine.EXTRAS) == {"docs", "notebooks", "test"}  # tools for people

@@ -7,8 +7,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from chop.plotting import marginal_effects, parallel_coordinates, pareto_front
-from chop.plotting.live import best_so_far
+from chop.plotting import best_so_far, marginal_effects, parallel_coordinates, pareto_front
 from chop.plotting.pareto import front_of
 from chop.plotting.tables import points_of_study
 from chop.tools.errors import ConfigError
@@ -55,15 +54,16 @@ def test_the_limit_goes_where_no_point_can_be(ways: tuple[str, str], step: str) 
 
 
 def test_front_given_as_rows_marks_or_positions() -> None:
-    whole = [row for row in ROWS if row["accuracy"] == row["accuracy"]]
-    marks = pareto_front(whole, "average_bitwidth", "accuracy", front=[True, False, False, True])
-    assert drawn_points(marks)[1] == {(4.0, 0.5), (8.0, 0.65)}
-    places = pareto_front(whole, "average_bitwidth", "accuracy", front=[2])
-    assert drawn_points(places)[1] == {(6.0, 0.4)}
-    rows = pareto_front(
-        whole, "average_bitwidth", "accuracy", front=[{"average_bitwidth": 5.0, "accuracy": 1.0}]
-    )
-    assert drawn_points(rows)[1] == {(5.0, 1.0)}
+    """Marks and positions count the rows as given, also behind one that has no result."""
+    marks = pareto_front(ROWS, "average_bitwidth", "accuracy", front=[True, False, False, False, True])
+    assert drawn_points(marks) == ({(8.0, 0.7), (6.0, 0.4)}, {(4.0, 0.5), (8.0, 0.65)})
+    places = pareto_front(ROWS, "average_bitwidth", "accuracy", front=[4, 3])
+    assert drawn_points(places)[1] == {(8.0, 0.65)}
+    given = [{"average_bitwidth": 5.0, "accuracy": 1.0}, ROWS[0]]
+    rows = pareto_front(ROWS, "average_bitwidth", "accuracy", front=given)
+    assert drawn_points(rows) == ({(8.0, 0.7), (6.0, 0.4), (8.0, 0.65)}, {(5.0, 1.0), (4.0, 0.5)})
+    with pytest.raises(ConfigError, match="front has 4 marks for 5 points"):
+        pareto_front(ROWS, "average_bitwidth", "accuracy", front=[True] * 4)
 
 
 def test_many_points_go_into_an_svg_as_one_image() -> None:

@@ -166,6 +166,44 @@ def test_grid_means_and_deviations() -> None:
         grid(rows[:2])
 
 
+def test_grid_of_the_table_that_a_training_writes(tmp_path: Path) -> None:
+    """Runs that failed, each for a reason of its own, neither become an option nor spoil the others."""
+    from chop.training.grid_table import FIGURES, GridTable
+
+    table = GridTable(tmp_path, ["learning_rate", "batch_size"], {})
+    points = [
+        {"learning_rate": r, "batch_size": b, "repeat": k}
+        for r in (0.1, 1.0)
+        for b in (8, 16)
+        for k in (0, 1)
+    ]
+    order = [table.key(point, point["repeat"]) for point in points]
+    for seed, point in enumerate(points):
+        figures = {"failure": f"broken {seed}"} if seed in (1, 6) else dict.fromkeys(FIGURES, 0.1 * seed)
+        table.add({**point, "seed": seed, "epochs": 3, "engine": "native", **figures}, order)
+    for source in (tmp_path / "grid.csv", table.rows()):
+        ax = grid(source)
+        assert np.allclose(ax.images[0].get_array(), [[0.0, 0.25], [0.45, 0.7]])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("batch size", "learning rate")
+
+
+def test_learning_curves_of_the_table_that_a_training_writes(tmp_path: Path) -> None:
+    from chop.training.history import History, row_of
+    from chop.training.scores import Score
+
+    nobody = torch.zeros(2, 2, dtype=torch.int64)
+    history = History()
+    for epoch in range(3):
+        learned = Score(1.0 / (epoch + 1), 0.2 * epoch, 0.1, 9, nobody)
+        checked = Score(2.0 / (epoch + 1), 0.3 * epoch, 0.1, 9, nobody)
+        history.add(row_of(epoch, 10 * epoch, 0.1, learned, (9.0, 9.0), checked))
+    history.write(tmp_path / "metrics.csv")
+    ax = learning_curves(tmp_path / "metrics.csv")
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[1.0, 0.5, 1 / 3], [2.0, 1.0, 2 / 3]]
+    other = next(each for each in ax.figure.axes if each is not ax)
+    assert np.allclose([line.get_ydata() for line in other.lines], [[0.0, 0.2, 0.4], [0.0, 0.3, 0.6]])
+
+
 def test_regret_medians_and_bands() -> None:
     rows = [
         {"sampler": name, "seed": seed, "trial": trial, "seconds": trial * 0.1, "gap": (seed + 1) / trial}

@@ -66,6 +66,15 @@ def test_one_objective_has_a_plain_regret(changed: Any, compare: Any, tmp_path: 
     assert "optimum" in repr(found)
 
 
+def test_one_scaled_objective_is_told_as_measured(changed: Any, compare: Any, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"strategy.setup.n_trials": 8}
+    keys["strategy.metrics"] = {"average_bitwidth": {"scale": 0.2, "direction": "minimize"}}
+    found = compare(changed(keys), tmp_path, ["random"], seeds=2)
+    optimum = found.truth.front[0, 0] / 0.2
+    assert optimum >= 1.0 and f"optimum {optimum:.6g}," in repr(found)
+    assert np.allclose(found.frame["distance"], found.frame["best_average_bitwidth"] - optimum)
+
+
 def test_a_space_that_cannot_be_swept_says_so(
     config: Any, compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

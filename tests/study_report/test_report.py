@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
+import sqlite3
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -149,6 +151,20 @@ def test_the_newest_study_or_the_one_named(tmp_path: Path) -> None:
     assert not (tmp_path / "c.html").exists()
 
 
+def test_a_database_is_read_and_not_changed(tmp_path: Path) -> None:
+    own, foreign = tmp_path / "own.db", tmp_path / "foreign.db"
+    optuna.create_study(storage=f"sqlite:///{own}").optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=3)
+    with contextlib.closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE people (name TEXT)")
+        connection.commit()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    report(own, out=tmp_path / "r" / "a.html")
+    for place in (foreign, f"sqlite:///{foreign}"):
+        with pytest.raises(ConfigError, match="holds no study"):
+            report(place, out=tmp_path / "r" / "b.html")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
 def test_report_of_a_sweep(run: Any, changed: Any, tmp_path: Path, suffix: str) -> None:  # noqa: F811
     folder = tmp_path / "search_ckpts"
@@ -237,4 +253,4 @@ def test_folders_without_a_study(tmp_path: Path, capsys: Any) -> None:
 
 def test_command(project: Path, capsys: Any) -> None:
     assert main(["report", str(project), "--out", str(project / "r.html")]) == 0
-    assert f"Report: {project / 'r.html'} (" in capsys.readouterr().out
+    assert f"Report: {project / 'r.html'}, its pictures" in capsys.readouterr().out

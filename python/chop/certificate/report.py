@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chop.certificate.layers import LayerCertificate
-from chop.certificate.table import html_table, text_table
+from chop.certificate.table import text_table
+from chop.tools.text_tables import html_table
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,7 +95,7 @@ class Certificate:
         return text_table(_HEADER, [_cells(layer) for layer in self.layers], self._notes())
 
     def _repr_html_(self) -> str:
-        return html_table(_HEADER, [_cells(layer) for layer in self.layers], self._notes())
+        return html_table(_HEADER, [_cells(layer) for layer in self.layers], notes=self._notes())
 
     @property
     def verdict(self) -> str:

@@ -1,9 +1,8 @@
-"""A table with notes under it, as text and as HTML."""
+"""A table with notes under it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
@@ -23,16 +22,3 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequ
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join([*lines, *notes])
-
-
-def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    """Return the same as an HTML table and a list.
-
-    >>> html_table(["a"], [["<x>"]], [])
-    '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;x&gt;</td></tr></tbody></table>'
-    """
-    head = "".join(f"<th>{escape(text)}</th>" for text in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return table + (f"<ul>{listed}</ul>" if listed else "")

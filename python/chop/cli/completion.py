@@ -23,6 +23,7 @@ _FILES = {
     "quantize",
     "json",
     "forward",
+    "out",
 }
 _FOLDERS = {"data_dir", "project_dir"}
 _HELP = {

@@ -13,14 +13,16 @@ from pathlib import Path
 
 Rows = list[tuple[str, str]]
 
-# Extra -> distributions that it brings; a test compares it with pyproject.toml.
+# Extra -> distributions that it brings, of those that chop itself uses and the benchmarks' peers; a test compares
+# it with pyproject.toml.
 EXTRAS = {
     "train": ("lightning", "tensorboard", "torchmetrics"),
     "data": ("pyarrow",),
     "plot": ("matplotlib",),
+    "search": ("scipy", "cmaes"),
     "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
-    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript"),
+    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax"),
 }
 NEEDED = ("torch", "numpy", "optuna", "pydantic", "safetensors", "h5py", "pandas", "pooch")
 _MARK = {True: "yes", False: "no"}

@@ -16,6 +16,7 @@ from chop.plotting.live import live_front
 from chop.plotting.marginal import marginal_effects
 from chop.plotting.parallel import parallel_coordinates
 from chop.plotting.pareto import pareto_front
+from chop.plotting.progress import best_so_far
 from chop.plotting.regrets import regret
 from chop.plotting.sensitivity import sensitivity_map
 from chop.plotting.style import PALETTE, save
@@ -23,6 +24,7 @@ from chop.plotting.waterfall import error_waterfall
 
 __all__ = [
     "PALETTE",
+    "best_so_far",
     "confusion_matrix",
     "error_waterfall",
     "graph",

@@ -25,7 +25,7 @@ VALUES = (
     "train_accuracy",
     "val_loss",
 )
-# Columns of a grid's table that are not options of a run.
+# Columns of a grid's table that are neither options of a run nor figures.
 NOT_OPTIONS = {
     "run",
     "repeat",
@@ -37,8 +37,10 @@ NOT_OPTIONS = {
     "steps",
     "state",
     "engine",
+    "failure",
     "folder",
 }
+FIGURES = ("val", "train_", "test", "seconds", "accuracy", "loss")  # how columns of measurements begin
 
 
 def grid(
@@ -50,7 +52,8 @@ def grid(
     combinations of all others down.
 
     Args:
-        table: the ``grid.csv`` of ``ch train --grid`` (its path), or a table with a row for each run.
+        table: the ``grid.csv`` of ``ch train --grid`` (its path), or a table with a row for each run; one that
+            failed has no figure and counts for nothing.
         value: the column to draw; left out, the validation accuracy.
         options: the columns that were varied; left out, those with several values that are no measurement.
         ax: axes to draw in.
@@ -66,6 +69,8 @@ def grid(
     >>> grid(rows).images[0].get_array().round(3).tolist()
     [[0.515, 0.515], [0.605, 0.605]]
     """
+    import pandas as pd
+
     frame = frame_of(table, "grid")
     value = value or next((name for name in VALUES if name in frame.columns), None)
     if value is None:
@@ -74,6 +79,7 @@ def grid(
         )
     chosen = list(options) if options is not None else _options(frame, value)
     need_columns(frame, (value, *chosen), "grid")
+    frame = frame.assign(**{value: pd.to_numeric(frame[value], errors="coerce")})  # a failed run's is empty
     if not chosen:
         raise ConfigError("grid: no option has several values; name the columns: options=[…]")
     found = frame.groupby(chosen, sort=True)[value].agg(["mean", "std"])
@@ -83,13 +89,9 @@ def grid(
 
 
 def _options(frame: pd.DataFrame, value: str) -> list[str]:
-    """Columns with several values, up to the first that is measured."""
-    found = []
-    for name in map(str, frame.columns):
-        measured = name == value or name.startswith(("val", "train_", "test", "seconds", "accuracy", "loss"))
-        if not measured and name not in NOT_OPTIONS and frame[name].nunique() > 1:
-            found.append(name)
-    return found
+    """Columns with several values that are no measurement."""
+    names = [name for name in map(str, frame.columns) if name != value and name not in NOT_OPTIONS]
+    return [name for name in names if not name.startswith(FIGURES) and frame[name].nunique() > 1]
 
 
 def _text(mean: float, deviation: float) -> str:

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from chop.plotting.pareto import pareto_front
-from chop.plotting.tables import Points, feasible_rows, points_of_study
+from chop.plotting.progress import best_so_far
+from chop.plotting.tables import points_of_study
 from chop.tools.errors import ConfigError
 
 SECONDS = 1.0  # between two drawings
@@ -96,29 +97,3 @@ def _picture(study: Any, x: str | None, y: str | None) -> Any:
     if len(points.objectives) > 1 or (x is not None and y is not None):
         return pareto_front(points, x, y)
     return best_so_far(points)
-
-
-def best_so_far(points: Points) -> Any:
-    """Draw the first objective of each trial, and the best so far of those that keep their constraints.
-
-    Raises:
-        ConfigError: no completed trial.
-    """
-    import numpy as np
-
-    from chop.plotting.style import GREY, PALETTE, axes, label, tidy
-
-    (name, way), *_ = points.objectives.items()
-    frame = points.frame.dropna(subset=[name])
-    if not len(frame):
-        raise ConfigError("best_so_far: no completed trial")
-    values = frame[name].to_numpy(dtype=float)
-    allowed = np.where(feasible_rows(frame), values, np.nan)
-    best = (np.fmax if way == "maximize" else np.fmin).accumulate(allowed)
-    drawn = axes(None, 6.4, 3.6)
-    drawn.scatter(frame["number"], values, s=12, color=GREY, alpha=0.6, linewidths=0, zorder=2, label="trial")
-    drawn.plot(frame["number"], best, drawstyle="steps-post", color=PALETTE[1], zorder=3, label="best so far")
-    drawn.set_xlabel("trial")
-    drawn.set_ylabel(label(name))
-    drawn.legend(fontsize=8)
-    return tidy(drawn)

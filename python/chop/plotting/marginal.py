@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chop.plotting.style import PALETTE, axes, label, shortened, tidy
+from chop.plotting.style import PALETTE, axes, label, parameter_label, shortened, tidy
 from chop.plotting.tables import need_columns, points_of
 from chop.tools.errors import ConfigError
 
@@ -81,7 +81,7 @@ def marginal_effects(
     for row, name in enumerate(order):
         _draw_row(drawn, frame, name, objective, row, width)
     drawn.axvline(float(frame[objective].mean()), color="black", linewidth=0.9, linestyle=":", zorder=1)
-    words = [f"{shortened(name.replace('/config/', '/'), 34)} ({100 * shares[name]:.0f} %)" for name in order]
+    words = [f"{parameter_label(name, 34)} ({100 * shares[name]:.0f} %)" for name in order]
     drawn.set_yticks(range(len(order)), words, fontsize=8)
     drawn.set_ylim(len(order) - 0.45, -0.6)
     drawn.set_xlabel(f"mean {label(objective)}; in parentheses the share of the variance")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chop.plotting.pareto import best_rows
-from chop.plotting.style import GREY, PALETTE, axes, shortened
+from chop.plotting.style import GREY, PALETTE, axes, parameter_label, shortened
 from chop.plotting.tables import direction_of, need_columns, points_of
 from chop.tools.errors import ConfigError
 
@@ -131,10 +131,5 @@ def _draw_axes(ax: Axes, frame: pd.DataFrame, names: Sequence[str]) -> None:
     ax.set_yticks([])
     for side in ("top", "right", "bottom", "left"):
         ax.spines[side].set_visible(False)
-    words = [shortened(_short(name), 30) for name in names]
+    words = [parameter_label(name, 30) for name in names]
     ax.set_xticks(range(len(names)), words, rotation=35, ha="right", fontsize=8)
-
-
-def _short(name: str) -> str:
-    """A parameter of a quantization space without the words that all have in common."""
-    return name.replace("/config/", "/")

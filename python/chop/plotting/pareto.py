@@ -33,8 +33,8 @@ def pareto_front(
             columns by name or a list of rows. Rows with a NaN in ``x`` or ``y`` (pruned, failed) are left out. Those
             that break a constraint are crosses and never in a front that is found here.
         x, y: the columns; left out, the first objective upwards and the second to the right.
-        front: which points are in it: a list of rows as mappings, positions (int) or one bool a row. Left out, it is
-            found from ``x`` and ``y``.
+        front: which points are in it: a list of rows as mappings, positions (int) or one bool a row of ``points``.
+            Left out, it is found from ``x`` and ``y``.
         directions: column -> "maximize" or "minimize"; left out, those of the study or of the metric's name.
         ax: axes to draw in.
 
@@ -56,11 +56,12 @@ def pareto_front(
     need_columns(found.frame, (x, y), "pareto_front")
     given = {**found.objectives, **(directions or {})}
     ways = (direction_of(x, given), direction_of(y, given))
-    values, kept = _numbers(found.frame, (x, y))
-    allowed, broken = values[kept], values[~kept]
-    best = _given_front(front, x, y, values) if front is not None else allowed[front_of(allowed, ways)]
-    rest = allowed if front is not None and _is_rows(front) else _without(allowed, best)
-    if not len(best) and not len(values):
+    whole = found.frame[[x, y]].to_numpy(dtype=np.float64)
+    kept = feasible_rows(found.frame)
+    allowed, broken = _finite(whole[kept]), _finite(whole[~kept])
+    best = allowed[front_of(allowed, ways)] if front is None else _finite(_given_front(front, x, y, whole))
+    rest = _without(allowed, best)
+    if not len(best) and not len(rest) and not len(broken):
         raise ConfigError(f"pareto_front: no point has both {x} and {y}")
     drawn = axes(ax)
     _draw(drawn, rest, best, broken, ways)
@@ -102,19 +103,12 @@ def _columns(found: Points, x: str | None, y: str | None) -> tuple[str, str]:
     return x or next(name for name in names if name != y), y
 
 
-def _numbers(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that are numbers, and which of them keep their constraints."""
-    values = frame[list(columns)].to_numpy(dtype=np.float64)
-    finite = np.isfinite(values).all(axis=1)
-    return values[finite], feasible_rows(frame)[finite]
-
-
-def _is_rows(front: Any) -> bool:
-    return isinstance(front, Sequence) and bool(front) and isinstance(front[0], Mapping)
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values[np.isfinite(values).all(axis=1)])
 
 
 def _given_front(front: Any, x: str, y: str, values: np.ndarray) -> np.ndarray:
-    if _is_rows(front):
+    if isinstance(front, Sequence) and front and isinstance(front[0], Mapping):
         return np.array([[row[x], row[y]] for row in front], dtype=np.float64)
     chosen = np.asarray(front)
     if chosen.dtype == bool and len(chosen) != len(values):

@@ -19,7 +19,7 @@ class PictureAxes(Axes):
     name = "chop"
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.figure)
+        return figure_bytes(self.figure, "png")
 
 
 def new_figure_axes(width: float, height: float) -> Axes:
@@ -29,23 +29,14 @@ def new_figure_axes(width: float, height: float) -> Axes:
     return figure.add_subplot(axes_class=PictureAxes)
 
 
-def png_bytes(figure: Any) -> bytes:
-    """Return a figure as PNG."""
-    return _bytes(figure, "png")
-
-
-def svg_bytes(figure: Any) -> bytes:
-    """Return a figure as SVG, the same bytes for the same figure."""
+def figure_bytes(figure: Any, kind: str) -> bytes:
+    """Return a figure as "png", "svg" or "pdf": the same bytes for the same figure."""
     import matplotlib
 
-    with matplotlib.rc_context({"svg.hashsalt": "chop", "svg.fonttype": "path"}):
-        return _bytes(figure, "svg")
-
-
-def _bytes(figure: Any, kind: str) -> bytes:
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, facecolor="white", metadata=metadata)
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": "chop", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=kind, facecolor="white", metadata=undated.get(kind, {}))
     return buffer.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
@@ -20,13 +20,14 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 GREY = "#8A8A8A"
 # Beside the colour, so that lines are told apart in print as well.
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 LABELS = {
     "accuracy": "accuracy (macro)",
     "accuracy_micro": "accuracy (micro)",
     "average_bitwidth": "average bit width [bit]",
+    "latency": "latency [ms]",
+    "latency_spread": "spread of latency [ms]",
     "loss": "loss [nat]",
     "memory_density": "memory density",
     "val_acc": "validation accuracy",
@@ -35,6 +36,7 @@ LABELS = {
     "train_acc": "training accuracy",
     "train_loss": "training loss [nat]",
     "model_size": "model size [byte]",
+    "output_sqnr": "signal to noise of the output [dB]",
 }
 
 
@@ -65,6 +67,15 @@ def label(name: str) -> str:
     ('average bit width [bit]', 'my metric')
     """
     return LABELS.get(name, name.replace("_", " "))
+
+
+def parameter_label(name: str, most: int) -> str:
+    """Return a parameter's name without the word that all of a quantization space have in common.
+
+    >>> parameter_label("seq_blocks_2/config/weight_width", 40)
+    'seq_blocks_2/weight_width'
+    """
+    return shortened(name.replace("/config/", "/"), most)
 
 
 def tidy(ax: Axes, grid: str | None = "both") -> Axes:
@@ -113,9 +124,6 @@ def save(ax: Axes, path: str | os.PathLike[str]) -> Path:
     if target.suffix not in SUFFIXES:
         hint = did_you_mean(target.suffix, SUFFIXES)
         raise ConfigError(f"{target}: a picture ends in {', '.join(SUFFIXES)}{hint}")
-    from chop.plotting import picture
+    from chop.plotting.picture import figure_bytes
 
-    figure: Any = ax.figure
-    if target.suffix == ".svg":
-        return atomic_write(target, picture.svg_bytes(figure))
-    return atomic_write(target, picture._bytes(figure, target.suffix.removeprefix(".")))
+    return atomic_write(target, figure_bytes(ax.figure, target.suffix.removeprefix(".")))

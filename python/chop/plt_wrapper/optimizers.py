@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from chop.registry import Registry
 from chop.tools.errors import ConfigError
 
-#: name -> function(parameters, learning_rate, weight_decay, **options) -> Optimizer
+#: name -> function of parameters, learning rate, weight decay and options, which returns an Optimizer
 OPTIMIZERS: Registry[Callable[..., Optimizer]] = Registry("optimizer")
 OPTIMIZERS["adam"] = lambda parameters, rate, decay: Adam(parameters, lr=rate, weight_decay=decay)
 OPTIMIZERS["adamw"] = lambda parameters, rate, decay: AdamW(parameters, lr=rate, weight_decay=decay)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import io
 import json
@@ -19,6 +18,7 @@ from chop.search.bounds import Bounds
 from chop.search.parts import to_npz
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+from chop.tools.text_tables import html_table
 
 if TYPE_CHECKING:
     from chop.search.configurations import Configurations
@@ -131,9 +131,8 @@ class SweepReport:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self._columns)
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in self._rows()[1:])
-        return f"<p>{html.escape(self._title())}</p><table><tr>{head}</tr>{body}</table>"
+        head, *rows = ([cell.strip() for cell in row] for row in self._rows())
+        return html_table(head, rows, self._title())
 
     def _title(self) -> str:
         return (

@@ -27,8 +27,10 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def html_table(headers: Sequence[str], rows: Sequence[Sequence[str]], text: str = "") -> str:
-    """Return the same as HTML, with ``text`` above it; everything is escaped.
+def html_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], text: str = "", notes: Sequence[str] = ()
+) -> str:
+    """Return the same as HTML, with ``text`` above it and a list of notes below; everything is escaped.
 
     >>> html_table(["a<b"], [["1"]])
     '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
@@ -37,7 +39,9 @@ def html_table(headers: Sequence[str], rows: Sequence[Sequence[str]], text: str 
     lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     above = f"<pre>{html.escape(text)}</pre>" if text else ""
-    return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    below = f"<ul>{listed}</ul>" if listed else ""
+    return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
 def number(value: float | None, digits: int = 6) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chop.actions.study_report.style import SCRIPT, STYLE
 from chop.plotting.tables import FEASIBLE
+from chop.tools.text_tables import html_table
 
 if TYPE_CHECKING:
     from chop.actions.study_report.pictures import Drawing
@@ -55,9 +56,9 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _figure(drawing: Drawing) -> str:
-    from chop.plotting.picture import svg_bytes
+    from chop.plotting.picture import figure_bytes
 
-    data = base64.b64encode(svg_bytes(drawing.ax.figure)).decode()
+    data = base64.b64encode(figure_bytes(drawing.ax.figure, "svg")).decode()
     # An image of its own each: names inside one SVG cannot clash with those of another.
     image = f'<img alt="{escape(drawing.title, quote=True)}" src="data:image/svg+xml;base64,{data}">'
     words = f"<figcaption>{escape(drawing.words)}</figcaption>"
@@ -97,7 +98,7 @@ def _front(source: Source, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _entry(source: Source, row: Mapping[str, Any]) -> str:
     values = ", ".join(
-        f"{escape(name.replace('_', ' '))} {_word(row[name])}" for name in source.table.objectives
+        f"{escape(name.replace('_', ' '))} {escape(_word(row[name]))}" for name in source.table.objectives
     )
     number = int(row["number"])
     summary = f"<summary>trial {number}: {values}</summary>"
@@ -151,10 +152,8 @@ def _cells(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[list
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    headings = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    table = f"<thead><tr>{headings}</tr></thead><tbody>{lines}</tbody>"
-    return f'<div class="wide"><table class="sorted">{table}</table></div>'
+    names = [name.replace("/", "/\u200b") for name in head]  # where a long heading may be broken
+    return f'<div class="wide">{html_table(names, rows)}</div>'
 
 
 def _word(value: Any) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 
 from chop import plotting
 from chop.plotting import style, tables
-from chop.plotting.live import best_so_far
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,11 +72,10 @@ def _fronts(source: Source) -> Iterator[Drawing]:
 def _progress(source: Source) -> Iterator[Drawing]:
     if source.study is None or source.is_sweep:
         return  # what a sweep leaves has no order
-    name = next(iter(source.table.objectives))
-    words = f"The {_plain(name)} of each trial, and the best so far."
+    words = f"The {_plain(next(iter(source.table.objectives)))} of each trial, and the best so far."
     if tables.FEASIBLE in source.table.frame:
         words += " A trial that breaks a constraint is never the best."
-    yield Drawing("trials", "Trials", words, best_so_far(source.table))
+    yield Drawing("trials", "Trials", words, plotting.best_so_far(source.table))
 
 
 def _coordinates(source: Source) -> Iterator[Drawing]:

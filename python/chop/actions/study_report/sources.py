@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
+import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -119,16 +121,27 @@ def _of_address(address: StorageAddress, name: str | None, label: str) -> Source
     from chop.actions.search.strategies.optuna import _quiet_optuna
 
     with _quiet_optuna(), tempfile.TemporaryDirectory() as folder, address.failures(ConfigError):
-        if address.kind == "journal":
-            # Opening a journal mends its end; a report changes nothing.
-            copied = shutil.copyfile(str(address.path), Path(folder) / JOURNAL_NAME)
-            address = StorageAddress.of_journal(copied)
+        if address.path is not None:
+            address = _copied(address.kind, address.path, Path(folder))
         try:
             storage = address.open()
         except (KeyError, TypeError, ValueError, AssertionError) as error:  # what Optuna meets in a journal
             raise ConfigError(f"report: {label!r} is no Optuna journal: {error!r}") from None
         chosen = _choose(storage, name, label)
         return _of_study(_in_memory(optuna.load_study(study_name=chosen, storage=storage)), label)
+
+
+def _copied(kind: str, path: Path, folder: Path) -> StorageAddress:
+    """The same in a file of our own: opening a journal mends its end, opening a database makes tables."""
+    if kind == "journal":
+        return StorageAddress.of_journal(Path(shutil.copyfile(path, folder / JOURNAL_NAME)))
+    copy = folder / "study.db"
+    with (
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found,
+        contextlib.closing(sqlite3.connect(copy)) as made,
+    ):
+        found.backup(made)
+    return StorageAddress(f"sqlite:///{copy}")
 
 
 def _choose(storage: Any, name: str | None, label: str) -> str:

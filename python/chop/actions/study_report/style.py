@@ -18,9 +18,9 @@ table { border-collapse: collapse; font-size: 0.87rem; font-variant-numeric: tab
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: right; white-space: nowrap; }
 th { background: var(--soft); vertical-align: bottom; }
 .facts th, .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.sorted th { cursor: pointer; position: sticky; top: 0; white-space: normal; min-width: 4.5rem; }
-.sorted th:first-child, .sorted td:first-child { text-align: left; }
-.sorted th[data-way]::after { content: " \\25B2"; } .sorted th[data-way="-1"]::after { content: " \\25BC"; }
+.wide th { cursor: pointer; position: sticky; top: 0; white-space: normal; min-width: 4.5rem; }
+.wide th:first-child, .wide td:first-child { text-align: left; }
+.wide th[data-way]::after { content: " \\25B2"; } .wide th[data-way="-1"]::after { content: " \\25BC"; }
 .wide { overflow: auto; max-height: 36rem; border: 1px solid var(--line); border-radius: 6px; width: fit-content;
   max-width: 100%; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: 0.35rem 0; padding: 0.35rem 0.8rem; }
@@ -30,7 +30,7 @@ button { float: right; margin: 0.5rem; font: inherit; }
 """
 
 SCRIPT = """
-for (const table of document.querySelectorAll("table.sorted")) {
+for (const table of document.querySelectorAll(".wide table")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => head.addEventListener("click", () => {
     const way = head.dataset.way === "1" ? -1 : 1;

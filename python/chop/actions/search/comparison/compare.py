@@ -43,6 +43,7 @@ class SamplerComparison:
         summary: a row for each sampler, see ``chop.actions.search.comparison.curves.summary``.
         truth: what all are measured against.
         names: of the objectives.
+        scales: of each, what a trial's value is multiplied with; ``frame`` has objectives as measured.
         files: written.
     """
 
@@ -50,6 +51,7 @@ class SamplerComparison:
     summary: pd.DataFrame
     truth: Truth
     names: tuple[str, ...]
+    scales: tuple[float, ...]
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
@@ -62,7 +64,7 @@ class SamplerComparison:
         front = (
             f"front of {len(self.truth.front)}"
             if len(self.names) > 1
-            else f"optimum {self.truth.front[0, 0]:.6g}"
+            else f"optimum {self.truth.front[0, 0] / self.scales[0]:.6g}"
         )
         kind = "hypervolume" if len(self.names) > 1 else "way to the optimum"
         return (
@@ -225,7 +227,10 @@ def _finish(runs: _Runs, objective: Objective, folder: Path, sweeping: bool = Tr
     """Measure the runs against the optimum, and write the files."""
     import pandas as pd
 
-    names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
+    scales = {name: table.scale or 1.0 for name, table in objective.metrics.items()}
+    if objective.sum_scaled_metrics:
+        scales = {"sum": 1.0}
+    names = list(scales)
     directions = [way.name.lower() for way in runs.studies[0][2].directions]
     values = [curves.values_of(study) for _, _, study in runs.studies]
     truth = _truth(objective, directions, values, sweeping)
@@ -233,11 +238,13 @@ def _finish(runs: _Runs, objective: Objective, folder: Path, sweeping: bool = Tr
     for (sampler, number, study), found in zip(runs.studies, values, strict=True):
         columns = {"sampler": sampler, "seed": number, "seconds": curves.seconds_of(study)}
         parts.append(pd.DataFrame({**columns, **curves.curve(found, names, truth)}))
-        for name in names if not objective.sum_scaled_metrics else ():  # as measured
-            parts[-1][[name, f"best_{name}"]] /= objective.metrics[name].scale or 1.0
+        for name, scale in scales.items():  # as measured
+            parts[-1][[name, f"best_{name}"]] /= scale
+        if len(names) == 1:  # of several objectives it has no unit
+            parts[-1]["distance"] /= abs(scales[names[0]])
     frame = pd.concat(parts, ignore_index=True)
     table = curves.summary(frame, runs.setup.n_trials)
-    made = SamplerComparison(frame, table, truth, tuple(names))
+    made = SamplerComparison(frame, table, truth, tuple(names), tuple(scales.values()))
     return dataclasses.replace(made, files=tuple(_write(made, folder)))
 
 
