@@ -19,6 +19,7 @@ from chop.tools.errors import ConfigError
 from chop.training.native_engine import trainer_options
 from chop.training.order import epoch_order
 from chop.training.trainer_args import TrainerArgs
+from tests.training.conftest import toy
 
 
 def normed() -> nn.Module:
@@ -56,6 +57,43 @@ def test_refusals_are_one_sentence(run: Any, without_lightning: None, tmp_path: 
         run(engine="nativ")
     assert not (tmp_path / "out").exists()
     assert run()[1]["engine"] == "native"  # which needs no Lightning
+
+
+def test_bad_data_is_one_sentence(run: Any, tmp_path: Path) -> None:
+    x, y = torch.randn(65, 16), torch.randint(0, 5, (65,))
+    good, none = (x, y), (x[:0], y[:0])
+    for data, options, message in (
+        (
+            {"train": good, "val": good},
+            {"batch_size": 64},
+            "batch norm needs more than one row in every batch",
+        ),
+        ({"train": none, "val": good}, {"batch_size": 8}, "no rows to train on"),
+        ({"train": good, "val": none}, {"batch_size": 8}, "no rows to validate on"),
+        ({"train": good}, {"batch_size": 8}, "no rows under 'val'"),
+        ({"train": (x, y + 1), "val": good}, {"batch_size": 13}, r"must be a class in 0..4, got 5"),
+        ({"train": (x[:, :9], y), "val": good}, {"batch_size": 13}, "engine 'native' cannot train this"),
+        (
+            {"train": good, "val": good},
+            {"batch_size": 0},
+            "batch_size must be an integer of at least 1, got 0",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run(data=data, engine="native", save_path=tmp_path / "out", **options)
+    with pytest.raises(
+        ConfigError, match=r"weights of torch.bfloat16, and the core computes in 32 or 64 bits"
+    ):
+        run(toy().bfloat16(), engine="native", save_path=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_figures_of_the_last_step_are_those_of_its_last_batch(run: Any) -> None:
+    args = {"max_epochs": 1, "accumulate_grad_batches": 4}
+    (_, native), (_, other) = (run(args=args, engine=engine) for engine in ("native", "lightning"))
+    assert native["global_step"] == other["global_step"] == 3
+    for name in ("train_acc_step", "train_loss_step"):
+        assert native[name] == pytest.approx(other[name], rel=1e-4), name
 
 
 def test_an_optimizer_of_the_users_own_goes_to_lightning(run: Any) -> None:
@@ -97,6 +135,7 @@ def test_only_optimizers_that_the_core_has() -> None:
     assert trainer_options(torch.optim.AdamW(weights, lr=0.1)) == {
         "optimizer": "adamw", "weight_decay": 0.01, "betas": (0.9, 0.999), "eps": 1e-8,
     }  # fmt: skip
+    assert trainer_options(torch.optim.Adam(weights, decoupled_weight_decay=True))["optimizer"] == "adamw"
     for other in (
         torch.optim.Adam(weights, amsgrad=True),
         torch.optim.SGD(weights, lr=0.1, dampening=0.1),

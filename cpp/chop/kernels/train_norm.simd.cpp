@@ -161,12 +161,12 @@ void gather(const TrainGather<T>& p) {
   for (int s = 0; s < p.block.rows; s += lanes) {
     const T* from[lanes];
     CHOP_UNROLL for (int l = 0; l < lanes; ++l) {
-      const int j = s + l;
-      from[l] = j < p.block.valid ? p.data + (p.order ? p.order[j] : p.first + j) * p.stride : nullptr;
+      const int j = s + l < p.block.valid ? s + l : p.block.valid - 1;
+      from[l] = p.data + (p.order ? p.order[j] : p.first + j) * p.stride;
     }
     for (int f = 0; f < p.features; f += lanes) {
       V tile[lanes];
-      CHOP_UNROLL for (int l = 0; l < lanes; ++l) tile[l] = from[l] ? load(from[l] + f) : V{};
+      CHOP_UNROLL for (int l = 0; l < lanes; ++l) tile[l] = load(from[l] + f);
       transpose<T>(tile);
       const int count = p.features - f;
       CHOP_UNROLL for (int l = 0; l < lanes; ++l) if (l < count) store(p.x + (f + l) * p.block.ld + s, tile[l]);

@@ -93,6 +93,9 @@ def fit(
         straight_through=straight_through,
         seed=seed,
     )
+    for split in ("train", "val") if validate else ("train",):
+        if (rows := source.rows(split)) is not None and not len(rows[1]):
+            raise ConfigError(f"data: there are no rows to {'train' if split == 'train' else 'validate'} on")
     plan.make_optimizer(model)  # what it refuses is refused before anything is read or written
     job = Job(model, plan, source, bar=bar, validate=validate, halt=halt, model_info=model_info)
     job.folder = None if save_path is None else Path(save_path)

@@ -68,7 +68,8 @@ class Plan:
         limits["device"] = limits["device"].type
         for key in ("log_every_n_steps", "early_stopping_patience"):
             del limits[key]
-        return {**values.pop("schedule"), **values, **limits}
+        schedule = values.pop("schedule")
+        return {"lr_scheduler": schedule.pop("name"), **schedule, **values, **limits}
 
 
 @dataclasses.dataclass
@@ -105,7 +106,7 @@ class Job:
         """Compare the plan with that of the checkpoint.
 
         Raises:
-            ConfigError: another engine, or a value that differs.
+            ConfigError: another engine, other rows, or a value that differs.
         """
         if self.checkpoint is None:
             return
@@ -119,3 +120,5 @@ class Job:
             old = before["plan"].get(key)
             if key not in free and value != old:
                 raise ConfigError(f"resume: {self.resume} was trained with {key} {old!r}, got {value!r}")
+        if before.get("rows", self.data.digest()) != self.data.digest():
+            raise ConfigError(f"resume: {self.resume} was trained on other rows")
