@@ -39,6 +39,7 @@ class AverageBitwidthRunner:
     """
 
     metrics: ClassVar[tuple[str, ...]] = ("average_bitwidth", "memory_density")
+    parallel: ClassVar[bool] = True
     Options: ClassVar[Any] = AverageBitwidthOptions
 
     def __init__(self, context: SearchContext, options: AverageBitwidthOptions) -> None:
