@@ -20,7 +20,6 @@ from torch import nn
 from chop.actions.search import objective as objective_module
 from chop.actions.search.metrics import METRICS, SearchMetric
 from chop.actions.search.runners.basic_train import BasicTrain
-from chop.actions.search.threads import in_order
 from chop.tools.errors import ConfigError
 from tests.search.test_basic_train import INTEGER, SPACE, TRAIN
 from tests.search.test_batches import KNOW_MANY, log_of, one_by_one, trials
@@ -266,42 +265,3 @@ def test_trials_that_only_some_engines_train(
     monkeypatch.setattr(NativeEngine, "why_not", refuses_wide)
     found = [run(training(n_jobs), tmp_path / str(n_jobs)) for n_jobs in (1, 4)]
     assert trials(found[0]) == trials(found[1])
-
-
-def test_pieces_come_in_order_and_errors_in_their_place() -> None:
-    free = threading.Event()
-
-    def call(item: int) -> int:
-        if item == 0:
-            assert free.wait(10)
-        if item == 3:
-            free.set()
-            raise ValueError("three")
-        return item
-
-    found: list[int] = []
-
-    def collect(parts: Iterator[list[int]]) -> None:
-        for part in parts:
-            found.extend(part)
-
-    halt = threading.Event()
-    with pytest.raises(ValueError, match="three"):
-        collect(in_order(call, range(8), 2, halt))
-    assert found == [0, 1, 2] and halt.is_set()
-
-
-def test_closing_halts_what_runs_and_starts_nothing_more() -> None:
-    started: list[int] = []
-    halt = threading.Event()
-
-    def call(item: int) -> int:
-        started.append(item)
-        if item > 0:
-            assert halt.wait(10)
-        return item
-
-    parts = in_order(call, range(50), 2, halt)
-    assert next(parts)[0] == 0
-    parts.close()
-    assert halt.is_set() and len(started) <= 4
