@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from chop import MaseGraph
 from chop.dataset import MaseDataModule
+from chop.ir.graph.mase_graph import MaseTracer
 from chop.plt_wrapper.optimizers import OPTIMIZERS
+from chop.plt_wrapper.schedules import Schedule
 from chop.tools.errors import ConfigError
 from chop.training.native_engine import trainer_options
 from chop.training.order import epoch_order
 from chop.training.trainer_args import TrainerArgs
-from tests.training.conftest import toy
+from tests.training.conftest import assert_same, toy
 
 
 def normed() -> nn.Module:
@@ -222,3 +225,20 @@ def test_any_arguments_parse_or_are_refused_by_name(given_args: dict[str, Any]) 
     assert parsed.max_epochs is None or parsed.max_epochs >= 1
     assert parsed.gradient_clip_val is None or 0 < parsed.gradient_clip_val < float("inf")
     assert parsed.precision in ("32-true", "64-true", "bf16-mixed") and "max_epoch" not in args
+
+
+def test_a_graph_is_trained_as_its_model_is_and_not_traced_again(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, figures = run(toy())
+    graph = MaseGraph(toy())
+    monkeypatch.setattr(MaseTracer, "trace", None)
+    _, again = run(graph)
+    assert again == figures
+    assert_same(dict(model.state_dict()), dict(graph.model.state_dict()))
+
+
+def test_a_rate_that_never_changes_needs_no_look_at_each_step(run: Any) -> None:
+    found = [run(toy(), lr_scheduler=Schedule("constant", interval)) for interval in ("step", "epoch")]
+    assert found[0][1] == found[1][1]
+    assert_same(dict(found[0][0].state_dict()), dict(found[1][0].state_dict()))

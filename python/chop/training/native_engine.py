@@ -58,7 +58,7 @@ class NativeEngine:
         from chop.training.native import NativeTrainer
 
         with TRACING:
-            return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
+            return NativeTrainer.why_not(job.traced, tuple(rows[0].shape[1:]))
 
     def fit(self, job: Job) -> dict[str, Any]:
         """Train the model in place; see :func:`chop.actions.train`."""
@@ -114,7 +114,7 @@ class _Run:
         self.batches = -(-self.rows // plan.batch_size)
         self.optimizer = optimizer
         self.trainer = NativeTrainer(
-            job.model,
+            job.traced,
             *rows,
             **(trainer_options(optimizer) or {}),
             gradient_clip_val=limits.gradient_clip_val,

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from chop.ir.graph.mase_graph import MaseGraph
 from chop.nn.quantizers.straight_through import check_straight_through
 from chop.plt_wrapper.optimizers import make_optimizer
 from chop.plt_wrapper.schedules import Schedule
@@ -88,6 +89,7 @@ class Job:
         validate: whether to score the validation rows after each epoch.
         halt: set by another thread to end the run with KeyboardInterrupt.
         model_info: chooses the Lightning wrapper; None: the one for rows.
+        graph: of ``model``, where it is traced already.
     """
 
     model: nn.Module
@@ -101,6 +103,12 @@ class Job:
     validate: bool = True
     halt: threading.Event | None = None
     model_info: Any = None
+    graph: MaseGraph | None = None
+
+    @property
+    def traced(self) -> nn.Module | MaseGraph:
+        """The graph, or the model for whoever has to trace it."""
+        return self.model if self.graph is None else self.graph
 
     def check_resumed(self, engine: str) -> None:
         """Compare the plan with that of the checkpoint.

@@ -40,6 +40,7 @@ class AverageBitwidthRunner:
 
     first_batch: ClassVar[int] = 1000  # microseconds each
     metrics: ClassVar[tuple[str, ...]] = ("average_bitwidth", "memory_density")
+    parallel: ClassVar[bool] = True
     Options: ClassVar[Any] = AverageBitwidthOptions
 
     def __init__(self, context: SearchContext, options: AverageBitwidthOptions) -> None:

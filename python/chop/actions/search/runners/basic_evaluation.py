@@ -74,6 +74,13 @@ class BasicEvaluation:
         context.evaluator, context.row_shape = self.evaluator, tuple(x.shape[1:])
         context.fingerprint["rows"] = rows_digest(x, y)
 
+    @property
+    def parallel(self) -> bool:
+        """Whether several may measure at once: a metric in Python may keep something."""
+        from chop.metrics import METRICS, NativeMetric
+
+        return all(issubclass(METRICS[name], NativeMetric) for name in self._names)
+
     def float_metrics(self) -> dict[str, float]:
         """The same metrics for the model as it is."""
         return self._measure(None)
