@@ -122,9 +122,10 @@ class _Run:
             straight_through=plan.straight_through,
             dtype=_DTYPES[limits.precision],
         )
-        # The scheduler is torch's own, on an optimizer that never steps.
+        # The scheduler is torch's own, on an optimizer that has nothing to do.
         self.clock = SGD([torch.zeros(1)], lr=plan.learning_rate)
         self.schedule = plan.schedule.make(self.clock, plan.schedule_length(self.batches))
+        self.clock.step()  # once, or torch warns; without gradients it changes nothing
         self.history, self.step, self.begun = History(), 0, 0
         if job.checkpoint is not None:
             self._resume(job.checkpoint)
@@ -181,12 +182,8 @@ class _Run:
             found = self.trainer.evaluate(*self.checked)
             checked = Score.of(found.loss, found.confusion)
         if self.plan.schedule.interval == "epoch":
-            self._next_rate()
+            self.schedule.step()
         return row_of(epoch, self.step, rate, learned, last, checked)
-
-    def _next_rate(self) -> None:
-        self.clock.step()
-        self.schedule.step()
 
     def _learn(self, order: Tensor) -> tuple[Score, tuple[float, float]]:
         """Train on all rows; return the epoch's score, and loss and accuracy of its last batch."""
@@ -206,7 +203,7 @@ class _Run:
             parts.append(part)
             self._show(part, logged=steps > 0)
             if steps and self.plan.schedule.interval == "step":
-                self._next_rate()
+                self.schedule.step()
         sizes = [self.plan.batch_size] * sum(part.steps for part in parts)
         if row >= self.rows:
             sizes[-1] = self.rows - (self.batches - 1) * self.plan.batch_size
@@ -261,8 +258,11 @@ class _Run:
                 "train_acc_step": macro_accuracy(part.confusion),
             }
             self.log.add(figures | {"epoch": self.epoch}, self.step - 1)
-        self.bar.set_postfix(loss=f"{float(part.losses[-1]):.4f}", acc=f"{part.accuracy:.4f}", refresh=False)
-        self.bar.update(part.steps)
+        if self.job.bar:
+            self.bar.set_postfix(
+                loss=f"{float(part.losses[-1]):.4f}", acc=f"{part.accuracy:.4f}", refresh=False
+            )
+            self.bar.update(part.steps)
 
     def _tell(self, row: Row) -> None:
         shown = {"loss": "train_loss_epoch", "acc": "train_acc_epoch", "val_loss": "val_loss_epoch"}
