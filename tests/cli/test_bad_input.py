@@ -48,10 +48,12 @@ BAD_WORDS = [
     (["train", "jsc-tiny", "jsc-synth", "--data-dir", "gone"], ["data_dir", "gone"]),
     (["train", "jsc-tiny", "none.npz"], ["none.npz"]),
     (["train", "jsc-tiny", "jsc-synth", "--config", "gone.toml"], ["no config file 'gone.toml'"]),
-    (["train", "jsc-tiny", "jsc-synth", "--config", "gone.json"], ["must end in .toml"]),
+    (["train", "jsc-tiny", "jsc-synth", "--config", "gone.yaml"], ["must end in .toml"]),
+    (["train", "jsc-tiny", "jsc-synth", "--config", "gone.json"], ["no config file 'gone.json'"]),
     (["transform", "jsc-tiny", "jsc-synth"], ["transform needs a config", "[passes]"]),
     (["search", "jsc-tiny", "jsc-synth"], ["search needs a config", "[search]"]),
     (["test", "jsc-tiny", "jsc-synth"], ["test needs weights", "--load"]),
+    (["train", "jsc-tiny", "jsc-synth", "--dry-run"], ["--dry-run is an option of search, not of train"]),
 ]
 
 

@@ -87,7 +87,7 @@ def test_transform_on_real_data_that_is_absent(ch):
 
 def test_train_test_and_quantize_what_was_trained(ch, small_data):
     common = ("jsc-tiny", small_data, "--cpu=0", "--project", "p", "--batch-size", "32", "--seed", "3")
-    trained = ch("train", *common, "--max-epochs", "30", "--learning-rate", "5e-2")
+    trained = ch("train", *common, "--max-epochs", "30", "--learning-rate", "1e-2")
     assert trained.code == 0, trained.err
     software = SOFTWARE.format("p")
     best = f"{software}/training_ckpts/best.ckpt"
@@ -101,7 +101,7 @@ def test_train_test_and_quantize_what_was_trained(ch, small_data):
 
     text = (EXAMPLES / "jsc_toy_by_type.toml").read_text()
     coarse = text.replace(
-        "weight_width = 8\nweight_frac_width = 4", "weight_width = 4\nweight_frac_width = 2"
+        "weight_width = 8\nweight_frac_width = 4", "weight_width = 3\nweight_frac_width = 1"
     )
     assert coarse != text
     Path("coarse.toml").write_text(coarse)

@@ -62,6 +62,19 @@ SPELLINGS = [
     ("--study", "mine", "study", "mine"),
     ("--workers", "4", "workers", 4),
     ("--dry-run", None, "dry_run", True),
+    ("--compare", "random,tpe", "compare", "random,tpe"),
+    ("--seeds", "3", "seeds", 3),
+    ("--engine", "native", "engine", "native"),
+    ("--resume", None, "resume", True),
+    ("--momentum", "0.5", "momentum", 0.5),
+    ("--nesterov", None, "nesterov", True),
+    ("--lr-scheduler", "linear", "lr_scheduler", "linear"),
+    ("--early-stopping-patience", "3", "early_stopping_patience", 3),
+    ("--gradient-clip-val", "0.5", "gradient_clip_val", 0.5),
+    ("--gradient-clip-algorithm", "value", "gradient_clip_algorithm", "value"),
+    ("--straight-through", "clipped", "straight_through", "clipped"),
+    ("--grid", "batch_size=16,32", "grid", ["batch_size=16,32"]),
+    ("--repeats", "3", "repeats", 3),
 ]
 
 

@@ -1,6 +1,8 @@
 // Gradients against differences of the loss, and results that do not depend on threads.
 #include <cmath>
 #include <memory>
+#include <stdexcept>
+#include <string>
 
 #include "chop/trainer/plan.h"
 #include "chop/trainer/trainer.h"
@@ -109,6 +111,141 @@ TEST(training_lowers_the_loss_and_stops_at_nan) {
   trainer->set_data(data.x.data(), data.y.data(), 300);
   const EpochScore failed = trainer->epoch(call);
   CHECK(failed.failed && failed.losses.size() == 3 && failed.next_row == 90);
+}
+
+// Batch norm, ReLU, and three times linear, batch norm, ReLU: the shape of jsc-toy, and one whose sizes are odd.
+struct Layers {
+  ir::Graph graph;
+  Specification specification;
+  int64_t features;
+  int classes;
+};
+
+Layers layers(const std::vector<int64_t>& sizes) {
+  Specification made;
+  std::vector<ir::Graph::Spec> nodes{{"x", "input", {}, {}, {}, {ir::kBatch, sizes[0]}}};
+  const auto parameters = [&](const std::string& node, int64_t weights, int64_t biases, int running) {
+    const int number = static_cast<int>(made.sizes.size());
+    made.sizes.insert(made.sizes.end(), {weights, biases});
+    made.nodes[node] = {{{"weight", number}, {"bias", number + 1}}, running, 0.1, {}};
+  };
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const std::string at = std::to_string(i);
+    if (i > 0) {
+      nodes.push_back(linear("fc" + at, nodes.back().name, sizes[i - 1], sizes[i]));
+      parameters("fc" + at, sizes[i - 1] * sizes[i], sizes[i], -1);
+    }
+    nodes.push_back(normalized("bn" + at, nodes.back().name, sizes[i]));
+    parameters("bn" + at, sizes[i], sizes[i], static_cast<int>(i));
+    made.running.push_back(static_cast<int>(sizes[i]));
+    nodes.push_back({"act" + at, "relu", {"bn" + at}, {}, {}, {}});
+  }
+  made.trained = static_cast<int>(made.sizes.size());
+  const std::string last = nodes.back().name;
+  return {ir::Graph::from_specs(nodes, last), made, sizes.front(), static_cast<int>(sizes.back())};
+}
+
+// One epoch in a shuffled order of more rows than there are, then the score of all rows; losses, weights and score.
+template <class T>
+std::vector<double> trained(const Layers& given, int64_t rows, int64_t batch, int threads) {
+  const auto trainer = Trainer::make(given.graph, given.specification, {}, sizeof(T) == 8, threads);
+  Random random(static_cast<uint64_t>(rows));
+  std::vector<T> x;
+  std::vector<int64_t> y, order;
+  for (int64_t i = 0; i < rows * given.features; ++i) x.push_back(random.uniform(-2.0f, 2.0f));
+  for (int64_t i = 0; i < rows; ++i) y.push_back(random.below(given.classes));
+  for (int64_t i = 0; i < rows + 2; ++i) order.push_back(random.below(rows));
+  trainer->set_data(x.data(), y.data(), rows);
+  T* parameters = static_cast<T*>(trainer->state(State::parameters));
+  for (int64_t i = 0; i < trainer->state_size(State::parameters); ++i) parameters[i] = random.uniform(-1.0f, 1.0f);
+  T* running = static_cast<T*>(trainer->state(State::running));
+  for (int64_t i = 0; i < trainer->state_size(State::running); ++i) running[i] = random.uniform(0.5f, 1.5f);
+  EpochCall call;
+  call.batch_size = batch;
+  call.order = order.data();
+  call.count = static_cast<int64_t>(order.size());
+  while (call.count % call.batch_size == 1) ++call.batch_size;
+  call.accumulate = 3;
+  const EpochScore epoch = trainer->epoch(call);
+  CHECK(epoch.rows == call.count && epoch.next_row == call.count && !epoch.failed);
+  std::vector<double> found = epoch.losses;
+  const Score score = trainer->evaluate(x.data(), y.data(), rows);
+  found.push_back(score.loss);
+  int64_t counted = 0;
+  for (const int64_t count : score.confusion) counted += count;
+  CHECK(counted == rows);
+  for (int64_t i = 0; i < trainer->state_size(State::parameters); ++i)
+    found.push_back(static_cast<double>(parameters[i]));
+  return found;
+}
+
+TEST(odd_sizes_train_alike_in_both_types_and_on_several_threads) {
+  for (const auto& sizes : {std::vector<int64_t>{16, 8, 8, 5}, {1, 3, 2}, {17, 33, 31, 7}, {5, 130, 3}}) {
+    const Layers given = layers(sizes);
+    for (const int64_t rows : {2, 3, 15, 16, 17, 127, 129, 2500})
+      for (const int64_t batch : {2, 15, 17, 130, 1024}) {
+        if (rows > 129 && batch < 130) continue;  // more steps of the same
+        const auto narrow = trained<float>(given, rows, batch, 1);
+        CHECK(first_difference(narrow, trained<float>(given, rows, batch, 3)) == -1);
+        const auto wide = trained<double>(given, rows, batch, 1);
+        CHECK(first_difference(wide, trained<double>(given, rows, batch, 3)) == -1);
+        CHECK(std::fabs(narrow[0] - wide[0]) <= 2e-3 * (1 + std::fabs(wide[0])));
+      }
+  }
+}
+
+TEST(a_batch_of_many_blocks_uses_threads) {
+  const Layers given = layers({16, 8, 8, 5});
+  const auto one = trained<float>(given, 12000, 11000, 1);
+  for (const int threads : {2, 4}) CHECK(first_difference(one, trained<float>(given, 12000, 11000, threads)) == -1);
+}
+
+TEST(a_trainer_that_is_held_refuses_calls) {
+  const Sample data = sample(20);
+  const auto trainer = small_trainer(data);
+  {
+    const auto lock = trainer->hold();
+    std::string message;
+    try {
+      loss_of(*trainer, 20);
+    } catch (const std::runtime_error& error) {
+      message = error.what();
+    }
+    CHECK(contains(message, "at work in another call"));
+  }
+  CHECK(std::isfinite(loss_of(*trainer, 20)));
+}
+
+TEST(a_few_long_steps_are_glanced_at) {
+  const Sample data = sample(1000);
+  const auto trainer = small_trainer(data);
+  std::vector<int64_t> order(1000000);
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i % 1000);
+  int glances = 0;
+  EpochCall call;
+  call.batch_size = 250000;
+  call.order = order.data();
+  call.count = static_cast<int64_t>(order.size());
+  call.glance = [&] { ++glances; };
+  trainer->epoch(call);
+  CHECK(glances >= 1);
+}
+
+TEST(calls_that_do_not_fit_the_rows_are_refused) {
+  const Sample data = sample(20);
+  const auto trainer = small_trainer(data);
+  EpochCall call;
+  call.batch_size = 4;
+  call.count = 24;
+  CHECK(contains(refusal([&] { trainer->epoch(call); }), "there are 20 rows, not 24"));
+  call.count = 0;
+  CHECK(contains(refusal([&] { trainer->epoch(call); }), "order names no row"));
+  Specification wrong = of_small_network();
+  wrong.running = {5};
+  CHECK(contains(refusal([&] { Plan::make(small_network(), wrong); }), "its running statistics 5"));
+  wrong = of_small_network();
+  wrong.trained = 7;
+  CHECK(contains(refusal([&] { Plan::make(small_network(), wrong); }), "6 parameters, and 7 of them"));
 }
 
 TEST(nodes_that_cannot_be_trained_are_named) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Any
 
 import pytest
 
-from chop.actions.search.strategies import journal_file
+from chop.actions.search.objective import Outcome
+from chop.actions.search.runners import HW_RUNNERS
+from chop.actions.search.strategies import journal_file, lone_run
 from chop.actions.search.strategies.batches import Pace
 from chop.actions.search.strategies.native_tpe import NativeTpeSampler
 from chop.actions.search.strategies.whole_config import WholeConfigSampler
+from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 
-KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe")
+KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe", "nsgaii", "nsgaiii")
 TIMES = ("datetime_start", "datetime_complete", "duration")
 
 
@@ -46,6 +50,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the samplers nothing but Optuna's own interface."""
     monkeypatch.delattr(WholeConfigSampler, "ask")
     monkeypatch.delattr(NativeTpeSampler, "ask")
+    monkeypatch.setattr(lone_run, "BaseGASampler", ())  # nothing is one
 
 
 @pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
@@ -59,6 +64,8 @@ def test_batches_give_the_study_of_single_trials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keys: dict[str, Any] = {"strategy.setup.sampler": name, "strategy.setup.n_trials": 60}
+    if name.startswith("nsga"):
+        keys["strategy.setup.sampler_options"] = {"population_size": 8}
     if constrained:
         keys["strategy.constraints"] = {"accuracy": {"min": 0.2}}
     in_batches = run(changed(keys), tmp_path / "batches")
@@ -70,6 +77,21 @@ def test_batches_give_the_study_of_single_trials(
     assert in_batches.best == single.best
     reopened = run(changed({**keys, "strategy.setup.n_trials": 61}), tmp_path / "batches")
     assert trials(reopened)[:60] == trials(single)
+
+
+def test_a_generation_is_measured_at_once(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chop.actions.search.objective import Objective
+
+    sizes: list[int] = []
+    measure_many = Objective.measure_many
+    monkeypatch.setattr(
+        Objective, "measure_many", lambda self, p, n: sizes.append(len(p)) or measure_many(self, p, n)
+    )
+    options = {"strategy.setup.sampler_options": {"population_size": 8}, "strategy.setup.n_trials": 30}
+    run(changed({"strategy.setup.sampler": "nsgaii", **options}), tmp_path)
+    assert sizes == [8, 8, 8, 6]
 
 
 def test_a_batch_is_synced_once(
@@ -156,8 +178,56 @@ def test_pace_starts_small_and_fits_the_time_left() -> None:
     assert pace.size == 24 and pace.within(None) == pace.within(0.001) == 24
     pace.took(24, 0.024)
     assert pace.size == 250 and pace.within(0.1) == 100 and pace.within(0.0) == 1
+    pace.took(0, 1e-6)  # repeats only
+    assert pace.size == 250
     pace.took(250, 250.0)
     assert pace.size == 1
+
+
+class Slow:
+    """A hardware runner of one's own, whose first answer takes long."""
+
+    metrics, Options, asked = ("wires",), StrictTable, 0
+
+    def __init__(self, context: Any, options: Any) -> None:
+        """Nothing to prepare."""
+
+    def __call__(self, config: Any) -> dict[str, float]:
+        Slow.asked += 1
+        if Slow.asked == 2:
+            raise KeyboardInterrupt
+        return {"wires": 1.0}
+
+
+def test_a_runner_that_says_nothing_of_its_time_begins_with_one_trial(
+    changed: Callable[..., Any], run: Any, tmp_path: Path
+) -> None:
+    HW_RUNNERS.register("slow")(Slow)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(changed({"strategy.hw_runner.slow": {}}), tmp_path)
+    finally:
+        del HW_RUNNERS["slow"]
+    assert len(json.loads((tmp_path / "log.json").read_text())) == 1
+
+
+def test_a_fast_trial_does_not_put_many_trainings_into_one_batch(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first trial is refused at once, or a repeat: nothing is known of the time of the others."""
+    from chop.actions.search.objective import Objective
+
+    sizes: list[int] = []
+    measure_many = Objective.measure_many
+    monkeypatch.setattr(
+        Objective, "measure_many", lambda self, p, n: sizes.append(len(p)) or measure_many(self, p, n)
+    )
+    monkeypatch.setattr(Objective, "_measure_own_model", lambda self, config: REFUSED)
+    run(changed({"strategy.sw_runner": {"basic_train": {}}}), tmp_path)
+    assert sizes == [1] * 6
+
+
+REFUSED = Outcome([math.nan] * 2, {}, {}, dict.fromkeys(("accuracy", "average_bitwidth"), math.nan), {})
 
 
 @pytest.mark.parametrize("name", ["random", "native-tpe"])

@@ -87,6 +87,33 @@ def test_a_space_that_cannot_be_swept_says_so(
     assert found.frame["gap"].min() >= 0
 
 
+@pytest.mark.parametrize("compare_to", [32, 16])
+def test_the_optimum_keeps_the_constraints(
+    changed: Any, run: Any, compare: Any, tmp_path: Path, compare_to: int
+) -> None:
+    keys: dict[str, Any] = {
+        "strategy.setup.n_trials": 36,
+        "strategy.metrics": {"accuracy": {}, "loss": {}},
+        "strategy.hw_runner": {"average_bitwidth": {"compare_to": compare_to}},
+        "strategy.constraints": {"memory_density": {"min": compare_to / 4}},
+        "strategy.setup.sampler": "brute-force",
+    }
+    best = run(changed(keys), tmp_path / "search").best
+    found = compare(changed(keys), tmp_path / "compared", ["brute-force"], seeds=1)
+    assert found.truth.seconds is not None and 0 < found.frame["accuracy"].isna().sum() < 36
+    assert {tuple(point) for point in found.truth.front.tolist()} == {tuple(e["value"]) for e in best}
+    assert found.frame["gap"].iloc[-1] == 0 and found.frame["distance"].iloc[-1] == 0
+
+
+def test_costs_of_another_batch_are_no_truth(changed: Any, compare: Any, tmp_path: Path) -> None:
+    keys = {
+        "strategy.hw_runner.cost": {"batch": 8},
+        "strategy.constraints": {"activation_memory": {"max": 1e9}},
+    }
+    found = compare(changed(keys), tmp_path, ["random"], seeds=1)
+    assert found.truth.seconds is None and "in other units" in found.truth.words
+
+
 def test_interrupted_leaves_whole_runs(
     config: Any, compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +151,16 @@ def test_refused_before_anything_runs(
     with pytest.raises((ConfigError, KeyError)) as refused:
         compare(changed(keys), tmp_path / "out", samplers)
     assert said in str(refused.value) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("validate_only", [False, True])
+def test_a_sampler_for_one_objective_is_refused_before_the_others_run(
+    config: Any, compare: Any, tmp_path: Path, validate_only: bool
+) -> None:
+    pytest.importorskip("cmaes")
+    with pytest.raises(ConfigError, match="'cmaes' takes one objective, and there are 2"):
+        compare(config, tmp_path / "out", ["random", "cmaes"], validate_only=validate_only)
+    assert not (tmp_path / "out").exists()
 
 
 def test_curve_agrees_with_the_definitions() -> None:

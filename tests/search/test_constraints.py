@@ -13,6 +13,7 @@ import pytest
 
 from chop import Evaluator
 from chop.actions.search.constraints import ConstraintTable, excesses
+from chop.actions.search.metrics import METRICS, SearchMetric
 from chop.search import pareto_front, sweep
 from chop.tools.errors import ConfigError
 
@@ -169,6 +170,27 @@ def test_sweep_report_with_constraints(
     assert "average_bitwidth" in repr(found) and found.save(tmp_path / "swept.npz").exists()
     empty = sweep(ev, space, constraints={"accuracy": {"min": 1.5}})
     assert empty.front == [] and "no configuration keeps the constraints" in repr(empty)
+
+
+def test_a_bounded_figure_that_is_no_number_fails_the_trial_and_what_repeats_it(
+    changed: Changed, run: Any, tmp_path: Path
+) -> None:
+    @METRICS.register("no number")
+    class NoNumber(SearchMetric):
+        def compute(self, config: Any, measured: Any, context: Any) -> float:
+            return float("nan")
+
+    keys = {
+        "search_space.seed": {"default": {"config": {"name": ["NA"]}}},
+        "strategy.constraints": {"no number": {"max": 1.0}},
+    }
+    try:
+        run(changed({**keys, "strategy.setup.n_trials": 2}), tmp_path)
+        result = run(changed({**keys, "strategy.setup.n_trials": 4}), tmp_path)
+    finally:
+        del METRICS["no number"]
+    assert [trial.state.name for trial in result.study.trials] == ["FAIL"] * 4 and result.best == []
+    assert {trial.user_attrs["failure"] for trial in result.study.trials} == {"a metric is not a number"}
 
 
 @pytest.mark.parametrize(

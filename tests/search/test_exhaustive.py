@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ def test_the_same_command_again_adds_nothing(changed: Changed, run: Any, tmp_pat
     first, second = run(config, tmp_path), run(config, tmp_path)
     assert len(first.study.trials) == len(second.study.trials)
     assert first.best == second.best
+
+
+def test_all_trials_are_synced_at_once(
+    changed: Changed, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino) or fsync(fd))
+    study = run(changed({**EXHAUSTIVE, "strategy.setup": {"prune": False}}), tmp_path).study
+    assert len(study.trials) == 36
+    assert (
+        synced.count((tmp_path / "study_journal.log").stat().st_ino) < 8
+    )  # the study, its attributes, the trials
 
 
 def test_few_trials_hold_the_front_first(changed: Changed, run: Any, tmp_path: Path) -> None:

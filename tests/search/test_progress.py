@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import create_trial
 
 from chop.actions.search.strategies.progress import BestSoFar, Progress
 from chop.plotting.pareto import front_of
@@ -36,10 +37,26 @@ def test_one_objective_and_failed_trials() -> None:
 def test_the_bar_shows_the_best_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(0, 2, ["loss"], ["minimize"]) as progress:
         for value in (0.5, 0.125):
-            progress.after_trial(None, SimpleNamespace(values=[value]))
+            progress.after_trial(None, create_trial(value=value))
     assert progress.n == 2
     said = capsys.readouterr().err
     assert "2/2" in said and "best loss 0.125" in said
+
+
+def test_the_best_beside_the_bar_keeps_the_constraints(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(0, 2, ["loss"], ["minimize"]) as progress:
+        for value, excess in ((0.5, -0.1), (0.125, 0.1)):
+            trial = create_trial(value=value)
+            trial.set_constraint("accuracy.min", excess)
+            progress.after_trial(None, trial)
+    assert "2/2 trials, best loss 0.5" in capsys.readouterr().err
+
+
+def test_a_sampler_that_ends_before_the_trials_do_fills_the_bar(
+    changed: Any, run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(changed({"strategy.setup.sampler": "brute-force", "strategy.setup.n_trials": 50}), tmp_path)
+    assert "36/36" in capsys.readouterr().err
 
 
 def test_a_visualizer_that_can_be_called_sees_every_trial(config: Any, run: Any, tmp_path: Path) -> None:
@@ -55,6 +72,29 @@ def test_a_visualizer_that_can_be_called_sees_every_trial(config: Any, run: Any,
 
     run(config, tmp_path, visualizer=Watch())
     assert seen == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"strategy.setup.study_name": "claimed"}, {"strategy.name": "exhaustive", "strategy.setup": {}}],
+)
+def test_a_visualizer_draws_the_end(keys: Any, changed: Any, run: Any, tmp_path: Path) -> None:
+    drawn: list[int] = []
+
+    class Drawn:
+        def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+            if step == 4 and len(drawn) == 1:
+                raise KeyboardInterrupt
+
+        def draw(self, study: Any) -> None:
+            drawn.append(sum(trial.state.name == "COMPLETE" for trial in study.trials))
+
+    result = run(changed(keys), tmp_path / "whole", visualizer=Drawn())
+    assert drawn == [len(result.study.trials)]
+    if "strategy.name" not in keys:
+        with pytest.raises(KeyboardInterrupt):
+            run(changed({**keys, "strategy.setup.sampler": "tpe"}), tmp_path / "stopped", visualizer=Drawn())
+        assert drawn[1:] == [4]
 
 
 def test_a_result_reads_well(config: Any, run: Any, tmp_path: Path) -> None:

@@ -218,7 +218,9 @@ def test_a_sampler_of_ones_own(changed: Callable[..., Any], run: Any, tmp_path: 
 
     @SAMPLERS.register("Mine")
     class Mine(RandomSampler):
-        def __init__(self, seed: int, shift: int = 0) -> None:
+        def __init__(self, seed: int, shift: int) -> None:
+            if shift < 0:
+                raise ValueError(f"shift must not be negative, got {shift}")
             super().__init__(seed)
             self.shift = shift
 
@@ -231,6 +233,9 @@ def test_a_sampler_of_ones_own(changed: Callable[..., Any], run: Any, tmp_path: 
         assert all(set(trial.params.values()) == {1} for trial in result.study.trials)
         with pytest.raises(ConfigError, match=r"shfit is not known to sampler 'Mine' \(did you mean 'shift'"):
             run(changed({**keys, "strategy.setup.sampler_options": {"shfit": 1}}), tmp_path)
+        for options, said in (({}, "argument: 'shift'"), ({"shift": -1}, "must not be negative, got -1")):
+            with pytest.raises(ConfigError, match=f"setup.sampler: 'Mine' cannot be made: .*{said}"):
+                run(changed({**keys, "strategy.setup.sampler_options": options}), tmp_path)
     finally:
         del SAMPLERS["Mine"]
 

@@ -53,10 +53,20 @@ def test_rows_are_whole_batches_of_the_split(data_module: Any, num_samples: int,
     assert torch.equal(from_loader[0], x) and torch.equal(from_loader[1], y)
 
 
-def test_an_empty_split_is_refused(data_module: Any) -> None:
+def test_an_empty_split_is_refused(
+    data_module: Any, changed: Callable[..., Any], run: Any, tmp_path: Path
+) -> None:
     data_module._splits["val"] = (torch.empty(0, 16), torch.empty(0, dtype=torch.int64))
     with pytest.raises(ConfigError, match="the val split holds no rows"):
         first_rows(data_module, "val", 10)
+    for where in ("sw_runner.basic_train", "hw_runner.latency"):
+        keys = {
+            "strategy.sw_runner": {},
+            "strategy.metrics": {"average_bitwidth": {}},
+            f"strategy.{where}": {},
+        }
+        with pytest.raises(ConfigError, match=rf"{where}: the \w+ split holds no rows"):
+            run(changed(keys), tmp_path / "out", data_module=data_module)
 
 
 def test_the_split_named_is_the_one_measured(

@@ -147,12 +147,12 @@ def test_the_same_command_joins_a_run_that_is_alone(
     others: list[Any] = []
 
     def second() -> None:
-        others.append(run(changed({"strategy.setup.n_trials": 20}), tmp_path / "both"))
+        others.append(run(changed({"strategy.setup.n_trials": 27}), tmp_path / "both"))
         joined.set()
 
     def meet(self: Any, configs: Any, *args: Any, **kw: Any) -> Any:
         calls.append(configs)
-        if len(calls) == 3:  # the float model, a batch, and
+        if len(calls) == 3:  # the float model, a batch of 24 trials, and
             # in the middle of the second batch of the first run the whole second one happens.
             second()
         return evaluate_many(self, configs, *args, **kw)
@@ -161,7 +161,8 @@ def test_the_same_command_joins_a_run_that_is_alone(
     first = run(changed({"strategy.setup.n_trials": 30}), tmp_path / "both")
     assert joined.is_set()
     assert rows(first.study) == rows(alone.study)
-    assert rows(others[0].study) == rows(alone.study)[:20]
+    seen = rows(others[0].study)  # a batch of the first run may have gone beyond the second's 20 already
+    assert len(seen) >= 20 and seen == rows(alone.study)[: len(seen)]
     assert states(f"journal://{tmp_path}/both/{JOURNAL_NAME}") == ["COMPLETE"] * 30
 
 

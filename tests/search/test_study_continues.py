@@ -16,7 +16,7 @@ import pytest
 from torch import nn
 
 from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
-from chop.actions.search.strategies.journal_file import drop_torn_tail
+from chop.actions.search.strategies.journal_file import JournalFile, drop_torn_tail
 
 FILES = {"study_journal.log", "log.json", "best.json"}
 
@@ -222,3 +222,15 @@ def test_the_timeout_ends_the_run_not_the_study(
     assert 1 <= len(short.study.trials) < 30
     longer = run(changed({"strategy.setup.n_trials": 40}), tmp_path)
     assert len(longer.study.trials) == 40 and values(longer)[: len(values(short))] == values(short)
+
+
+def test_a_study_that_was_only_made_is_described_later(tmp_path: Path) -> None:
+    """A kill between making a study and describing it."""
+    import optuna
+
+    path = tmp_path / "j.log"
+    storage = optuna.storages.JournalStorage(JournalFile(path))
+    optuna.create_study(storage=storage, study_name="s", directions=["maximize"])
+    StudyJournal(path, "s", ["maximize"], ["accuracy"], {"sampler": "random"})
+    study = optuna.load_study(storage=storage, study_name="s")
+    assert study.metric_names == ["accuracy"] and study.user_attrs["chop:about"] == {"sampler": "random"}

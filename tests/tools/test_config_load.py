@@ -70,7 +70,7 @@ def test_missing_file_suggests_the_nearest(tmp_path):
         load_config(tmp_path / "nowhere" / "a.toml")
 
 
-@pytest.mark.parametrize("name", ["a.json", "a", "toml"])
+@pytest.mark.parametrize("name", ["a.yaml", "a", "toml"])
 def test_other_endings_are_refused(tmp_path, name):
     (tmp_path / name).write_text("a = 1")
     with pytest.raises(ConfigError, match=r"must end in \.toml"):

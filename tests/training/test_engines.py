@@ -13,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from chop import MaseGraph
 from chop.dataset import MaseDataModule
+from chop.ir.graph.mase_graph import MaseTracer
 from chop.plt_wrapper.optimizers import OPTIMIZERS
+from chop.plt_wrapper.schedules import Schedule
 from chop.tools.errors import ConfigError
 from chop.training.native_engine import trainer_options
 from chop.training.order import epoch_order
 from chop.training.trainer_args import TrainerArgs
+from tests.training.conftest import assert_same, toy
 
 
 def normed() -> nn.Module:
@@ -35,7 +39,7 @@ def without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_auto_says_which_and_why(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     one = {"max_epochs": 1, "max_steps": 1}
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="chop"):
         assert run(args=one, bar=True)[1]["engine"] == "native"
         assert run(normed(), one, bar=True)[1]["engine"] == "lightning"
         assert run(args=one | {"precision": "bf16"}, bar=True)[1]["engine"] == "lightning"
@@ -56,6 +60,43 @@ def test_refusals_are_one_sentence(run: Any, without_lightning: None, tmp_path: 
         run(engine="nativ")
     assert not (tmp_path / "out").exists()
     assert run()[1]["engine"] == "native"  # which needs no Lightning
+
+
+def test_bad_data_is_one_sentence(run: Any, tmp_path: Path) -> None:
+    x, y = torch.randn(65, 16), torch.randint(0, 5, (65,))
+    good, none = (x, y), (x[:0], y[:0])
+    for data, options, message in (
+        (
+            {"train": good, "val": good},
+            {"batch_size": 64},
+            "batch norm needs more than one row in every batch",
+        ),
+        ({"train": none, "val": good}, {"batch_size": 8}, "no rows to train on"),
+        ({"train": good, "val": none}, {"batch_size": 8}, "no rows to validate on"),
+        ({"train": good}, {"batch_size": 8}, "no rows under 'val'"),
+        ({"train": (x, y + 1), "val": good}, {"batch_size": 13}, r"must be a class in 0..4, got 5"),
+        ({"train": (x[:, :9], y), "val": good}, {"batch_size": 13}, "engine 'native' cannot train this"),
+        (
+            {"train": good, "val": good},
+            {"batch_size": 0},
+            "batch_size must be an integer of at least 1, got 0",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run(data=data, engine="native", save_path=tmp_path / "out", **options)
+    with pytest.raises(
+        ConfigError, match=r"weights of torch.bfloat16, and the core computes in 32 or 64 bits"
+    ):
+        run(toy().bfloat16(), engine="native", save_path=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_figures_of_the_last_step_are_those_of_its_last_batch(run: Any) -> None:
+    args = {"max_epochs": 1, "accumulate_grad_batches": 4}
+    (_, native), (_, other) = (run(args=args, engine=engine) for engine in ("native", "lightning"))
+    assert native["global_step"] == other["global_step"] == 3
+    for name in ("train_acc_step", "train_loss_step"):
+        assert native[name] == pytest.approx(other[name], rel=1e-4), name
 
 
 def test_an_optimizer_of_the_users_own_goes_to_lightning(run: Any) -> None:
@@ -97,6 +138,7 @@ def test_only_optimizers_that_the_core_has() -> None:
     assert trainer_options(torch.optim.AdamW(weights, lr=0.1)) == {
         "optimizer": "adamw", "weight_decay": 0.01, "betas": (0.9, 0.999), "eps": 1e-8,
     }  # fmt: skip
+    assert trainer_options(torch.optim.Adam(weights, decoupled_weight_decay=True))["optimizer"] == "adamw"
     for other in (
         torch.optim.Adam(weights, amsgrad=True),
         torch.optim.SGD(weights, lr=0.1, dampening=0.1),
@@ -183,3 +225,20 @@ def test_any_arguments_parse_or_are_refused_by_name(given_args: dict[str, Any]) 
     assert parsed.max_epochs is None or parsed.max_epochs >= 1
     assert parsed.gradient_clip_val is None or 0 < parsed.gradient_clip_val < float("inf")
     assert parsed.precision in ("32-true", "64-true", "bf16-mixed") and "max_epoch" not in args
+
+
+def test_a_graph_is_trained_as_its_model_is_and_not_traced_again(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, figures = run(toy())
+    graph = MaseGraph(toy())
+    monkeypatch.setattr(MaseTracer, "trace", None)
+    _, again = run(graph)
+    assert again == figures
+    assert_same(dict(model.state_dict()), dict(graph.model.state_dict()))
+
+
+def test_a_rate_that_never_changes_needs_no_look_at_each_step(run: Any) -> None:
+    found = [run(toy(), lr_scheduler=Schedule("constant", interval)) for interval in ("step", "epoch")]
+    assert found[0][1] == found[1][1]
+    assert_same(dict(found[0][0].state_dict()), dict(found[1][0].state_dict()))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from chop.tools.errors import ConfigError
 from chop.training import grid
@@ -90,6 +91,44 @@ def test_lightning_trains_a_grid_too(small: Any) -> None:
         assert two["engine"] == "lightning" and one["val_loss"] == pytest.approx(two["val_loss"], rel=1e-3)
 
 
+def with_tanh() -> Any:
+    """A toy with the same weights, and another activation."""
+    model = toy()
+    model.seq_blocks[1] = nn.Tanh()
+    return model
+
+
+def test_a_torn_row_is_done_again(small: Any, tmp_path: Path) -> None:
+    expected = timeless(make(small, save_path=tmp_path).rows)
+    whole = (tmp_path / "grid.csv").read_text()
+    lines = whole.splitlines(keepends=True)
+    for text in (whole[:-30], "".join(lines[:-3]) + lines[-3][:20] + "\n" + "".join(lines[-2:]), lines[0]):
+        (tmp_path / "grid.csv").write_text(text)
+        assert timeless(make(small, save_path=tmp_path).rows) == expected
+
+
+def test_a_run_that_cannot_be_is_a_row(small: Any) -> None:
+    x, y = small.arrays("train")
+    rows = {"train": (x[:65], y[:65]), "val": (x, y)}
+    found = make(rows, {"batch_size": [64, 13]}, repeats=1, learning_rate=1e-3)
+    assert "batch norm needs more than one row" in found.rows[0]["failure"]
+    assert [line["failed"] for line in found.summary] == [1, 0] and found.rows[1]["failure"] == ""
+
+
+def test_no_clipping_is_a_value_of_its_axis(small: Any) -> None:
+    found = make(small, {"gradient_clip_val": [0, 1e-4]}, repeats=1, optimizer="sgd", learning_rate=1e-2)
+    free = make(small, {"learning_rate": [1e-2]}, repeats=1, optimizer="sgd")
+    assert found.rows[0]["val_loss"] == free.rows[0]["val_loss"] != found.rows[1]["val_loss"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("workers", -1), ("workers", 1.5), ("repeats", 0), ("repeats", True)]
+)
+def test_bad_counts_are_named(small: Any, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be an integer of at least"):
+        make(small, **{name: value})
+
+
 def test_another_grid_in_the_same_folder_is_refused(small: Any, tmp_path: Path) -> None:
     make(small, repeats=1, save_path=tmp_path)
     for change, message in (
@@ -97,6 +136,8 @@ def test_another_grid_in_the_same_folder_is_refused(small: Any, tmp_path: Path) 
         ({"optimizer": "sgd"}, "optimizer 'adam', got 'sgd'"),
         ({"axes": {"learning_rate": [1e-3]}}, "axes"),
         ({"trainer_args": {"max_epochs": 3, "accelerator": "cpu"}}, "max_epochs 2, got 3"),
+        ({"trainer_args": ARGS | {"early_stopping_patience": 1}}, "early_stopping_patience None, got 1"),
+        ({"model": with_tanh}, "holds a grid with model"),
     ):
         with pytest.raises(ConfigError, match=message):
             make(small, **({"save_path": tmp_path} | change))

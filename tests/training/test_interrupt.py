@@ -30,6 +30,8 @@ def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> Non
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        # A shell's background jobs, CI's among them, begin with it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     began = time.monotonic()
     while not (folder / "last.ckpt").is_file() and time.monotonic() - began < 90:

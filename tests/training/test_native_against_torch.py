@@ -153,6 +153,33 @@ def test_a_frozen_parameter_stays() -> None:
     assert trainer.optimizer_state_dict()["state"].keys() == optimizer.state_dict()["state"].keys()
 
 
+class Branched(nn.Module):
+    """Has a layer whose result nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle, self.layer = nn.Linear(16, 5), nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.idle(x)
+        return self.layer(x)
+
+
+def test_a_layer_that_nobody_reads_does_not_decay() -> None:
+    torch.manual_seed(6)
+    x, y = clusters(100)
+    model = Branched().double()
+    reference = copy.deepcopy(model)
+    trainer = NativeTrainer(model, x.double(), y, dtype="float64", optimizer="adamw", weight_decay=0.1)
+    trainer.epoch(50, 0.01)
+    optimizer = torch.optim.AdamW(reference.parameters(), lr=0.01, weight_decay=0.1)
+    run_torch(reference, x.double(), y, torch.arange(100), 50, optimizer)
+    assert torch.equal(trainer.state_dict()["idle.weight"], model.idle.weight)
+    for key, value in reference.state_dict().items():
+        torch.testing.assert_close(trainer.state_dict()[key], value, rtol=1e-10, atol=1e-12)
+    assert trainer.optimizer_state_dict()["state"].keys() == optimizer.state_dict()["state"].keys()
+
+
 def test_a_torch_optimizer_continues_and_is_continued() -> None:
     torch.manual_seed(5)
     x, y = clusters(400)

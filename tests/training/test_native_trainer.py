@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -105,6 +109,86 @@ def test_a_loss_that_is_no_number_names_its_step() -> None:
     assert equal(trainer.state_dict(), shorter.state_dict())
 
 
+def test_a_nan_in_one_logit_is_seen() -> None:
+    x, _ = data(40)
+    model = nn.Sequential(nn.Linear(16, 5))
+    model[0].bias.data[3] = math.nan
+    trainer = NativeTrainer(model, x, torch.zeros(40).long())
+    with pytest.raises(NonFiniteLossError, match="step 0 is nan"):
+        trainer.epoch(10, 1e-3)
+    kept = trainer.state_dict()
+    assert torch.equal(kept["0.weight"], model[0].weight)
+    assert math.isnan(trainer.evaluate(x, torch.zeros(40).long()).loss)
+
+
+class Steep(nn.Module):
+    """Overflows at zero, where the features never are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.first, self.last = nn.BatchNorm1d(16), nn.Linear(16, 4), nn.Linear(4, 5)
+        nn.init.constant_(self.first.weight, -0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.exp(self.first(self.norm(x))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_places_behind_a_short_batch_change_nothing(dtype: str) -> None:
+    x, y = data(20)
+    model = Steep().train()
+    trainer = NativeTrainer(model, x + 1000, y, dtype=dtype)
+    trainer.epoch(20, 0.0)
+    nn.functional.cross_entropy(model(x + 1000), y).backward()
+    for name, parameter in model.named_parameters():
+        found = trainer.gradients()[name].float()
+        torch.testing.assert_close(found, parameter.grad, rtol=2e-3, atol=2e-4, msg=name)
+
+
+MEMORY_PROGRAM = """
+import resource, torch
+from torch import nn
+from chop.training import NativeTrainer
+torch.manual_seed(0)
+model, x, y = nn.Sequential(nn.Linear(16, 5)), torch.randn(300, 16), torch.randint(0, 5, (300,))
+trainer, fresh = NativeTrainer(model, x, y), NativeTrainer(model, x, y)
+order = torch.arange(300).repeat(40_000)
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 600_000_000,) * 2)
+try:
+    trainer.epoch(len(order), 1e-2, order)
+except MemoryError:
+    print("no memory")
+for one in (trainer, fresh):
+    one.epoch(128, 1e-2)
+print(all(torch.equal(a, b) for a, b in zip(trainer.state_dict().values(), fresh.state_dict().values())))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process as Linux does")
+def test_a_batch_that_memory_cannot_hold_leaves_the_trainer_whole() -> None:
+    made = subprocess.run([sys.executable, "-c", MEMORY_PROGRAM], capture_output=True, text=True)
+    assert (made.returncode, made.stdout.split("\n")[:2]) == (0, ["no memory", "True"]), made.stderr
+
+
+def test_a_trainer_at_work_refuses_other_calls() -> None:
+    x, y = data(1000)
+    trainer = NativeTrainer(JSC_Toy(None), x, y)
+    order = torch.arange(1000).repeat(40_000)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(trainer.epoch, 20, 1e-3, order)
+        while trainer.progress[0] == 0:
+            time.sleep(0.001)
+        calls = (trainer.state_dict, trainer.optimizer_state_dict, lambda: trainer.evaluate(x, y),
+                 lambda: trainer.load_state_dict(JSC_Toy(None).state_dict()))  # fmt: skip
+        for call in calls:
+            with pytest.raises(RuntimeError, match="at work in another call"):
+                call()
+        trainer.stop()
+        assert running.result().stopped
+    assert trainer.evaluate(x, y).rows == 1000
+
+
 def test_stop_ends_after_a_batch() -> None:
     x, y = data(100_000)
     trainer = NativeTrainer(JSC_Toy(None), x, y)
@@ -117,7 +201,15 @@ def test_stop_ends_after_a_batch() -> None:
     assert not trainer.epoch(16, 1e-3).stopped
 
 
-def test_ctrl_c_is_heard() -> None:
+@pytest.fixture
+def sigint() -> Iterator[None]:
+    """Ctrl-C as a terminal's programs hear it: a background job begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_heard(sigint: None) -> None:
     x, y = data(100_000)
     trainer = NativeTrainer(JSC_Toy(None), x, y)
     order = torch.arange(100_000).repeat(400)
@@ -184,6 +276,8 @@ def test_bad_data_and_calls_are_named() -> None:
         trainer.epoch(16, 1e-3)
     with pytest.raises(ValueError, match=r"order\[1\] must be a row in 0..32, got 33"):
         trainer.epoch(2, 1e-3, torch.tensor([0, 33]))
+    with pytest.raises(ValueError, match="order names no row"):
+        trainer.epoch(2, 1e-3, torch.empty(0, dtype=torch.int64))
     with pytest.raises(ValueError, match="first_row must be a multiple of batch_size"):
         trainer.epoch(11, 1e-3, first_row=5)
     with pytest.raises(ValueError, match="batch_size must be at least 1"):

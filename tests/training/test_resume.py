@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 from chop.nn.quantizers import integer_quantizer
 from chop.tools.errors import ConfigError
 from chop.training.history import History
+from chop.training.saver import Saver
 from tests.training.conftest import ENGINES, assert_same, assert_same_files, toy
 
 
@@ -103,6 +105,7 @@ def test_random_layers_need_no_state(run: Any, tmp_path: Path, monkeypatch: pyte
         ({"args": {"max_epochs": 4}}, "max_epochs 3, got 4"),
         ({"engine": "lightning"}, "was written by engine 'native', not 'lightning'"),
         ({"seed": 1}, "seed 0, got 1"),
+        ({"lr_scheduler": "linear"}, "was trained with lr_scheduler 'cosine', got 'linear'"),
     ],
 )
 def test_another_plan_is_refused(run: Any, tmp_path: Path, changed: dict[str, Any], message: str) -> None:
@@ -110,6 +113,64 @@ def test_another_plan_is_refused(run: Any, tmp_path: Path, changed: dict[str, An
     options = {"engine": "native", "save_path": tmp_path, "resume": tmp_path / "last.ckpt"} | changed
     with pytest.raises(ConfigError, match=message):
         run(**options)
+
+
+def test_other_rows_are_refused(run: Any, small: Any, tmp_path: Path) -> None:
+    train, val = small.arrays("train"), small.arrays("val")
+    options = {"engine": "native", "batch_size": 64, "save_path": tmp_path}
+    run(data={"train": train, "val": val}, **options)
+    changed = train[0].clone()
+    changed[5, 3] += 1
+    for rows in ({"train": (changed, train[1]), "val": val}, {"train": train, "val": train}):
+        with pytest.raises(ConfigError, match="was trained on other rows"):
+            run(data=rows, resume=tmp_path / "last.ckpt", **options)
+    run(data=small, resume=tmp_path / "last.ckpt", **options)  # the same rows, from elsewhere
+
+
+def test_a_run_of_64_bits_is_resumed_without_rounding(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"engine": "native", "args": {"precision": "64"}}
+    whole, _ = run(save_path=tmp_path / "a", **given)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        run(save_path=tmp_path / "b", halt=Stop(patch, 0).event, **given)
+    resumed, _ = run(toy(9), save_path=tmp_path / "b", resume=tmp_path / "b" / "last.ckpt", **given)
+    assert_same(whole.state_dict(), resumed.state_dict())
+    assert_same_files(tmp_path / "a", tmp_path / "b")
+    assert whole.seq_blocks[2].weight.dtype == torch.float32
+
+
+def test_damaged_figures_are_named(run: Any, tmp_path: Path) -> None:
+    options = {"engine": "native", "save_path": tmp_path}
+    run(**options)
+    (tmp_path / "metrics.csv").write_text((tmp_path / "metrics.csv").read_text()[:150])
+    with pytest.raises(ConfigError, match=r"metrics.csv is damaged"):
+        run(resume=tmp_path / "last.ckpt", **options)
+    (tmp_path / "metrics.csv").unlink()
+    assert run(resume=tmp_path / "last.ckpt", **options)[1]["epochs"] == 3
+
+
+def test_a_save_that_is_interrupted_is_done_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, content: Any) -> None:
+        raise KeyboardInterrupt
+
+    saver = Saver(tmp_path, History())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("chop.training.saver.save_checkpoint", interrupted)
+        saver.offer(lambda: {"epoch": 0}, best=True)
+    saver.flush()
+    for name in ("best.ckpt", "last.ckpt"):
+        assert torch.load(tmp_path / name, weights_only=True) == {"epoch": 0}
+
+
+def test_a_loss_that_is_no_number_is_not_the_best() -> None:
+    history = History()
+    kept = [
+        history.add({"epoch": i, "val_loss_epoch": loss}) for i, loss in enumerate((math.nan, 2.0, math.nan))
+    ]
+    assert kept == [True, True, False] and (history.best_epoch, history.best_loss) == (1, 2.0)
 
 
 def test_a_constant_rate_lets_a_run_grow(run: Any, tmp_path: Path) -> None:

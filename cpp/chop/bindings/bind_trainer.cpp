@@ -147,6 +147,7 @@ size_t checked_bytes(const Held& self, const TensorView& tensor, State which) {
 void read(Held& self, const std::string& name, pybind11::handle tensor) {
   const TensorView to = view(tensor, "the state", self.dtype);
   const State which = state_of(name);
+  const auto lock = self.trainer->hold();
   if (const size_t bytes = checked_bytes(self, to, which))
     std::memcpy(to.data<void>(), self.trainer->state(which), bytes);
 }
@@ -154,13 +155,31 @@ void read(Held& self, const std::string& name, pybind11::handle tensor) {
 void write(Held& self, const std::string& name, pybind11::handle tensor) {
   const TensorView from = view(tensor, "the state", self.dtype);
   const State which = state_of(name);
+  const auto lock = self.trainer->hold();
   if (const size_t bytes = checked_bytes(self, from, which))
     std::memcpy(self.trainer->state(which), from.data<const void>(), bytes);
 }
 
+std::vector<int64_t> get_batches(const Held& self) {
+  const auto lock = self.trainer->hold();
+  return self.trainer->batches();
+}
+
 void set_batches(Held& self, const std::vector<int64_t>& batches) {
+  const auto lock = self.trainer->hold();
   check(batches.size() == self.trainer->batches().size(), "training: one count for each pair of running statistics");
   self.trainer->batches() = batches;
+}
+
+int64_t get_updates(const Held& self) {
+  const auto lock = self.trainer->hold();
+  return self.trainer->updates();
+}
+
+void set_updates(Held& self, int64_t updates) {
+  const auto lock = self.trainer->hold();
+  check(updates >= 0, "training: updates must be at least 0, got ", updates);
+  self.trainer->updates() = updates;
 }
 
 }  // namespace
@@ -187,12 +206,8 @@ void bind_trainer(pybind11::module_& m) {
           "progress", [](const Held& self) { return self.trainer->progress(); }, "(batches, sum of their losses)")
       .def("read", &read, arg("name"), arg("tensor"), "Copy a state into a tensor.")
       .def("write", &write, arg("name"), arg("tensor"), "Copy a tensor into a state.")
-      .def_property(
-          "updates", [](const Held& self) { return self.trainer->updates(); },
-          [](Held& self, int64_t updates) { self.trainer->updates() = updates; }, "Updates of the weights so far.")
-      .def_property(
-          "batches", [](const Held& self) { return self.trainer->batches(); }, &set_batches,
-          "Batches that each pair of running statistics has seen.")
+      .def_property("updates", &get_updates, &set_updates, "Updates of the weights so far.")
+      .def_property("batches", &get_batches, &set_batches, "Batches that each pair of running statistics has seen.")
       .def_property_readonly("rows", [](const Held& self) { return self.trainer->rows(); })
       .def_property_readonly("classes", [](const Held& self) { return self.trainer->classes(); });
 }

@@ -119,7 +119,8 @@ double loss(const TrainLoss<T>& p) {
     const V label = load(p.labels + s);
     const Row<T> row = look_at(p, s, label);
     const auto valid = place < static_cast<T>(p.block.valid - s);
-    total += valid ? log_of<T>(row.sum) + (row.largest - row.own) : V{};
+    const V log_sum = row.sum == row.sum ? log_of<T>(row.sum) : row.sum;  // NaN stays
+    total += valid ? log_sum + (row.largest - row.own) : V{};
     store(p.predicted + s, row.place);
     if (!p.gradient) continue;
     const V factor = valid ? p.scale / row.sum : V{};
@@ -131,7 +132,7 @@ double loss(const TrainLoss<T>& p) {
     }
   }
   for (int s = 0; s < p.block.valid; ++s)
-    ++p.confusion[static_cast<int>(p.labels[s]) * p.classes + static_cast<int>(p.predicted[s])];
+    ++p.confusion[static_cast<int64_t>(p.labels[s]) * p.classes + static_cast<int64_t>(p.predicted[s])];
   double sum = 0;
   for (int l = 0; l < lanes; ++l) sum += static_cast<double>(total[l]);
   return sum;

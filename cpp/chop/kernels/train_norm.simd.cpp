@@ -103,8 +103,14 @@ void sums(const TrainChannels& shape, const T* mean, const T* x, const T* y, T* 
       dots[a] += gradient * (load(x + at) - mean[c + a]);
     });
     T found[lanes], products[lanes];
+    const bool half = 2 * count <= lanes;
+    if (half) {  // both fit one set of vectors
+      CHOP_UNROLL for (int a = 0; a < lanes / 2; ++a) totals[lanes / 2 + a] = dots[a];
+    } else {
+      store(products, lane_sums<T>(dots));
+    }
     store(found, lane_sums<T>(totals));
-    store(products, lane_sums<T>(dots));
+    if (half) __builtin_memcpy(products, found + lanes / 2, sizeof(T) * (lanes / 2));
     for (int a = 0; a < count; ++a) {
       sum[c + a] = found[a];
       dot[c + a] = products[a];
@@ -155,12 +161,12 @@ void gather(const TrainGather<T>& p) {
   for (int s = 0; s < p.block.rows; s += lanes) {
     const T* from[lanes];
     CHOP_UNROLL for (int l = 0; l < lanes; ++l) {
-      const int j = s + l;
-      from[l] = j < p.block.valid ? p.data + (p.order ? p.order[j] : p.first + j) * p.stride : nullptr;
+      const int j = s + l < p.block.valid ? s + l : p.block.valid - 1;
+      from[l] = p.data + (p.order ? p.order[j] : p.first + j) * p.stride;
     }
     for (int f = 0; f < p.features; f += lanes) {
       V tile[lanes];
-      CHOP_UNROLL for (int l = 0; l < lanes; ++l) tile[l] = from[l] ? load(from[l] + f) : V{};
+      CHOP_UNROLL for (int l = 0; l < lanes; ++l) tile[l] = load(from[l] + f);
       transpose<T>(tile);
       const int count = p.features - f;
       CHOP_UNROLL for (int l = 0; l < lanes; ++l) if (l < count) store(p.x + (f + l) * p.block.ld + s, tile[l]);

@@ -1,6 +1,6 @@
 // What a step of training computes on one block: rows of data feature-major, so that feature f of the samples lies at
-// x[f * ld + sample]. A block has `valid` samples, and memory for `rows` of them, a multiple of kTrainLanes; what
-// stands behind the valid ones is finite, and zero in gradients.
+// x[f * ld + sample]. A block has `valid` samples, and memory for `rows` of them, a multiple of kTrainLanes. Behind the
+// valid ones stands the last of them again, so that nothing is infinite only there, and zero in gradients.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +72,8 @@ struct TrainLoss {
   T* predicted = nullptr;        // [rows], scratch
 };
 
-// Rows order[0 … valid - 1] of data[][stride] become a block; the rest of it becomes zero. stride is a multiple of
-// kTrainLanes.
+// Rows order[0 … valid - 1] of data[][stride] become a block, whose rest repeats the last of them. stride is a multiple
+// of kTrainLanes.
 template <class T>
 struct TrainGather {
   TrainBlock block;

@@ -36,12 +36,12 @@ void BatchRunner<T>::reserve(int64_t batch_size) {
   const int blocks = size_of(batch_size).blocks;
   norms_.reserve(blocks);
   if (ld == ld_ && blocks <= blocks_) return;
-  ld_ = ld;
-  blocks_ = blocks;
-  const int64_t numbers = blocks * (plan_.rows + 2) * ld_;
-  memory_ = make_large_array<T>(numbers + 64);
+  const int64_t numbers = static_cast<int64_t>(blocks) * (plan_.rows + 2) * ld;
+  memory_ = make_large_array<T>(numbers + 64);  // where this throws, all stays as it was
   aligned_ = aligned(memory_.get());
   std::fill(aligned_, aligned_ + numbers, T(0));
+  ld_ = ld;
+  blocks_ = blocks;
 }
 
 template <class T>
@@ -177,7 +177,7 @@ template <class T>
 double BatchRunner<T>::evaluate(const T* x, const uint16_t* y, int64_t rows, int64_t* confusion) {
   reserve(std::max<int64_t>(kTrainRows, static_cast<int64_t>(kTrainRows) * kTrainParts));
   const int features = plan_.values[static_cast<size_t>(plan_.input)].features;
-  packed_.resize(static_cast<size_t>(kTrainParts * kTrainRows * padded(features)));
+  packed_.resize(static_cast<size_t>(kTrainParts * kTrainRows) * static_cast<size_t>(padded(features)));
   weights_.round();
   norms_.take_running(weights_.values.data());
   const BatchSize size = size_of(rows);

@@ -28,8 +28,8 @@ Norms<T>::Norms(const Plan& plan, const Specification& specification) : plan_(pl
 template <class T>
 void Norms<T>::reserve(int blocks) {
   if (blocks <= blocks_) return;
-  blocks_ = blocks;
   sums_.resize(static_cast<size_t>(blocks * channels_ * 2));
+  blocks_ = blocks;
 }
 
 template <class T>

@@ -72,6 +72,8 @@ class Builder {
   Builder(const ir::Graph& graph, const Specification& specification) : graph_(graph), spec_(specification) {
     places_.push_back(0);
     for (const int64_t size : spec_.sizes) places_.push_back(places_.back() + size);
+    check(spec_.trained >= 0 && static_cast<size_t>(spec_.trained) <= spec_.sizes.size(), "training: there are ",
+          spec_.sizes.size(), " parameters, and ", spec_.trained, " of them to be trained");
     plan_.parameters = places_.back();
     plan_.trained = places_[static_cast<size_t>(spec_.trained)];
     plan_.clipped = spec_.clipped;
@@ -135,7 +137,11 @@ class Builder {
     const int out = push(node, Kind::norm, source(node, 0));
     Step& step = plan_.steps.back();
     step.norm = static_cast<int>(plan_.norms.size());
+    check(static_cast<size_t>(spec->running) < spec_.running.size(), "training: there are no running statistics ",
+          spec->running);
     const int channels = spec_.running[static_cast<size_t>(spec->running)];
+    check(channels == node.shape[1], "training: node ", node.name, " has ", node.shape[1],
+          " channels, and its running statistics ", channels);
     plan_.norms.push_back({channels, static_cast<int>(elements(node)) / channels, node.attribute("eps"), spec->running,
                            spec->momentum, parameter(node, "weight"), parameter(node, "bias")});
     return out;

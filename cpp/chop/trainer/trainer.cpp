@@ -3,7 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <mutex>
+#include <stdexcept>
 
 #include "chop/core/check.h"
 #include "chop/trainer/batch_runner.h"
@@ -25,12 +25,12 @@ void verify(const Options& o) {
   check(!o.clip || *o.clip >= 0, "training: gradient_clip_val must be at least 0, got ", o.clip.value_or(0));
 }
 
-// Calls `glance` now and then; reading the clock costs as much as a part of a small step.
+// Calls `glance` now and then; reading the clock costs as much as a part of a small step, so not after each of those.
 class Watch {
  public:
-  explicit Watch(const std::function<void()>& glance) : glance_(glance) {}
+  Watch(const std::function<void()>& glance, int64_t rows) : glance_(glance), every_(rows < 256 ? 16 : 1) {}
   void look() {
-    if (!glance_ || ++calls_ % 16 != 0) return;
+    if (!glance_ || ++calls_ % every_ != 0) return;
     const auto now = Clock::now();
     if (now - last_ < std::chrono::milliseconds(50)) return;
     last_ = now;
@@ -40,6 +40,7 @@ class Watch {
  private:
   using Clock = std::chrono::steady_clock;
   const std::function<void()>& glance_;
+  const int64_t every_;
   int64_t calls_ = 0;
   Clock::time_point last_ = Clock::now();
 };
@@ -54,23 +55,30 @@ class TrainerOf final : public Trainer {
         weights_(plan_, specification, options),
         runner_(plan_, norms_, weights_, pool_) {}
 
+  std::unique_lock<std::mutex> hold() override {
+    std::unique_lock lock(working_, std::try_to_lock);
+    if (!lock) throw std::runtime_error("training: the trainer is at work in another call");
+    return lock;
+  }
+
   void set_data(const void* x, const int64_t* y, int64_t rows) override {
-    labels_ = labels(y, rows);
-    const int64_t count = features();
-    stride_ = (count + kTrainLanes - 1) / kTrainLanes * kTrainLanes;
+    const auto lock = hold();
+    std::vector<uint16_t> wanted = labels(y, rows);
+    const int64_t count = features(), stride = (count + kTrainLanes - 1) / kTrainLanes * kTrainLanes;
+    memory_ = make_large_array<T>(rows * stride + 64);  // where this throws, all stays as it was
+    labels_ = std::move(wanted);
     rows_ = rows;
-    memory_ = make_large_array<T>(rows * stride_ + 64);
     T* to = aligned(memory_.get());
-    data_ = {to, labels_.data(), stride_};
+    data_ = {to, labels_.data(), stride};
     const T* from = static_cast<const T*>(x);
-    for (int64_t r = 0; r < rows; ++r, from += count, to += stride_) {
+    for (int64_t r = 0; r < rows; ++r, from += count, to += stride) {
       std::copy_n(from, count, to);
-      std::fill(to + count, to + stride_, T(0));
+      std::fill(to + count, to + stride, T(0));
     }
   }
 
   EpochScore epoch(const EpochCall& call) override {
-    const std::lock_guard lock(working_);
+    const auto lock = hold();
     verify_call(call);
     stop_.store(false);
     steps_.store(0);
@@ -79,7 +87,7 @@ class TrainerOf final : public Trainer {
     EpochScore score;
     score.confusion.resize(static_cast<size_t>(classes()) * static_cast<size_t>(classes()));
     score.losses.reserve(static_cast<size_t>(call.count / call.batch_size + 1));
-    Watch watch(call.glance);
+    Watch watch(call.glance, call.batch_size);
     int64_t row = call.first_row;
     for (; row < call.count; row += call.batch_size) {
       score.stopped = stop_.load(std::memory_order_relaxed);
@@ -92,7 +100,7 @@ class TrainerOf final : public Trainer {
   }
 
   Score evaluate(const void* x, const int64_t* y, int64_t rows) override {
-    const std::lock_guard lock(working_);
+    const auto lock = hold();
     check(rows > 0, "training: there are no rows to evaluate");
     const std::vector<uint16_t> wanted = labels(y, rows);
     Score score;
@@ -138,6 +146,8 @@ class TrainerOf final : public Trainer {
 
   void verify_call(const EpochCall& call) const {
     check(rows_ > 0, "training: there are no rows of data");
+    check(call.count >= 1, "training: order names no row");
+    check(call.order || call.count <= rows_, "training: there are ", rows_, " rows, not ", call.count);
     check(call.batch_size >= 1, "training: batch_size must be at least 1, got ", call.batch_size);
     check(call.accumulate >= 1, "training: accumulate must be at least 1, got ", call.accumulate);
     check(std::isfinite(call.learning_rate) && call.learning_rate >= 0,
@@ -190,7 +200,7 @@ class TrainerOf final : public Trainer {
   LargeArray<T> memory_;
   std::vector<uint16_t> labels_;
   Rows<T> data_;
-  int64_t rows_ = 0, stride_ = 0;
+  int64_t rows_ = 0;
   std::mutex working_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> steps_{0};

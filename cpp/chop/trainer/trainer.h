@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,11 @@ class Trainer {
                                        const Options& options, bool wide, int threads);
   virtual ~Trainer() = default;
 
-  // x[rows][features] of the trainer's type, y[rows].
+  // Held while the trainer works or its state is read or written. Throws std::runtime_error if another thread has it:
+  // waiting could be for a call that itself waits for the caller (Python's lock, a signal handler).
+  virtual std::unique_lock<std::mutex> hold() = 0;
+
+  // x[rows][features] of the trainer's type, y[rows]. This call and the next two hold the trainer.
   virtual void set_data(const void* x, const int64_t* y, int64_t rows) = 0;
   virtual EpochScore epoch(const EpochCall& call) = 0;
   virtual Score evaluate(const void* x, const int64_t* y, int64_t rows) = 0;
@@ -63,7 +68,7 @@ class Trainer {
   virtual int64_t features() const = 0;
   virtual int classes() const = 0;
 
-  // Numbers of the trainer's type, to be copied from or to.
+  // Numbers of the trainer's type, to be copied from or to by who holds it.
   virtual void* state(State which) = 0;
   virtual int64_t state_size(State which) const = 0;
   virtual int64_t& updates() = 0;

@@ -62,6 +62,8 @@ def check_needs(action: str, merged: Merged) -> None:
         check_momentum(options.training_optimizer, options.momentum, options.nesterov)
     if options.compare is not None:
         _check_compare(action, options)
+    if options.dry_run and action != "search":
+        raise ConfigError(f"--dry-run is an option of search, not of {action}")
     if action == "search" and options.load_name is not None:
         _refuse_pickled_study(Path(options.load_name))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -115,12 +115,23 @@ def allowed(name: str) -> str:
     if words:
         return f"one of {', '.join(words)}"
     if kind in (int, float):
-        low = next(item.ge for item in info.metadata if isinstance(item, annotated_types.Ge))
-        high = next(item.le for item in info.metadata if isinstance(item, annotated_types.Le))
+        limits = list(_limits(info.metadata, info.annotation))
+        low = next(item.ge for item in limits if isinstance(item, annotated_types.Ge))
+        high = next(item.le for item in limits if isinstance(item, annotated_types.Le))
         return f"{'an integer' if kind is int else 'a number'} in {low}..{high:.10g}"
+    if name == "grid":
+        return "a list of texts such as 'learning_rate=1e-5,1e-3'"
     if name == "class_order":
         return "letters or names of classes, such as 'gqwzt' or 'g,q,w,z,t'"
     return {bool: "true or false", list: "a list of files or modules"}.get(kind, "a text that is not empty")
+
+
+def _limits(metadata: Iterable[Any], annotation: Any) -> Iterator[Any]:
+    """What limits a number, also where the number is one kind of several: a FieldInfo of its own says it there."""
+    for item in metadata:
+        yield from item.metadata if isinstance(item, FieldInfo) else (item,)
+    for part in get_args(annotation):
+        yield from _limits(getattr(part, "__metadata__", ()), part)
 
 
 def _kind(info: FieldInfo) -> Any:

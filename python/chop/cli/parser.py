@@ -57,7 +57,7 @@ def _add_flags(parser: argparse.ArgumentParser, groups: dict[str, Any]) -> None:
 
 def _add_flag(group: Any, name: str, flag: Flag, default: Any) -> None:
     help_text = argparse.SUPPRESS if flag.help is None else f"{flag.help} (default: {default})"
-    if Options.model_fields[name].annotation is bool:
+    if Options.model_fields[name].annotation in (bool, bool | None):
         group.add_argument(*flag.spellings, dest=name, action="store_true", help=help_text)
         if not flag.spellings[0].startswith("--no-"):
             # Else a flag that the config sets could not be taken back.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -28,9 +31,14 @@ class TrainingData:
         self._source = source
         self._loaders: dict[str, Any] = {}
         self._arrays: dict[str, Rows | None] = {}
-        given = batch_size or getattr(source, "batch_size", None) or self._loader("train").batch_size
+        self._digest: str | None = None
+        given = getattr(source, "batch_size", None) if batch_size is None else batch_size
+        if given is None:
+            given = self._loader("train").batch_size
         if given is None:
             raise ConfigError("batch_size is not known: the training loader makes batches of its own")
+        if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
+            raise ConfigError(f"batch_size must be an integer of at least 1, got {given!r}")
         self.batch_size = int(given)
 
     def rows(self, split: str) -> Rows | None:
@@ -39,8 +47,18 @@ class TrainingData:
             self._arrays[split] = self._find(split)
         return self._arrays[split]
 
+    def digest(self) -> str | None:
+        """Hexadecimal SHA-256 of all rows; None where they are not in memory."""
+        if self._digest is None and self.rows("train") is not None:
+            given = self._source if isinstance(self._source, dict) else ("train", "val")
+            pairs = [self.rows(split) or () for split in ("train", "val") if split in given]
+            self._digest = digest_of(tensor for pair in pairs for tensor in pair)
+        return self._digest
+
     def _find(self, split: str) -> Rows | None:
         if isinstance(self._source, dict):
+            if split not in self._source:
+                raise ConfigError(f"data: there are no rows under {split!r}")
             rows: Rows = self._source[split]
             return rows
         if hasattr(self._source, "arrays"):
@@ -63,3 +81,17 @@ class TrainingData:
             else:
                 self._loaders[split] = getattr(self._source, f"{split}_dataloader")()
         return self._loaders[split]
+
+
+def digest_of(tensors: Iterable[Tensor], text: str = "") -> str:
+    """Hexadecimal SHA-256 of the tensors' numbers, shapes and types, and of a text.
+
+    >>> digest_of([Tensor([1.0])]) == digest_of([Tensor([[1.0]])])
+    False
+    """
+    found = hashlib.sha256(text.encode())
+    for tensor in tensors:
+        plain = tensor.detach().cpu().contiguous()
+        found.update(f"{tuple(plain.shape)}{plain.dtype}".encode())
+        found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

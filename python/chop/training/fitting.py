@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from chop.ir.graph.mase_graph import MaseGraph
 from chop.plt_wrapper.schedules import Schedule, check_schedule
 from chop.tools.errors import ConfigError
 from chop.training.checkpoints import load_resumable
@@ -20,7 +21,7 @@ from chop.training.trainer_args import TrainerArgs
 
 
 def fit(
-    model: nn.Module,
+    model: nn.Module | MaseGraph,
     data: Any,
     *,
     classes: int,
@@ -46,7 +47,7 @@ def fit(
     """Train a classifier with cross-entropy on one engine.
 
     Args:
-        model: trained in place: ``[rows, ...]`` float32 to logits ``[rows, outputs]``.
+        model: trained in place: ``[rows, ...]`` float32 to logits ``[rows, outputs]``. A graph is not traced again.
         data: a data module, or ``{"train": (x, y), "val": (x, y)}``.
         classes: number of labels.
         trainer_args: see :meth:`TrainerArgs.parse`.
@@ -93,8 +94,13 @@ def fit(
         straight_through=straight_through,
         seed=seed,
     )
-    plan.make_optimizer(model)  # what it refuses is refused before anything is read or written
-    job = Job(model, plan, source, bar=bar, validate=validate, halt=halt, model_info=model_info)
+    for split in ("train", "val") if validate else ("train",):
+        if (rows := source.rows(split)) is not None and not len(rows[1]):
+            raise ConfigError(f"data: there are no rows to {'train' if split == 'train' else 'validate'} on")
+    graph = model if isinstance(model, MaseGraph) else None
+    module = model.model if isinstance(model, MaseGraph) else model
+    plan.make_optimizer(module)  # what it refuses is refused before anything is read or written
+    job = Job(module, plan, source, bar=bar, validate=validate, halt=halt, model_info=model_info, graph=graph)
     job.folder = None if save_path is None else Path(save_path)
     job.logs = None if logs is None else Path(logs)
     if resume is not None:

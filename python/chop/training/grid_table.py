@@ -54,7 +54,8 @@ class GridTable:
 
     def write(self, order: Sequence[Key]) -> None:
         """Write both tables; runs come in ``order``, those of an earlier, larger grid after them."""
-        rest = [key for key in self._rows if key not in set(order)]
+        wanted = set(order)
+        rest = [key for key in self._rows if key not in wanted]
         self._rows = {key: self._rows[key] for key in (*order, *rest) if key in self._rows}
         if self._folder is not None:
             atomic_write(self._folder / TABLE, _csv(self.columns, self._rows.values()))
@@ -90,14 +91,15 @@ class GridTable:
             if tuple(reader.fieldnames or ()) != self.columns:
                 raise ConfigError(f"grid: {path} has other columns than this grid; choose another project")
             for row in reader:
-                self._rows[(*(row[name] for name in self._axes), row["repeat"])] = row
+                if set(row) == set(self.columns) and None not in row.values():  # a torn one is done again
+                    self._rows[(*(row[name] for name in self._axes), row["repeat"])] = row
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     if path.is_file():
         try:
-            before = json.loads(path.read_text())
-        except ValueError as error:
+            before = dict(json.loads(path.read_text()))
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"grid: {path} cannot be read: {error}") from None
         for key in {**before, **settings}:
             if before.get(key) != settings.get(key):

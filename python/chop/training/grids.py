@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import os
 import threading
 import time
@@ -20,7 +19,7 @@ from tqdm.auto import tqdm
 from chop.ir.graph.mase_graph import TRACING
 from chop.tools.errors import ConfigError
 from chop.training.axes import check_axes, points
-from chop.training.data import TrainingData
+from chop.training.data import TrainingData, digest_of
 from chop.training.engines import AUTO, choose
 from chop.training.fitting import fit
 from chop.training.grid_table import GridTable, Key
@@ -94,6 +93,8 @@ def grid(
     """
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ConfigError(f"repeats must be an integer of at least 1, got {repeats!r}")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise ConfigError(f"workers must be an integer of at least 0, got {workers!r}")
     checked = check_axes(axes)
     limits = trainer_args if isinstance(trainer_args, TrainerArgs) else TrainerArgs.parse(trainer_args)
     runs = _Runs(model, data, checked, limits, classes, seed, engine, model_info, options)
@@ -139,14 +140,14 @@ class _Runs:
     def settings(self) -> dict[str, Any]:
         """What a grid that goes on must have in common with its beginning."""
         plan = self._first.plan.identity()
-        plan["lr_scheduler"] = plan.pop("name")
         common = {key: value for key, value in plan.items() if key not in (*self._axes, "seed")}
         return {
             **common,
             "seed": self._seed,
             "engine": self.engine,
-            "model": _digest(*self._first.model.state_dict().values()),
-            "rows": _digest(*(t for s in ("train", "val") for t in self._first.data.rows(s) or ())),
+            "early_stopping_patience": self._limits.early_stopping_patience,
+            "model": digest_of(self._first.model.state_dict().values(), repr(self._first.model)),
+            "rows": self._first.data.digest(),
         }
 
     def go(
@@ -194,8 +195,9 @@ class _Runs:
                 model_info=self._info,
                 **self._options | {key: value for key, value in point.items() if key not in _LIMITS},
             )
-        except RuntimeError as error:
-            if "training stopped" not in str(error):
+        except (RuntimeError, ValueError) as error:
+            # A run that diverges, or whose values do not go together, is a row; the others are trained.
+            if isinstance(error, RuntimeError) and "training stopped" not in str(error):
                 raise
             return {**row, "failure": str(error)}
         return row | {
@@ -219,6 +221,8 @@ class _Runs:
         changed = {key: point[key] for key in _LIMITS if key in point}
         if changed.get("max_epochs", 1) < 1:
             raise ConfigError(f"grid.max_epochs must be at least 1, got {changed['max_epochs']}")
+        if changed.get("gradient_clip_val", 1) <= 0:
+            changed["gradient_clip_val"] = None  # no limit, as in TrainerArgs.parse
         return dataclasses.replace(self._limits, **changed)
 
     def _batch_size(self, point: Mapping[str, Any]) -> int | None:
@@ -237,10 +241,3 @@ class _Runs:
         plan = Plan(self._limits_of(point), size, self._classes, schedule=schedule, seed=repeat, **values)
         plan.make_optimizer(nn.Linear(1, 1))
         return plan
-
-
-def _digest(*tensors: torch.Tensor) -> str:
-    found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

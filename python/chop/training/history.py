@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
 from chop.tools.atomic_write import atomic_write
+from chop.tools.errors import ConfigError
 from chop.training.scores import Score
 
 #: column of metrics.csv -> name of the figure in results, TensorBoard and checkpoints
@@ -46,7 +48,7 @@ class History:
         loss = row.get("val_loss_epoch", float("inf"))
         if self.best_epoch >= 0 and not loss < self.best_loss:
             return False
-        self.best_epoch, self.best_loss = int(row["epoch"]), float(loss)
+        self.best_epoch, self.best_loss = int(row["epoch"]), float("inf") if math.isnan(loss) else float(loss)
         return True
 
     def out_of_patience(self, patience: int | None) -> bool:
@@ -66,16 +68,15 @@ class History:
 
     @classmethod
     def resumed(cls, path: Path, checkpoint: dict[str, Any]) -> History:
-        """Read the rows up to the checkpoint's epoch, whose own row and best figures the checkpoint has."""
+        """Read the rows up to the checkpoint's epoch, whose own row and best figures the checkpoint has.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
         history = cls()
         last = int(checkpoint["epoch"])
         if path.is_file():
-            with path.open(newline="") as file:
-                rows = [
-                    {COLUMNS[name]: _number(name, text) for name, text in row.items() if name in COLUMNS}
-                    for row in csv.DictReader(file)
-                ]
-            history.rows = [row for row in rows if row.get("epoch", last) < last]
+            history.rows = [row for row in _read(path) if row.get("epoch", last) < last]
         history.rows.append(dict(checkpoint["chop_scores"]))
         best = checkpoint["chop_run"]["best"]
         history.best_epoch, history.best_loss = int(best["epoch"]), float(best["loss"])
@@ -102,6 +103,17 @@ def row_of(
             "val_acc_micro": checked.accuracy_micro,
         }
     return row
+
+
+def _read(path: Path) -> list[Row]:
+    try:
+        with path.open(newline="") as file:
+            return [
+                {COLUMNS[name]: _number(name, text) for name, text in row.items() if name in COLUMNS}
+                for row in csv.DictReader(file)
+            ]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"resume: {path} is damaged ({error}); without it the run goes on too") from None
 
 
 def _number(name: str, text: str) -> float:

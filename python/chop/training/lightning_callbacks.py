@@ -109,7 +109,7 @@ class Record(lightning.Callback):
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the figures and the plan."""
         checkpoint["chop_scores"] = dict(self._history.rows[-1])
-        checkpoint["chop_run"] = run_facts("lightning", self._job.plan, self._history)
+        checkpoint["chop_run"] = run_facts("lightning", self._job, self._history)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep a Ctrl-C, of which Lightning makes an exit code."""

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from chop.ir.graph.mase_graph import TRACING
 from chop.nn.quantizers.straight_through import straight_through
 from chop.training.checkpoints import weights_of
 from chop.training.history import History
@@ -60,7 +61,8 @@ class LightningEngine:
             job.model.load_state_dict(weights_of(job.checkpoint or {}))
             return outcome(job, history, self.name)
         job.model.train()  # Lightning keeps each module's own mode
-        with _surroundings(job), tempfile.TemporaryDirectory() as scratch:
+        # What it sets (seeds, logs) and calls (layers) belongs to all threads: one training at a time, and no tracing.
+        with TRACING, _surroundings(job), tempfile.TemporaryDirectory() as scratch:
             wrapper = _wrapper(job, batches)
             trainer, record = _trainer(job, history, Path(scratch))
             loaders = (train_loader, job.data.val_loader() if job.validate else None)

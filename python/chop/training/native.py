@@ -195,6 +195,7 @@ class NativeTrainer:
         Raises:
             NonFiniteLossError: the loss of a batch is NaN or infinite.
             ValueError: an argument out of range, or a batch of one row for batch norm.
+            RuntimeError: another call of this trainer is at work; only :meth:`stop` and ``progress`` go beside it.
         """
         if order is not None:
             order = plain_tensor(order, torch.int64)
@@ -233,9 +234,13 @@ class NativeTrainer:
         """Return the gradients of the last batch, before clipping and weight decay, under the parameters' names."""
         return self._state.gradients()
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return copies of weights and buffers under the names of the model's own ``state_dict``."""
-        return self._state.model()
+    def state_dict(self, exact: bool = False) -> dict[str, Tensor]:
+        """Return copies of weights and buffers under the names of the model's own ``state_dict``.
+
+        Args:
+            exact: weights and running statistics in the trainer's dtype, not the model's, so that nothing is rounded.
+        """
+        return self._state.model(exact)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take weights and buffers; names and shapes must be those of :meth:`state_dict`."""

@@ -18,7 +18,7 @@ from chop.training.checkpoints import checkpoint_content, weights_of
 from chop.training.history import History, Row, row_of
 from chop.training.order import epoch_order
 from chop.training.outcome import finished, outcome
-from chop.training.plan import Job, Plan
+from chop.training.plan import Job
 from chop.training.saver import Saver
 from chop.training.scalar_log import ScalarLog
 from chop.training.scores import Score, macro_accuracy, mean_loss
@@ -48,6 +48,8 @@ class NativeEngine:
             return None  # whoever trains says it
         if trainer_options(optimizer) is None:
             return f"the core has no optimizer {job.plan.optimizer!r}"
+        if odd := [p.dtype for p in job.model.parameters() if p.dtype not in (torch.float32, torch.float64)]:
+            return f"the model has weights of {odd[0]}, and the core computes in 32 or 64 bits"
         rows = job.data.rows("train")
         if rows is None:
             return "the data module does not hold its rows in memory (it has no method arrays)"
@@ -56,14 +58,26 @@ class NativeEngine:
         from chop.training.native import NativeTrainer
 
         with TRACING:
-            return NativeTrainer.why_not(job.model, tuple(rows[0].shape[1:]))
+            return NativeTrainer.why_not(job.traced, tuple(rows[0].shape[1:]))
 
     def fit(self, job: Job) -> dict[str, Any]:
         """Train the model in place; see :func:`chop.actions.train`."""
-        with TRACING:
-            run = _Run(job)
-        with run.closing():
-            return run.fit()
+        with _refusals():
+            with TRACING:
+                run = _Run(job)
+            with run.closing():
+                return run.fit()
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What the core refuses (a label that is no class, a batch of one row for batch norm) is the user's to mend."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def trainer_options(optimizer: Optimizer) -> dict[str, Any] | None:
@@ -76,6 +90,8 @@ def trainer_options(optimizer: Optimizer) -> dict[str, Any] | None:
         return None
     group = optimizer.param_groups[0]
     kind = {Adam: "adam", AdamW: "adamw", SGD: "sgd"}.get(type(optimizer))
+    if kind == "adam" and group.get("decoupled_weight_decay"):
+        kind = "adamw"
     if kind is None or group.get("maximize") or group.get("amsgrad") or group.get("dampening"):
         return None
     names = ("momentum", "nesterov") if kind == "sgd" else ("betas", "eps")
@@ -98,7 +114,7 @@ class _Run:
         self.batches = -(-self.rows // plan.batch_size)
         self.optimizer = optimizer
         self.trainer = NativeTrainer(
-            job.model,
+            job.traced,
             *rows,
             **(trainer_options(optimizer) or {}),
             gradient_clip_val=limits.gradient_clip_val,
@@ -136,12 +152,11 @@ class _Run:
     @contextlib.contextmanager
     def closing(self) -> Iterator[None]:
         """Whatever happens: what the last epoch left goes to the disk."""
-        try:
+        with contextlib.ExitStack() as last:  # the bar closes even where the disk is full
+            last.callback(self.bar.close)
+            last.callback(self.log.close)
+            last.callback(self.saver.flush)
             yield
-        finally:
-            self.saver.flush()
-            self.log.close()
-            self.bar.close()
 
     def fit(self) -> dict[str, Any]:
         epochs = self.plan.limits.epochs(self.batches)
@@ -178,17 +193,19 @@ class _Run:
         accumulate, row, parts = self.plan.limits.accumulate_grad_batches, 0, []
         while row < self.rows and not self._at_the_limit():
             began = time.perf_counter()
-            steps = self._steps_to_look(row)
-            part = self._train(order, row, steps * accumulate)
+            batches = self._batches_to_look(row)
+            part = self._train(order, row, batches)
             taken = time.perf_counter() - began
             # Only whole chunks tell the pace.
-            if steps == self.pace and taken > 0:
+            if batches == self.pace * accumulate and taken > 0:
                 self.pace = max(1, min(2 * self.pace, int(self.pace * _LOOK_EVERY / taken)))
+            steps = row // self.plan.batch_size % accumulate + part.steps
             row = part.next_row
-            self.step += -(-part.steps // accumulate)
+            steps = steps // accumulate if row < self.rows else -(-steps // accumulate)
+            self.step += steps
             parts.append(part)
-            self._show(part)
-            if self.plan.schedule.interval == "step":
+            self._show(part, logged=steps > 0)
+            if steps and self.plan.schedule.interval == "step":
                 self._next_rate()
         sizes = [self.plan.batch_size] * sum(part.steps for part in parts)
         if row >= self.rows:
@@ -211,7 +228,8 @@ class _Run:
                 max_steps=batches,
             )
         except NonFiniteLossError as error:
-            step = self.step + error.step // limits.accumulate_grad_batches
+            begun = row // self.plan.batch_size % limits.accumulate_grad_batches
+            step = self.step + (begun + error.step) // limits.accumulate_grad_batches
             raise RuntimeError(
                 f"training stopped: the loss is not finite after {step} steps; a lower learning rate may help"
             ) from error
@@ -219,22 +237,25 @@ class _Run:
             raise KeyboardInterrupt
         return part
 
-    def _steps_to_look(self, row: int) -> int:
-        """Steps of the next chunk; the last batch of an epoch, and one that is logged, make one of their own."""
-        accumulate = self.plan.limits.accumulate_grad_batches
-        left = -(-(self.batches - row // self.plan.batch_size) // accumulate)
+    def _batches_to_look(self, row: int) -> int:
+        """Batches of the next chunk; the last one of an epoch, and of a step that is logged, make one of their own."""
+        accumulate, done = self.plan.limits.accumulate_grad_batches, row // self.plan.batch_size
+        begun, left = done % accumulate, self.batches - done
         if self.plan.limits.max_steps is not None:
-            left = min(left, self.plan.limits.max_steps - self.step)
-        if left == 1 or self.plan.schedule.interval == "step":
-            return 1
-        steps = min(self.pace, left - 1)
-        return max(1, min(steps, self.log.steps_before_next(self.step))) if self.log.active else steps
+            left = min(left, (self.plan.limits.max_steps - self.step) * accumulate - begun)
+        steps = 1 if begun or self.plan.schedule.interval == "step" else self.pace
+        if self.log.active:
+            steps = min(steps, max(1, self.log.steps_before_next(self.step)))
+        batches = min(steps * accumulate - begun, left)
+        alone = batches == left or self.plan.schedule.interval == "step"
+        alone = alone or (self.log.active and self.log.steps_before_next(self.step) == 0)
+        return max(1, batches - 1) if alone else batches
 
     def _at_the_limit(self) -> bool:
         return self.plan.limits.max_steps is not None and self.step >= self.plan.limits.max_steps
 
-    def _show(self, part: Epoch) -> None:
-        if self.log.active and self.step % self.log.every == 0:
+    def _show(self, part: Epoch, logged: bool) -> None:
+        if logged and self.log.active and self.step % self.log.every == 0:
             figures = {
                 "train_loss_step": float(part.losses[-1]),
                 "train_acc_step": macro_accuracy(part.confusion),
@@ -255,12 +276,12 @@ class _Run:
         for group in state["param_groups"]:
             group["lr"] = self.clock.param_groups[0]["lr"]
             group.setdefault("initial_lr", self.plan.learning_rate)
-        facts = run_facts("native", self.plan, self.history)
-        weights, schedule = self.trainer.state_dict(), self.schedule.state_dict()
+        facts = run_facts("native", self.job, self.history)
+        weights, schedule = self.trainer.state_dict(exact=True), self.schedule.state_dict()
         return checkpoint_content(weights, state, schedule, self.history.rows[-1], facts, self.batches)
 
 
-def run_facts(engine: str, plan: Plan, history: History) -> dict[str, Any]:
+def run_facts(engine: str, job: Job, history: History) -> dict[str, Any]:
     """What a checkpoint keeps of its run."""
     best = {"epoch": history.best_epoch, "loss": history.best_loss}
-    return {"engine": engine, "plan": plan.identity(), "best": best}
+    return {"engine": engine, "plan": job.plan.identity(), "rows": job.data.digest(), "best": best}

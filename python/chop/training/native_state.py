@@ -88,8 +88,8 @@ class TrainerState:
         named = {self._numbers.get(key, -1): name for name, (key, _) in reversed(self._entries.items())}
         return {named[number]: pieces[number] for number in range(self._trained)}
 
-    def model(self) -> dict[str, Tensor]:
-        """Return copies of all entries of the model's state."""
+    def model(self, exact: bool = False) -> dict[str, Tensor]:
+        """Return copies of all entries of the model's state; exact: what the core holds keeps the core's dtype."""
         pieces, running, batches = self._pieces("parameters"), self._running_pieces(), self._core.batches
         found = {}
         for name, (key, stored) in self._entries.items():
@@ -101,7 +101,8 @@ class TrainerState:
                 value = torch.tensor(batches[self._counters[key]])
             else:
                 value = stored
-            found[name] = value.to(stored.dtype, copy=True).reshape(stored.shape)
+            held = exact and (key in self._numbers or key in self._running)
+            found[name] = value.to(self._dtype if held else stored.dtype, copy=True).reshape(stored.shape)
         return found
 
     def load_model(self, state: Mapping[str, Tensor]) -> None:

@@ -31,7 +31,7 @@ class TrainingTargets:
         model: the module whose names the states have.
         lowered: the graph, without values.
         parameters: distinct tensors that nodes compute with; those that are trained come first.
-        trained: how many of ``parameters`` are trained.
+        trained: how many of ``parameters`` are trained: those that require a gradient and that the output depends on.
         norms: distinct batch norms, in the order of their running statistics.
 
     Raises:
@@ -48,8 +48,10 @@ class TrainingTargets:
         for node in graph.nodes:
             _refuse(node, self._modules)
         found = {id(t): t for node in graph.nodes for _, t in node_parameters(graph, self._modules, node)}
-        self.parameters = sorted(found.values(), key=lambda tensor: not tensor.requires_grad)
-        self.trained = sum(tensor.requires_grad for tensor in self.parameters)
+        used = {id(t) for node in _needed(graph) for _, t in node_parameters(graph, self._modules, node)}
+        trained = {key for key in used if found[key].requires_grad}
+        self.parameters = sorted(found.values(), key=lambda tensor: id(tensor) not in trained)
+        self.trained = len(trained)
         norms = (self._module(node) for node in graph.nodes)
         self.norms = list({id(m): m for m in norms if isinstance(m, nn.BatchNorm1d)}.values())
         self._numbers = {id(tensor): number for number, tensor in enumerate(self.parameters)}
@@ -77,6 +79,17 @@ class TrainingTargets:
             running = next(i for i, norm in enumerate(self.norms) if norm is module)
             momentum = -1.0 if module.momentum is None else module.momentum
         return numbers, running, momentum, _formats(module)
+
+
+def _needed(graph: MaseGraph) -> set[fx.Node]:
+    """The nodes that the output depends on; the others have no gradient."""
+    needed, waiting = set[fx.Node](), [node for node in graph.nodes if node.op == "output"]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            waiting += node.all_input_nodes
+    return needed
 
 
 def _formats(module: nn.Module | None) -> dict[str, _Format]:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from chop.ir.graph.mase_graph import MaseGraph
 from chop.nn.quantizers.straight_through import check_straight_through
 from chop.plt_wrapper.optimizers import make_optimizer
 from chop.plt_wrapper.schedules import Schedule
@@ -68,7 +69,8 @@ class Plan:
         limits["device"] = limits["device"].type
         for key in ("log_every_n_steps", "early_stopping_patience"):
             del limits[key]
-        return {**values.pop("schedule"), **values, **limits}
+        schedule = values.pop("schedule")
+        return {"lr_scheduler": schedule.pop("name"), **schedule, **values, **limits}
 
 
 @dataclasses.dataclass
@@ -87,6 +89,7 @@ class Job:
         validate: whether to score the validation rows after each epoch.
         halt: set by another thread to end the run with KeyboardInterrupt.
         model_info: chooses the Lightning wrapper; None: the one for rows.
+        graph: of ``model``, where it is traced already.
     """
 
     model: nn.Module
@@ -100,12 +103,18 @@ class Job:
     validate: bool = True
     halt: threading.Event | None = None
     model_info: Any = None
+    graph: MaseGraph | None = None
+
+    @property
+    def traced(self) -> nn.Module | MaseGraph:
+        """The graph, or the model for whoever has to trace it."""
+        return self.model if self.graph is None else self.graph
 
     def check_resumed(self, engine: str) -> None:
         """Compare the plan with that of the checkpoint.
 
         Raises:
-            ConfigError: another engine, or a value that differs.
+            ConfigError: another engine, other rows, or a value that differs.
         """
         if self.checkpoint is None:
             return
@@ -119,3 +128,5 @@ class Job:
             old = before["plan"].get(key)
             if key not in free and value != old:
                 raise ConfigError(f"resume: {self.resume} was trained with {key} {old!r}, got {value!r}")
+        if before.get("rows", self.data.digest()) != self.data.digest():
+            raise ConfigError(f"resume: {self.resume} was trained on other rows")

@@ -36,9 +36,8 @@ class Saver:
         if self._folder is None:
             return
         made = content()
-        self._waiting[LAST] = made
-        if best:
-            self._waiting[BEST] = made
+        # At once: Ctrl-C may come between any two lines.
+        self._waiting.update({LAST: made, BEST: made} if best else {LAST: made})
         if time.monotonic() - self._written >= _SECONDS:
             self.flush()
 
@@ -49,5 +48,6 @@ class Saver:
         self._history.write(self._folder / METRICS)
         for name in (BEST, LAST):
             if name in self._waiting:
-                save_checkpoint(self._folder / name, self._waiting.pop(name))
+                save_checkpoint(self._folder / name, self._waiting[name])
+                del self._waiting[name]  # not before: what a Ctrl-C interrupts is written at the end
         self._written = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,9 +35,9 @@ def excesses(constraints: Mapping[str, ConstraintTable], measured: Mapping[str, 
     for name, table in constraints.items():
         value = measured[name]
         if table.min is not None:
-            found[f"{name}.min"] = 0.0 if value == table.min else table.min - value
+            found[f"{name}.min"] = table.min - value
         if table.max is not None:
-            found[f"{name}.max"] = 0.0 if value == table.max else value - table.max
+            found[f"{name}.max"] = value - table.max
     return found
 
 
@@ -55,7 +54,7 @@ def closest_text(trials: list[Any]) -> str:
     broken = []
     for trial in trials:
         excess = {key: value for key, value in trial.constraints.items() if value > 0}
-        if excess and not any(math.isnan(value) for value in excess.values()):
+        if excess:
             broken.append((len(excess), sum(excess.values()), trial.number, excess))
     if not broken:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class SearchContext:
         fingerprint: digests of weights and rows, by what they stand for; part of the study's identity.
         asked: metrics that the config names, as objectives or constraints -> their options.
         shared: what runners keep for all trials, such as rows they have read; one for all contexts of a run.
+        halt: set where trials in other threads are to end; whatever takes long in one looks at it.
     """
 
     graph: MaseGraph
@@ -41,3 +43,4 @@ class SearchContext:
     asked: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)
     shared: dict[str, Any] = dataclasses.field(default_factory=dict)
+    halt: threading.Event | None = None

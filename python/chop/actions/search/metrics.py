@@ -38,12 +38,15 @@ class SearchMetric:
         kind: the user attribute (``software_metrics`` or ``hardware_metrics``) that records a self-computed
             value.
         needs: metrics of runners that a self-computed value is made of; they are checked before the first trial.
+        parallel: True where ``compute`` may run in several threads at once; else trials that train do so one after
+            the other.
     """
 
     unit: ClassVar[str] = "1"
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
     kind: ClassVar[Literal["software", "hardware"]] = "software"
     needs: ClassVar[tuple[str, ...]] = ()
+    parallel: ClassVar[bool] = False
 
     def compute(
         self, config: Mapping[str, Any], measured: Mapping[str, float], context: SearchContext
@@ -93,6 +96,7 @@ class Perplexity(SearchMetric):
 
     direction = "minimize"
     needs = ("loss",)
+    parallel = True
 
     def compute(
         self, config: Mapping[str, Any], measured: Mapping[str, float], context: SearchContext

@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import excesses
 from chop.actions.search.metrics import SearchMetric, metric_class
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
+from chop.actions.search.threads import in_order
 from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
+from chop.ir.graph.mase_graph import TRACING
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -102,6 +107,10 @@ class Objective:
                 "the space gives each trial new layers, and no runner trains them: add sw_runner.basic_train"
             )
 
+        members = (*self._software, *self._hardware, *self._own.values())
+        parallel = self.own_models and all(getattr(member, "parallel", False) for member in members)
+        self.at_once = context.threads if parallel else 1
+
     @property
     def directions(self) -> list[str]:
         """Direction of each metric, in the order of the sorted names."""
@@ -125,34 +134,62 @@ class Objective:
     @property
     def first_batch(self) -> int:
         """How many trials to measure at once before it is known how long one takes."""
-        if self._own or self.own_models:
+        if self.own_models:
+            return self.at_once
+        if self._own:
             return 1
-        return min((getattr(runner, "first_batch", 1) for runner in self._software), default=1)
+        runners = (*self._software, *self._hardware)
+        return min((getattr(runner, "first_batch", 1) for runner in runners), default=1)
 
     def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
         """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
+        return [outcome for part in self.measure_parts(points, number) for outcome in part]
+
+    def measure_parts(
+        self, points: Sequence[Mapping[str, int]], number: int
+    ) -> Generator[list[Outcome], None, None]:
+        """Yield :meth:`measure_many` in pieces, in order, as soon as there are some: trials that train take long.
+
+        Those train in threads of their own, ``at_once`` of them; closing the generator ends them.
+        """
         keys = [self.key(indexes) for indexes in points]
         fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._seen}
         first = sorted(fresh.values())
-        found = self._measure_all([self.space.flattened_indexes_to_config(points[i]) for i in first])
-        self._seen.update((keys[i], (number + i, outcome)) for i, outcome in zip(first, found, strict=True))
-        outcomes = []
-        for i, key in enumerate(keys):
-            earlier, outcome = self._seen[key]
-            repeats = earlier != number + i
-            outcomes.append(dataclasses.replace(outcome, repeat_of=earlier) if repeats else outcome)
-        return outcomes
+        configs = [self.space.flattened_indexes_to_config(points[i]) for i in first]
+        given, measured = 0, 0
+        with closing(self._measure_all(configs)) as parts:
+            for part in parts:
+                for i, outcome in zip(first[measured:], part, strict=False):
+                    self._seen[keys[i]] = (number + i, outcome)
+                measured += len(part)
+                ready = first[measured] if measured < len(first) else len(keys)
+                yield [self._again(keys[i], number + i) for i in range(given, ready)]
+                given = ready
+        if given < len(keys):
+            yield [self._again(keys[i], number + i) for i in range(given, len(keys))]
 
-    def _measure_all(self, configs: list[dict[str, Any]]) -> list[Outcome]:
-        """Outcomes of configs, by the runners that take many at once where all of them do."""
-        if self.own_models or not all(hasattr(runner, "many") for runner in self._software):
-            return [self._measure(config) for config in configs]
-        runners: list[Any] = list(self._software)
-        software = [runner.many(configs) for runner in runners] if configs else []
-        return [
-            self.outcome_of(config, _merge(found[i] for found in software))
-            for i, config in enumerate(configs)
-        ]
+    def _again(self, key: Hashable, number: int) -> Outcome:
+        """The outcome of a config that was measured, for trial ``number``."""
+        first, outcome = self._seen[key]
+        return outcome if first == number else dataclasses.replace(outcome, repeat_of=first)
+
+    def _measure_all(self, configs: list[dict[str, Any]]) -> Generator[list[Outcome], None, None]:
+        """Outcomes of configs in order, in pieces; by the runners that take many at once where all of them do."""
+        if self.own_models:
+            halt = self.context.halt = threading.Event()
+            at_once = max(1, min(self.at_once, len(configs)))
+            call = partial(self._measure_own_model, self.context.threads // at_once)
+            with closing(in_order(call, configs, at_once, halt)) as parts:
+                yield from parts
+        elif not all(hasattr(runner, "many") for runner in self._software):
+            yield [self._measure(config) for config in configs]
+        elif configs:
+            runners: list[Any] = list(self._software)
+            software = [runner.many(configs) for runner in runners]
+            yield [
+                self.outcome_of(config, _merge(found[i] for found in software))
+                for i, config in enumerate(configs)
+            ]
 
     def remember(self, indexes: Mapping[str, int], number: int, attributes: Mapping[str, Any]) -> None:
         """Take over an outcome that an earlier run of the same study measured."""
@@ -162,7 +199,10 @@ class Objective:
         software, hardware, scaled, config = (attributes[name] for name in names)
         further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
         further["excesses"] = attributes.get("constraints", {})
-        outcome = Outcome(self._values(scaled), software, hardware, scaled, config, **further)
+        values = self._values(scaled)
+        if further["failure"] is not None:
+            values = [math.nan] * len(values)
+        outcome = Outcome(values, software, hardware, scaled, config, **further)
         self._seen.setdefault(self.key(indexes), (number, outcome))
 
     def outcome_of(self, config: dict[str, Any], software: Measured) -> Outcome:
@@ -182,28 +222,29 @@ class Objective:
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
         if self.own_models:
-            return self._measure_own_model(config)
+            return self._measure_own_model(self.context.threads, config)
         software = _merge(runner(config) for runner in self._software)
         hardware = _merge(runner(config) for runner in self._hardware)
         return self._outcome(config, software, hardware, config, self.context)
 
-    def _measure_own_model(self, config: dict[str, Any]) -> Outcome:
+    def _measure_own_model(self, threads: int, config: dict[str, Any]) -> Outcome:
         """A trial on a model of its own: runners are made on its context, those that train first."""
         space: Any = self.space
         listed = space.passes_of(config, self.context.seed) if hasattr(space, "passes_of") else None
         passes = {"quantize": config} if listed is None else listed
+        quantization = quantization_of(passes)
         names = sorted(self.config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
         try:
-            context = trial_context(self.context, passes)
-            quantization = quantization_of(passes)
-            software, hardware = (
-                _merge(runners[name](context, options[name])(quantization) for name in chosen)
-                for runners, options, chosen in (
-                    (SW_RUNNERS, self.config.sw_runner, names),
-                    (HW_RUNNERS, self.config.hw_runner, list(self.config.hw_runner)),
+            with trial_context(self.context, passes, threads) as context:
+                software = _merge(
+                    _run(SW_RUNNERS[name], context, self.config.sw_runner[name], quantization)
+                    for name in names
                 )
-            )
-            outcome = self._outcome(config, software, hardware, quantization, context)
+                hardware = _merge(
+                    _run(HW_RUNNERS[name], context, options, quantization)
+                    for name, options in self.config.hw_runner.items()
+                )
+                outcome = self._outcome(config, software, hardware, quantization, context)
         except TrialFailedError as error:
             logger.warning("a trial failed: %s", error)
             nothing = dict.fromkeys(self.metrics, math.nan)
@@ -225,9 +266,10 @@ class Objective:
         scaled = {name: measured[name] * table.scale for name, table in self.metrics.items()}
         broken = excesses(self.config.constraints, measured)
         if any(math.isnan(value) for value in (*scaled.values(), *broken.values())):
-            logger.warning("a trial failed: a metric is not a number: %s", measured)
+            failure = "a metric is not a number"
+            logger.warning("a trial failed: %s: %s", failure, measured)
             values = [math.nan] * len(self._values(scaled))
-            return Outcome(values, software, hardware, scaled, config)
+            return Outcome(values, software, hardware, scaled, config, failure=failure)
         return Outcome(self._values(scaled), software, hardware, scaled, config, excesses=broken)
 
     def _values(self, scaled: Measured) -> list[float]:
@@ -239,6 +281,13 @@ class Objective:
         if own is not None:
             return own(indexes)
         return tuple(firsts[indexes.get(name, 0)] for name, firsts in self._firsts)
+
+
+def _run(runner: Any, context: SearchContext, options: Any, quantization: Mapping[str, Any]) -> Measured:
+    with TRACING:
+        made = runner(context, options)
+    found: Measured = made(quantization)
+    return found
 
 
 def _merge(parts: Iterable[Measured]) -> Measured:

@@ -99,17 +99,12 @@ def _best(trials: Sequence[Any], direction: Any) -> Any:
 def _front(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
     """The trials that no other dominates, without repeats; Optuna's own copies every trial deeply first."""
     import numpy as np
-    from optuna.study import StudyDirection
+
+    from chop.search import pareto_front
 
     fresh = [trial for trial in trials if "repeat_of" not in trial.user_attrs]
-    signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
-    costs = np.array([trial.values for trial in fresh]) * np.array(signs)
-    front = []
-    for trial, cost in zip(fresh, costs, strict=True):
-        dominating = (costs <= cost).all(axis=1) & (costs < cost).any(axis=1)
-        if not dominating.any():
-            front.append(trial)
-    return front
+    values = np.array([trial.values for trial in fresh], dtype=np.float64).reshape(-1, len(directions))
+    return [fresh[i] for i in pareto_front(values, [way.name.lower() for way in directions])]
 
 
 def trials_log(study: Any) -> dict[str, dict[str, Any]]:
@@ -143,6 +138,14 @@ def write_results(study: Any, folder: Path) -> None:
     best = {str(index): entry for index, entry in enumerate(best_entries(study))}
     atomic_write(folder / "log.json", to_json(trials_log(study)))
     atomic_write(folder / "best.json", to_json(best))
+
+
+def leave_results(study: Any, folder: Path | None, visualizer: Any) -> None:
+    """Write the files, where there is a folder, and let a visualizer that can ``draw`` show the last state."""
+    if folder is not None:
+        write_results(study, folder)
+    if hasattr(visualizer, "draw"):
+        visualizer.draw(study)
 
 
 def to_json(value: Any) -> str:

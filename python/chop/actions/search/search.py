@@ -57,7 +57,8 @@ def search(
         accelerator: taken for compatibility; the evaluator runs on the CPU.
         load_name, load_type: a checkpoint to load into the model first.
         visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
-            trial. ``chop.plotting.live_front()`` is one: in a notebook it draws a front that grows.
+            trial. ``chop.plotting.live_front()`` is one: in a notebook it draws a front that grows. One with a method
+            ``draw(study)`` is asked for it at the end.
         seed: same seed, same study, whatever the number of threads.
         validate_only: build all that a trial needs and check it, run no trial, write nothing, return None.
         storage, study_name: over the keys of ``search.strategy.setup``: a URL, and the study's name there.
@@ -182,15 +183,17 @@ def _prepare(
     from chop.actions.search.objective import Objective
 
     setup = config.strategy.setup
-    jobs = getattr(setup, "n_jobs", 1)
-    threads = _processors(is_worker) if jobs < 0 else jobs
+    threads = threads_of(setup, is_worker)
     context = SearchContext(graph, data_module, model_info, dataset_info, task, threads, seed=seed)
     objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
     return objective, study_identity(config, context, seed)
 
 
-def _processors(is_worker: bool) -> int:
-    """Threads of the core where the config asks for all; a worker has others beside it."""
+def threads_of(setup: Any, is_worker: bool = False) -> int:
+    """Threads of the core that a set-up asks for: all that this process may use, of which a worker takes one."""
+    jobs = int(getattr(setup, "n_jobs", 1))
+    if jobs > 0:
+        return jobs
     if is_worker:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

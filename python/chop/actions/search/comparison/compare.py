@@ -134,16 +134,17 @@ def compare_samplers(
         graph, config.search_space.setup, config.search_space.seed
     )
     runs = _Runs(config, space, samplers, seeds, seed)
-    objective, threads = _objective(config, space, graph, (data_module, model_info, dataset_info, task), seed)
+    objective = _objective(config, space, graph, (data_module, model_info, dataset_info, task), seed)
+    runs.check(objective)
     if validate_only:
         return None
     try:
         runs.run(objective)
     except KeyboardInterrupt:
         if runs.studies:
-            _finish(runs, objective, threads, Path(save_path), sweeping=False)
+            _finish(runs, objective, Path(save_path), sweeping=False)
         raise
-    found = _finish(runs, objective, threads, Path(save_path))
+    found = _finish(runs, objective, Path(save_path))
     write_line(repr(found))
     write_line(f"Results: {save_path} ({', '.join(path.name for path in found.files)})")
     return found
@@ -168,15 +169,15 @@ def _check(config: SearchConfig, samplers: Sequence[str], seeds: int) -> None:
 
 def _objective(
     config: SearchConfig, space: Any, graph: MaseGraph, data: tuple[Any, ...], seed: int
-) -> tuple[Objective, int]:
+) -> Objective:
     from chop.actions.search.context import SearchContext
     from chop.actions.search.objective import Objective
+    from chop.actions.search.search import threads_of
 
     setup = config.strategy.setup
-    threads = (os.cpu_count() or 1) if setup.n_jobs < 0 else setup.n_jobs
     module, model_info, dataset_info, task = data
-    context = SearchContext(graph, module, model_info, dataset_info, task, threads, seed=seed)
-    return Objective(space, context, config.strategy, setup.sum_scaled_metrics), threads
+    context = SearchContext(graph, module, model_info, dataset_info, task, threads_of(setup), seed=seed)
+    return Objective(space, context, config.strategy, setup.sum_scaled_metrics)
 
 
 class _Runs:
@@ -193,6 +194,11 @@ class _Runs:
             for number, name in itertools.product(range(seed, seed + seeds), samplers)
         ]
         self.studies: list[tuple[str, int, Any]] = []
+
+    def check(self, objective: Objective) -> None:
+        """Raise ``ConfigError`` where a sampler cannot take so many objectives."""
+        for _, _, strategy in self.plan:
+            strategy.check(objective)
 
     def run(self, objective: Objective) -> None:
         """Run what is not done."""
@@ -211,21 +217,13 @@ class _Runs:
 
 def _setup_for(setup: Any, name: str) -> Any:
     """The config's set-up with another sampler; options belong to the one that they were given for."""
-    if name.lower().replace("_", "-") == setup.sampler.lower().replace("_", "-"):
-        return setup.model_copy(update={"storage": None, "study_name": None})
-    gone: dict[str, Any] = {
-        "sampler_options": {},
-        "multivariate": None,
-        "constant_liar": None,
-        "storage": None,
-        "study_name": None,
-    }
-    return setup.model_copy(update={"sampler": name, **gone})
+    changed: dict[str, Any] = {"storage": None, "study_name": None}
+    if name.lower().replace("_", "-") != setup.sampler.lower().replace("_", "-"):
+        changed |= {"sampler": name, "sampler_options": {}, "multivariate": None, "constant_liar": None}
+    return setup.model_copy(update=changed)
 
 
-def _finish(
-    runs: _Runs, objective: Objective, threads: int, folder: Path, sweeping: bool = True
-) -> SamplerComparison:
+def _finish(runs: _Runs, objective: Objective, folder: Path, sweeping: bool = True) -> SamplerComparison:
     """Measure the runs against the optimum, and write the files."""
     import pandas as pd
 
@@ -235,7 +233,7 @@ def _finish(
     names = list(scales)
     directions = [way.name.lower() for way in runs.studies[0][2].directions]
     values = [curves.values_of(study) for _, _, study in runs.studies]
-    truth = _truth(objective, directions, values, threads, sweeping)
+    truth = _truth(objective, directions, values, sweeping)
     parts = []
     for (sampler, number, study), found in zip(runs.studies, values, strict=True):
         columns = {"sampler": sampler, "seed": number, "seconds": curves.seconds_of(study)}
@@ -251,16 +249,12 @@ def _finish(
 
 
 def _truth(
-    objective: Objective,
-    directions: Sequence[str],
-    values: Sequence[np.ndarray],
-    threads: int,
-    sweeping: bool,
+    objective: Objective, directions: Sequence[str], values: Sequence[np.ndarray], sweeping: bool
 ) -> Truth:
     seen = np.concatenate(values)
     if not np.isfinite(seen).all(axis=1).any():
         raise RuntimeError("no trial of any sampler gave a result: there is nothing to compare")
-    found = swept(objective, directions, threads) if sweeping else "it was interrupted"
+    found = swept(objective, directions) if sweeping else "it was interrupted"
     if isinstance(found, Truth):
         return found
     logger.warning(

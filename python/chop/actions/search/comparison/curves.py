@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chop.actions.search.constraints import is_feasible
 from chop.search.hypervolume import hypervolume_curve
 from chop.search.pareto import minimised
 
@@ -26,16 +27,11 @@ def values_of(study: Any) -> np.ndarray:
     nothing = [np.nan] * len(study.directions)
     return np.array(
         [
-            nothing if trial.values is None or _breaks(trial) else trial.values
+            trial.values if trial.values is not None and is_feasible(trial) else nothing
             for trial in study.get_trials(deepcopy=False)
         ],
         dtype=np.float64,
     ).reshape(-1, len(nothing))
-
-
-def _breaks(trial: Any) -> bool:
-    broken = trial.user_attrs.get("constraints")
-    return isinstance(broken, dict) and any(excess > 0 for excess in broken.values())
 
 
 def seconds_of(study: Any) -> np.ndarray:

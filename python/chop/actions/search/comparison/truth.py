@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chop.actions.search.strategies.exhaustive import (
+    measured_directions,
+    swept_bounds,
+    swept_figure,
+    swept_values,
+)
 from chop.search import pareto_front, sweep
 from chop.search.hypervolume import hypervolume, reference_point
 from chop.tools.errors import ConfigError
@@ -15,6 +21,7 @@ from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
+    from chop.search import SweepReport
 
 logger = get_logger(__name__)
 
@@ -56,13 +63,12 @@ class Truth:
         )
 
 
-def swept(objective: Objective, directions: Sequence[str], threads: int | None) -> Truth | str:
+def swept(objective: Objective, directions: Sequence[str]) -> Truth | str:
     """Sweep the whole space.
 
     Args:
         objective: of the search.
         directions: of its values.
-        threads: of the core.
 
     Returns:
         The truth, or the reason why there is none.
@@ -74,19 +80,22 @@ def swept(objective: Objective, directions: Sequence[str], threads: int | None) 
         return reason
     try:
         report = sweep(
-            context.evaluator, space, _measured_directions(objective), prune=False, threads=threads
+            context.evaluator,
+            space,
+            measured_directions(objective),
+            prune=False,
+            threads=context.threads,
+            constraints=swept_bounds(objective),
         )
     except (ConfigError, KeyError, ValueError) as error:
         return str(error)
-    columns = {name: report.results[name] * table.scale for name, table in objective.metrics.items()}
-    values = np.stack(list(columns.values()), axis=1)
-    if objective.sum_scaled_metrics:
-        values = values.sum(axis=1, keepdims=True)
+    if not _agrees(objective, report):
+        return "the sweep measures in other units than the search"
+    if not report.feasible.any():
+        return "no configuration keeps the constraints"
     words = f"all {report.configurations:,} configurations, swept in {report.seconds:.2f} s"
-    truth = Truth.of(values, directions, words, report.seconds)
-    return (
-        truth if _agrees(objective, report, values) else "the sweep measures in other units than the search"
-    )
+    values = swept_values(objective, report)[report.feasible]
+    return Truth.of(values, directions, words, report.seconds)
 
 
 def _why_not(objective: Objective) -> str | None:
@@ -96,21 +105,16 @@ def _why_not(objective: Objective) -> str | None:
     trains = objective.own_models
     if not isinstance(space, QuantizationSpace) or trains or context.evaluator is None:
         return "each configuration is another model, which a sweep does not make"
-    if objective.config.constraints:
-        return "the search has constraints"
     work = space.size * context.evaluator.rows
     if work > MOST_WORK:
         return f"the space has {space.size:,} configurations, too many on {context.evaluator.rows:,} rows"
     return None
 
 
-def _measured_directions(objective: Objective) -> Mapping[str, str]:
-    opposite = {"maximize": "minimize", "minimize": "maximize"}
-    pairs = zip(objective.metrics.items(), objective.directions, strict=True)
-    return {name: way if table.scale >= 0 else opposite[way] for (name, table), way in pairs}
-
-
-def _agrees(objective: Objective, report: Any, values: np.ndarray) -> bool:
-    """A cost may be told in other units (``compare_to``): one configuration is measured as a trial does."""
+def _agrees(objective: Objective, report: SweepReport) -> bool:
+    """A cost may be told in other units (another batch): one configuration is measured as a trial does."""
     outcome = objective.fresh().measure(report.indexes(int(report.results["configuration"][0])), 0)
-    return bool(np.allclose(outcome.values, values[0], rtol=SAME, atol=SAME, equal_nan=True))
+    measured = {**outcome.software, **outcome.hardware}
+    names = {*objective.metrics, *objective.config.constraints}
+    swept_ones = [swept_figure(objective, report, name)[0] for name in names]
+    return np.allclose([measured[name] for name in names], swept_ones, rtol=SAME, atol=SAME, equal_nan=True)

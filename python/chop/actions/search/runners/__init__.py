@@ -6,8 +6,11 @@ float``. Register one of your own in ``SW_RUNNERS`` or ``HW_RUNNERS``. A softwar
 the weights of its context's graph; then, and where the space changes the model, runners are made anew for each trial on
 a copy of the graph, those that train first.
 
-Optional: ``many(configs)``, the list of what ``__call__`` returns for each, where that is faster in one go; and
-``first_batch``, how many configs may be handed to it at once before it is known how long one takes.
+Optional: ``many(configs)`` of a software runner, the list of what ``__call__`` returns for each, where that is faster
+in one go; and ``first_batch``, how many configs may be measured at once before it is known how long one takes (1
+without it). Where every runner has ``parallel = True`` (``__call__`` of several of them, each on a graph of its own,
+may run in threads at once; they are made one at a time, and nothing may trace or draw random numbers), trials that
+train do so in parallel.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ class AverageBitwidthRunner:
     left in float is not counted). Where none is quantized the width is 32, and a warning says so once.
     """
 
+    first_batch: ClassVar[int] = 1000  # microseconds each
     metrics: ClassVar[tuple[str, ...]] = ("average_bitwidth", "memory_density")
+    parallel: ClassVar[bool] = True
     Options: ClassVar[Any] = AverageBitwidthOptions
 
     def __init__(self, context: SearchContext, options: AverageBitwidthOptions) -> None:

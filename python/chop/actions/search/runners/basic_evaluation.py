@@ -74,6 +74,13 @@ class BasicEvaluation:
         context.evaluator, context.row_shape = self.evaluator, tuple(x.shape[1:])
         context.fingerprint["rows"] = rows_digest(x, y)
 
+    @property
+    def parallel(self) -> bool:
+        """Whether several may measure at once: a metric in Python may keep something."""
+        from chop.metrics import METRICS, NativeMetric
+
+        return all(issubclass(METRICS[name], NativeMetric) for name in self._names)
+
     def float_metrics(self) -> dict[str, float]:
         """The same metrics for the model as it is."""
         return self._measure(None)
@@ -117,13 +124,16 @@ class BasicEvaluation:
         return {name: float(v) for name, v in zip(self._names, found.values.values(), strict=True)}
 
 
-def first_rows(data_module: Any, split: str, num_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+def first_rows(
+    data_module: Any, split: str, num_samples: int, where: str = WHERE
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the rows that MASE's runner would see: whole batches, as many as the split has.
 
     Args:
         data_module: a ``MaseDataModule``, or any data module with the usual ``*_dataloader`` methods.
         split: train, val, test or pred.
         num_samples: rounded up to whole batches of ``data_module.batch_size``.
+        where: key path of the runner that reads them.
 
     Returns:
         x float32 [N, F] and y int64 [N].
@@ -141,7 +151,7 @@ def first_rows(data_module: Any, split: str, num_samples: int) -> tuple[torch.Te
     else:
         x, y = _rows_of_loader(getattr(data_module, f"{split}_dataloader")(), batches)
     if x.shape[0] == 0:
-        raise ConfigError(f"{WHERE}: the {split} split holds no rows")
+        raise ConfigError(f"{where}: the {split} split holds no rows")
     return x.to(torch.float32).contiguous(), y.reshape(-1).to(torch.int64).contiguous()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -15,8 +15,13 @@ from chop.actions.search.runners import SW_RUNNERS
 from chop.actions.search.runners.basic_evaluation import first_rows, rows_digest
 from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
+from chop.ir.graph.mase_graph import TRACING
 from chop.registry import UnknownNameError
 
+if TYPE_CHECKING:
+    from chop.plt_wrapper.schedules import Schedule
+
+WHERE = "search.strategy.sw_runner.basic_train"
 ALL_ROWS = 2**62
 ROWS = "basic_train: rows"
 
@@ -62,6 +67,13 @@ class BasicTrainOptions(StrictTable):
             raise ValueError(str(error)) from None
         return self
 
+    def schedule(self) -> Schedule:
+        """The learning rate, which changes each step; one that never does lets the core train many steps in a call."""
+        from chop.plt_wrapper.schedules import Schedule
+
+        never = self.lr_scheduler == "constant" and not self.num_warmup_steps
+        return Schedule(self.lr_scheduler, "epoch" if never else "step", self.num_warmup_steps)
+
     def steps(self, batches: int) -> int:
         """Optimizer steps for so many batches an epoch; one epoch where neither limit is given."""
         epochs = self.max_epochs or (1 if self.max_steps is None else math.ceil(self.max_steps / batches))
@@ -74,7 +86,7 @@ class BasicTrain:
 
     Where ``basic_evaluation`` is configured too, it measures the trained model and its figures count. Same
     seed and config, same weights: every trial trains on one thread, from the study's seed, whatever was
-    tried before.
+    tried before or is tried beside it.
     """
 
     metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "accuracy_micro")
@@ -83,11 +95,21 @@ class BasicTrain:
 
     def __init__(self, context: SearchContext, options: BasicTrainOptions) -> None:
         self.graph, self.seed, self.options = context.graph, context.seed, options
+        self.halt = context.halt
         self.rows, self.checked = _rows(context, options)
         context.row_shape = tuple(self.checked[0].shape[1:])
         self.micro = "accuracy_micro" in context.asked
         self.batch_size = int(context.data_module.batch_size)
         self.classes = _classes(context, self.rows[1], self.checked[1])
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several may train at once: the core does, Lightning has the process to itself."""
+        from chop.training import NativeTrainer
+
+        if self.options.engine == "auto":
+            return NativeTrainer.why_not(self.graph, tuple(self.rows[0].shape[1:])) is None
+        return self.options.engine == "native"
 
     def float_metrics(self) -> dict[str, float]:
         """The same metrics for the model as it is, without training."""
@@ -96,17 +118,22 @@ class BasicTrain:
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
         """Train the graph and leave it trained, in float; return its metrics under ``config``."""
         from chop.actions.search.trial import FLOAT_CONFIG
-        from chop.passes.graph import quantize_transform_pass
 
         aware = self.options.quantization_aware
         if aware:
-            quantize_transform_pass(self.graph, config)
+            self._quantize(config)
         self._train()
         if not aware:
-            quantize_transform_pass(self.graph, config)
+            self._quantize(config)
         found = self._measure()
-        quantize_transform_pass(self.graph, FLOAT_CONFIG)
+        self._quantize(FLOAT_CONFIG)
         return found
+
+    def _quantize(self, config: Mapping[str, Any]) -> None:
+        from chop.passes.graph import quantize_transform_pass
+
+        with TRACING:  # fx writes code, new layers draw weights: both are of the whole process
+            quantize_transform_pass(self.graph, config)
 
     def _measure(self) -> dict[str, float]:
         from chop.training.scores import evaluate, one_thread
@@ -122,7 +149,6 @@ class BasicTrain:
         return found | ({"accuracy_micro": score.accuracy_micro} if self.micro else {})
 
     def _train(self) -> None:
-        from chop.plt_wrapper.schedules import Schedule
         from chop.training import fit
         from chop.training.trainer_args import TrainerArgs
 
@@ -130,7 +156,7 @@ class BasicTrain:
         steps = options.steps(math.ceil(len(self.rows[1]) / self.batch_size))
         try:
             fit(
-                model,
+                self.graph,
                 {"train": self.rows, "val": self.checked},
                 classes=self.classes,
                 trainer_args=TrainerArgs.parse(
@@ -140,12 +166,13 @@ class BasicTrain:
                 optimizer=options.optimizer,
                 learning_rate=options.learning_rate,
                 weight_decay=options.weight_decay,
-                lr_scheduler=Schedule(options.lr_scheduler, "step", options.num_warmup_steps),
+                lr_scheduler=options.schedule(),
                 batch_size=self.batch_size,
                 straight_through=options.straight_through,
                 seed=self.seed,
                 bar=False,
                 validate=False,
+                halt=self.halt,
             )
         except RuntimeError as error:
             if "training stopped" not in str(error):
@@ -162,8 +189,8 @@ def _rows(context: SearchContext, options: BasicTrainOptions) -> tuple[Rows, Row
         split = options.data_loader.removesuffix("_dataloader")
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(context.seed)  # a loader of one's own may shuffle
-            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS)
-            checked = first_rows(context.data_module, "val", ALL_ROWS)
+            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS, WHERE)
+            checked = first_rows(context.data_module, "val", ALL_ROWS, WHERE)
         context.shared[ROWS] = learned, checked
         context.fingerprint["training rows"] = rows_digest(*learned, *checked)
     found: tuple[Rows, Rows] = context.shared[ROWS]

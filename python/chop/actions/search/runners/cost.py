@@ -32,7 +32,9 @@ class CostRunner:
     ``average_bitwidth`` and ``memory_density`` have a runner of their own, under MASE's names.
     """
 
+    first_batch: ClassVar[int] = 1000  # microseconds each
     metrics: ClassVar[Any] = NamesNow(lambda: tuple(n for n in cost_metrics() if n not in OWN_RUNNER))
+    parallel: ClassVar[bool] = True
     Options: ClassVar[Any] = CostOptions
 
     def __init__(self, context: SearchContext, options: CostOptions) -> None:

@@ -62,7 +62,7 @@ class LatencyRunner:
         self.options, self.graph = options, context.graph
         self._cpu = chosen_cpu(options.cpu)
         size = options.batch_size or USUAL_BATCH
-        self._x = first_rows(context.data_module, "val", size)[0][:size].contiguous()
+        self._x = first_rows(context.data_module, "val", size, WHERE)[0][:size].contiguous()
         if options.batch_size is not None and len(self._x) < size:
             raise ConfigError(
                 f"{WHERE}.batch_size must be at most {len(self._x)}, the rows of the validation split, "
@@ -72,7 +72,10 @@ class LatencyRunner:
         if options.of == "evaluator":
             from chop.evaluator import Evaluator
 
-            self._evaluator = Evaluator(self.graph, self._x, threads=1)
+            try:
+                self._evaluator = Evaluator(self.graph, self._x, threads=1)
+            except ValueError as error:
+                raise ConfigError(f"{WHERE}: this model and data cannot be evaluated: {error}") from error
         self._shared = context.shared
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Trials in batches, for samplers that know many points before the first of them is measured.
 
 Such a sampler has ``ask(number, most, directions)``, which returns the points of trials ``number``, … (lists of
-indexes, at least one), and ``tell(trial, directions)``. The study is the same as one trial by trial: batches share the
-work of equal first layers in the evaluator, and the writing.
+indexes, at least one), and ``tell(trial, directions)``; also ``system_attributes`` where those trials are to have some.
+The study is the same as one trial by trial: batches share the work of equal first layers in the evaluator, and the
+writing; trials that train do so in threads, and are kept as they finish, in their order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.strategies.recording import Recorder
@@ -23,6 +25,7 @@ BATCH_SECONDS = 0.25  # Ctrl-C and the time-out work between batches
 MOST_TRIALS = 1024
 MOST_AT_FIRST = 24  # the guess may be wrong
 GROWTH = 16
+FOR_EACH_THREAD = 4  # trials of a batch: threads without work wait for its last one
 
 
 class Pace:
@@ -30,6 +33,7 @@ class Pace:
 
     Args:
         first: trials of the first batch.
+        least: trials of the others, however long they take.
 
     >>> pace = Pace(1)
     >>> pace.took(1, seconds=0.05)
@@ -37,15 +41,17 @@ class Pace:
     5
     """
 
-    def __init__(self, first: int) -> None:
-        self.size = max(1, min(first, MOST_AT_FIRST))
+    def __init__(self, first: int, least: int = 1) -> None:
+        self.size, self._least = max(1, min(first, MOST_AT_FIRST)), least
         self._each = 0.0
 
-    def took(self, trials: int, seconds: float) -> None:
-        """Learn from a batch."""
-        self._each = seconds / trials
+    def took(self, measured: int, seconds: float) -> None:
+        """Learn from a batch in which so many trials were measured; repeated ones take no time and tell nothing."""
+        if measured == 0:
+            return
+        self._each = seconds / measured
         fitting = int(BATCH_SECONDS / max(self._each, 1e-9))
-        self.size = max(1, min(fitting, MOST_TRIALS, self.size * GROWTH))
+        self.size = max(self._least, min(fitting, MOST_TRIALS, self.size * GROWTH))
 
     def within(self, seconds: float | None) -> int:
         """Return the size of a batch that about ends before so many seconds are over; at least 1."""
@@ -72,25 +78,35 @@ def run_in_batches(
         trials: numbers of the trials to run.
         directions: of the study.
         timeout: seconds; no batch starts after that.
-        keep: receives each batch, trials and outcomes, before the next one starts.
+        keep: receives the trials of a batch and their outcomes as they are there, all of them before the next one
+            starts.
     """
-    recorder, pace = Recorder(lengths), Pace(objective.first_batch)
+    least = FOR_EACH_THREAD * objective.at_once if objective.at_once > 1 else 1
+    recorder, pace = Recorder(lengths), Pace(objective.first_batch, least)
     begin, number = time.monotonic(), trials.start
     while number < trials.stop:
         left = None if timeout is None else begin + timeout - time.monotonic()
         if left is not None and left < 0:
             return
-        began, started = datetime.datetime.now(), time.perf_counter()
+        started, measured = time.perf_counter(), 0
         points = sampler.ask(number, min(trials.stop - number, pace.within(left)), directions)
         batch = [dict(zip(lengths, point, strict=True)) for point in points]
-        outcomes = objective.measure_many(batch, number)
-        share = datetime.timedelta(seconds=(time.perf_counter() - started) / len(batch))
-        finished = [
-            recorder.trial(number + i, indexes, outcome, (began + i * share, began + (i + 1) * share))
-            for i, (indexes, outcome) in enumerate(zip(batch, outcomes, strict=True))
-        ]
-        keep(finished, outcomes)
-        for trial in finished:
-            sampler.tell(trial, directions)
-        number += len(batch)
-        pace.took(len(batch), time.perf_counter() - started)
+        attributes = getattr(sampler, "system_attributes", {})
+        waiting = iter(batch)
+        with closing(objective.measure_parts(batch, number)) as parts:
+            began = datetime.datetime.now()
+            for outcomes in parts:
+                share = (datetime.datetime.now() - began) / len(outcomes)
+                finished = [
+                    recorder.trial(
+                        number + i, indexes, outcome, (began + i * share, began + (i + 1) * share), attributes
+                    )
+                    for i, (outcome, indexes) in enumerate(zip(outcomes, waiting, strict=False))
+                ]
+                keep(finished, outcomes)
+                for trial in finished:
+                    sampler.tell(trial, directions)
+                number += len(finished)
+                measured += sum(outcome.repeat_of is None for outcome in outcomes)
+                began = datetime.datetime.now()
+        pace.took(measured, time.perf_counter() - started)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from chop.actions.search.metrics import evaluator_metrics, metric_class
-from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.results import SearchResult, best_entries, leave_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.strategies.study_setup import StudySetup
@@ -17,7 +17,6 @@ from chop.cost import COST_MODELS, Costs
 from chop.metrics import METRICS as OF_LOGITS
 from chop.metrics import NativeMetric
 from chop.search import QuantizationSpace, SweepReport, pareto_front, sweep
-from chop.search.bounds import Bounds
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 from chop.tools.writer import write_line
@@ -102,14 +101,14 @@ class SearchStrategyExhaustive:
             objective: what a configuration is judged by.
             identity: digest of all that the study depends on.
             folder: for the files.
-            visualizer: not used: no trial is measured by itself.
+            visualizer: used at the end only, if it can ``draw``: no trial is measured by itself.
         """
         report = self._sweep(objective, folder / f"sweep-{identity}", dry_run=False)
         assert report is not None
         write_line(repr(report))
         write_line(f"All results: {report.save(folder / 'sweep')}")
         study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
-        write_results(study, folder)
+        leave_results(study, folder, visualizer)
         return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
 
     def estimate(self, objective: Objective) -> None:
@@ -119,27 +118,17 @@ class SearchStrategyExhaustive:
     def _sweep(self, objective: Objective, path: Path | None, dry_run: bool) -> SweepReport | None:
         context, setup = objective.context, self.setup
         assert context.evaluator is not None
-        directions = {}
-        for (name, table), way in zip(objective.metrics.items(), objective.directions, strict=True):
-            directions[name] = way if table.scale > 0 else _OPPOSITE[way]
         prune = setup.prune and not setup.sum_scaled_metrics
-        bounds = {
-            name: {
-                key: limit / _factor(name, objective)
-                for key, limit in table.model_dump(exclude_none=True).items()
-            }
-            for name, table in objective.config.constraints.items()
-        }
         return sweep(
             context.evaluator,
             self.space,
-            directions,
+            measured_directions(objective),
             prune=prune,
             threads=context.threads,
             limit=setup.limit,
             path=path,
             dry_run=dry_run,
-            constraints=bounds,
+            constraints=swept_bounds(objective),
         )
 
     def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:
@@ -153,7 +142,8 @@ class SearchStrategyExhaustive:
             [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
         )
         with _quiet_optuna():
-            storage = optuna.storages.JournalStorage(JournalFile(journal))
+            file = JournalFile(journal)
+            storage = optuna.storages.JournalStorage(file)
             study = optuna.create_study(
                 storage=storage, study_name=name, directions=directions, load_if_exists=True
             )
@@ -163,20 +153,19 @@ class SearchStrategyExhaustive:
                 study.set_metric_names(names)
                 study.set_user_attr(ABOUT, about_study("exhaustive (no seed: every configuration)"))
             rows = self._rows_for_study(objective, report, directions)
-            study.add_trials([self._trial(objective, report, row) for row in rows[there:]])
+            software = [m for m in objective.context.asked if metric_class(m).kind == "software"]
+            trials = [self._trial(objective, report, row, software) for row in rows[there:]]
+            with file.locked():
+                added = len(study.get_trials(deepcopy=False)) - there  # by another run of this command
+                with file.gathered():
+                    study.add_trials(trials[added:])
         return study
 
     def _rows_for_study(self, objective: Objective, report: SweepReport, directions: list[str]) -> list[int]:
         """The best rows of the results first, then others, evenly spaced."""
-        columns = [
-            report.results[name] * (table.scale * _factor(name, objective))
-            for name, table in objective.metrics.items()
-        ]
-        values = np.stack(columns, axis=1)
-        if objective.sum_scaled_metrics:
-            values = values.sum(axis=1, keepdims=True)
-        kept = Bounds(report.constraints, report.objectives).kept(report.results)
-        allowed = np.where(kept[:, None], values, np.nan)  # what is not a number is in no front
+        values = swept_values(objective, report)
+        # What is not a number is in no front.
+        allowed = np.where(report.feasible[:, None], values, np.nan)
         front = pareto_front(allowed, directions)[: self.setup.most_trials]
         others = np.setdiff1d(np.flatnonzero(~np.isnan(values).any(axis=1)), front)
         room = self.setup.most_trials - len(front)
@@ -187,18 +176,14 @@ class SearchStrategyExhaustive:
             others = others[np.linspace(0, len(others) - 1, room).astype(np.int64)] if room else others[:0]
         return [*front.tolist(), *others.tolist()]
 
-    def _trial(self, objective: Objective, report: SweepReport, row: int) -> Any:
+    def _trial(self, objective: Objective, report: SweepReport, row: int, software: list[str]) -> Any:
         from optuna.distributions import IntDistribution
         from optuna.trial import create_trial
 
         index = int(report.results["configuration"][row])
         indexes = report.indexes(index)
         config = self.space.flattened_indexes_to_config(indexes)
-        measured = {
-            m: float(report.results[m][row])
-            for m in objective.context.asked
-            if metric_class(m).kind == "software"
-        }
+        measured = {m: float(report.results[m][row]) for m in software}
         outcome = objective.outcome_of(config, measured)
         lengths = {name: n for name, n in self.space.choice_lengths_flattened.items() if n > 1}
         return create_trial(
@@ -227,6 +212,32 @@ def _check_swept(name: str, objective: Objective) -> None:
             Costs(context.graph, models=(name,), input_shapes=context.row_shape)
         except ValueError as error:
             raise ConfigError(f"{where}: the strategy exhaustive cannot work it out: {error}") from error
+
+
+def measured_directions(objective: Objective) -> dict[str, str]:
+    """Return metric -> the direction of its figure before the scale, which may be negative."""
+    pairs = zip(objective.metrics.items(), objective.directions, strict=True)
+    return {name: way if table.scale >= 0 else _OPPOSITE[way] for (name, table), way in pairs}
+
+
+def swept_bounds(objective: Objective) -> dict[str, dict[str, float]]:
+    """Return the constraints of a search in the figures of a sweep."""
+    return {
+        name: {k: v / _factor(name, objective) for k, v in table.model_dump(exclude_none=True).items()}
+        for name, table in objective.config.constraints.items()
+    }
+
+
+def swept_figure(objective: Objective, report: SweepReport, name: str) -> np.ndarray:
+    """Return a metric of all swept configurations as a trial measures it: float64 [rows]."""
+    return report.results[name] * _factor(name, objective)
+
+
+def swept_values(objective: Objective, report: SweepReport) -> np.ndarray:
+    """Return the values that a trial of each swept configuration has: float64 [rows, objectives]."""
+    scales = {name: table.scale for name, table in objective.metrics.items()}
+    values = np.stack([swept_figure(objective, report, n) * scale for n, scale in scales.items()], axis=1)
+    return values.sum(axis=1, keepdims=True) if objective.sum_scaled_metrics else values
 
 
 def _factor(name: str, objective: Objective) -> float:

@@ -22,11 +22,9 @@ class Genetic(SamplerEntry):
     @classmethod
     def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
         known = dict(options)
-        return (
-            known
-            if known["mutation_prob"] is not None
-            else {**known, "mutation_prob": 1 / max(1, len(lengths))}
-        )
+        if known["mutation_prob"] is None:
+            known["mutation_prob"] = 1 / max(1, len(lengths))
+        return known
 
 
 class PopulationOptions(StrictTable):

@@ -62,17 +62,17 @@ class StudyJournal:
         self.path, self.name = path, name
         self._file = JournalFile(path)
         self._storage = optuna.storages.JournalStorage(self._file)
-        known = {study.study_name for study in self._storage.get_all_studies()}
         self._study = optuna.create_study(
             storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
         )
         self._id = self._storage.get_study_id_from_name(name)
-        if name not in known:
+        self._count = len(self._study.get_trials(deepcopy=False))
+        if self._count == 0:  # new, or its maker was ended before the first trial
             self._study.set_metric_names(list(metric_names))
             if about is not None:
                 self._study.set_user_attr(ABOUT, dict(about))
-        self._count = len(self._study.get_trials(deepcopy=False))
         self._size = -1  # of the file, as this process left it
+        self._state: dict[str, Any] = {}  # of the sampler, as read or saved last
 
     def trials(self) -> list[Any]:
         """The trials, by number; all of them are finished.
@@ -110,11 +110,13 @@ class StudyJournal:
 
     def sampler_state(self) -> dict[str, Any]:
         """Study attributes that the sampler left, as saved last."""
-        return dict(self._storage.get_study_system_attrs(self._id).get(SAMPLER_STATE, {}))
+        self._state = dict(self._storage.get_study_system_attrs(self._id).get(SAMPLER_STATE, {}))
+        return self._state
 
     def save_sampler_state(self, attributes: dict[str, Any]) -> None:
         """Save study attributes of the sampler (NSGA's parents), where they have changed."""
-        if attributes != self.sampler_state():
+        if attributes != self._state:
+            self._state = attributes
             with self._file.locked():
                 alone = self._file.size() == self._size
                 self._storage.set_study_system_attr(self._id, SAMPLER_STATE, attributes)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optuna.samplers import BaseGASampler
+
 from chop.actions.search.strategies.batches import run_in_batches
+from chop.actions.search.strategies.generations import Generations
 from chop.actions.search.strategies.recording import hand_over
 from chop.tools.logger import get_logger
 
@@ -61,14 +64,18 @@ class LoneRun:
     def finish(self) -> None:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
-        missing = plan.trials(setup.n_trials) - self.done
+        total = plan.trials(setup.n_trials)
+        missing = total - self.done
         if not self.silent:
-            self._log_start(missing)
-        with self.strategy.progress_of(self.objective, self.silent)(self.done, setup.n_trials) as bar:
+            self._log_start(total)
+        with self.strategy.progress_of(self.objective, self.silent)(self.done, total) as bar:
             bar.seen(self.study.get_trials(deepcopy=False))
             if missing <= 0:
                 return
-            sampler = self.study.sampler = plan.build(self.done)
+            sampler: Any = plan.build(self.done)
+            self.study.sampler = sampler
+            if plan.each_trial and isinstance(sampler, BaseGASampler):
+                sampler = Generations(plan, self.study, self.strategy.lengths)
             if hasattr(sampler, "ask"):
                 self._in_batches(sampler, missing, bar)
                 return
@@ -86,6 +93,7 @@ class LoneRun:
     def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
         def keep(trials: list[Any], outcomes: list[Any]) -> None:
             self.journal.append_all(trials)
+            self._save_sampler_state()
             hand_over(self._storage, self._id, trials)
             for trial, outcome in zip(trials, outcomes, strict=True):
                 if self.visualizer is not None:
@@ -104,13 +112,13 @@ class LoneRun:
             sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
         )
 
-    def _log_start(self, missing: int) -> None:
+    def _log_start(self, total: int) -> None:
         import optuna
 
         sampler = self.strategy.plan.describe(len(self.study.directions))
         logger.info("study %s: sampler %s, optuna %s", self.journal.name, sampler, optuna.__version__)
         if self.done:
-            total, state = self.strategy.setup.n_trials, "goes on" if missing > 0 else "is complete"
+            state = "goes on" if self.done < total else "is complete"
             logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
 
     def _trial(self, trial: Any) -> list[float]:
@@ -124,8 +132,11 @@ class LoneRun:
             self.visualizer.log_metrics(outcome.scaled, step=trial.number)
         return outcome.values
 
+    def _save_sampler_state(self) -> None:
+        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+
     def _after_trial(self, study: Any, trial: Any) -> None:
         self.journal.append(trial)
-        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
+        self._save_sampler_state()
         if self.strategy.plan.each_trial:
             study.sampler = self.strategy.plan.build(trial.number + 1)

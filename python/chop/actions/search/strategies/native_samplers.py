@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @SAMPLERS.register("native-tpe")
 class NativeTreeParzen(SamplerEntry):
-    """The same estimator in the core: whole configurations in one call, and none of them twice.
+    """The tree-structured Parzen estimator in the core: whole configurations in one call, and none of them twice.
 
     For several objectives as Ozaki et al. (2022); ``multivariate``: kernels over whole configurations.
     """

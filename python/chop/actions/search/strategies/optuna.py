@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.results import SearchResult, best_entries, leave_results
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import (
     ABOUT,
@@ -120,7 +120,7 @@ class SearchStrategyOptuna:
         if self.address is not None:
             self.address.check()
         with _quiet_optuna():
-            self.plan.build(0)  # what the sampler itself refuses is refused before anything is written
+            self.plan.check()
 
     def check(self, objective: Objective) -> None:
         """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
@@ -202,11 +202,9 @@ class SearchStrategyOptuna:
         except StudyIsShared:
             raise
         except BaseException:
-            if folder is not None:
-                write_results(run.study, folder)
+            leave_results(run.study, folder, visualizer)
             raise
-        if folder is not None:
-            write_results(run.study, folder)
+        leave_results(run.study, folder, visualizer)
         storage = MEMORY if self.in_memory else ""
         return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path, storage)
 
@@ -225,8 +223,9 @@ class SearchStrategyOptuna:
             setup.grace,
             crew.role.name if crew.role else None,
         )
-        if crew.role is None and ABOUT not in shared.study.user_attrs:
-            shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
+        with shared.guarded():
+            if crew.role is None and ABOUT not in shared.study.user_attrs:
+                shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
         return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from chop.actions.search.constraints import is_feasible
+
 SECONDS = 0.1  # between two looks at the front
 DELAY = 0.5  # seconds in which there is nothing to watch; a run that is over by then is told in one line
 
@@ -108,8 +110,8 @@ class Progress:
         self._bar.update(count)
 
     def seen(self, trials: Iterable[Any]) -> None:
-        """Take the values of trials in; those that have none count for nothing."""
-        self._waiting += [trial.values for trial in trials if trial.values is not None]
+        """Take the values of trials in; those that have none, or break a constraint, count for nothing."""
+        self._waiting += [trial.values for trial in trials if trial.values is not None and is_feasible(trial)]
         if not self.silent and time.monotonic() >= self._next:
             self._look()
 

@@ -27,7 +27,12 @@ class Recorder:
         }
 
     def trial(
-        self, number: int, indexes: dict[str, int], outcome: Outcome, times: tuple[datetime.datetime, ...]
+        self,
+        number: int,
+        indexes: dict[str, int],
+        outcome: Outcome,
+        times: tuple[datetime.datetime, ...],
+        attributes: Mapping[str, Any],
     ) -> FrozenTrial:
         """Return the finished trial; it failed where a value is not a number, as in Optuna.
 
@@ -36,13 +41,15 @@ class Recorder:
             indexes: of its point.
             outcome: what it gave.
             times: when it began and ended.
+            attributes: of the sampler.
         """
         failed = any(map(math.isnan, outcome.values))
         trial = FrozenTrial(
             number=number, trial_id=number, state=TrialState.FAIL if failed else TrialState.COMPLETE,
             value=None, values=None if failed else [float(value) for value in outcome.values],
             datetime_start=times[0], datetime_complete=times[1], params=indexes,
-            distributions=dict(self._distributions), user_attrs=outcome.user_attributes(), system_attrs={},
+            distributions=dict(self._distributions), user_attrs=outcome.user_attributes(),
+            system_attrs=dict(attributes),
             intermediate_values={},
         )  # fmt: skip
         for key, value in outcome.excesses.items():

@@ -221,6 +221,21 @@ class SamplerPlan:
                 )
         return dict(options)
 
+    def check(self) -> None:
+        """Build a sampler once, so that what it refuses itself is refused before anything is written.
+
+        Raises:
+            ConfigError: a wrong option of a sampler of one's own, one that is missing, too large a space.
+        """
+        try:
+            self.build(0)
+        except ConfigError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"search.strategy.setup.sampler: {self.name!r} cannot be made: {error}"
+            ) from error
+
     def trials(self, wanted: int) -> int:
         """Return how many trials there can be: ``wanted``, or fewer where the space ends before."""
         return min(wanted, math.prod(self._lengths.values())) if self.exhausts else wanted

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.results import SearchResult, best_entries, write_results
+from chop.actions.search.results import SearchResult, best_entries, leave_results
 from chop.actions.search.strategies.claims import ABANDONED, ATTEMPT, Ledger
 from chop.actions.search.strategies.shared_run import POLL_SECONDS, SharedStudy, Worker
 from chop.actions.search.strategies.supervisor import Role, Supervisor
@@ -74,7 +74,6 @@ class SharedSearch:
             ConnectionError: the storage does not answer.
             KeyboardInterrupt: Ctrl-C; what was claimed is put up again, and the files are written.
         """
-        study = None
         with self.shared.guarded():
             self.shared.claims.sweep(limit=self.shared.limit)
             self.shared.claims.revive(self.shared.limit)
@@ -84,7 +83,7 @@ class SharedSearch:
                 self._work()
         finally:
             study = self.shared.in_memory(objective, directions)
-            write_results(study, folder)
+            leave_results(study, folder, self.worker.visualizer)
         self._complain()
         path = self.shared.address.path if self.shared.address.kind == "journal" else None
         return SearchResult(

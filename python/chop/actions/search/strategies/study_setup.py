@@ -13,8 +13,8 @@ class StudySetup(StrictTable):
     """Keys that the strategies share.
 
     Attributes:
-        n_jobs: threads of the core (-1: one a processor; in a process that ``--workers`` started, one). Results do not
-            depend on it.
+        n_jobs: threads of the core, and trials that train at once (-1: one a processor; in a process that ``--workers``
+            started, one). Results do not depend on it.
         sum_scaled_metrics: one objective, the sum of the scaled metrics, in ``direction``; else one a metric.
     """
 
