@@ -168,10 +168,10 @@ batch_sizes.groupby("batch_size")[["val_acc", "val_loss", "seconds_an_epoch"]].a
 # %% [markdown]
 # A larger batch makes **fewer steps** an epoch: with all else equal, sixteen times the batch is a sixteenth of the
 # steps. The gradient of each step is more exact, but not by as much as there are fewer of them, so that large batches
-# have not arrived after the same number of epochs. Two things speak for them all the same: an epoch costs less time
-# (the seconds above), since a matrix product has less overhead a row; and with a suitable, larger learning rate the
-# distance is made up in fewer steps. Small batches have their price too: their noise keeps the weights moving about
-# the minimum.
+# have not arrived after the same number of epochs. Two things speak for them all the same: up to some hundreds of rows
+# a batch an epoch costs less time (the seconds above), since a matrix product has less overhead a row; and with a
+# suitable, larger learning rate the distance is made up in fewer steps. Small batches have their price too: their
+# noise keeps the weights moving about the minimum.
 #
 # The bars are standard deviations over the seeds, and they are large for this network: whether the ReLU behind its
 # last layer shuts a class off for good is decided by the initial weights. A single run of each would have told
