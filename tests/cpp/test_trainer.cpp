@@ -76,6 +76,35 @@ TEST(gradients_are_differences_of_the_loss) {
   }
 }
 
+// In float, narrow chains have kernels of their own for batches that are not too large.
+TEST(gradients_in_float_are_those_in_double) {
+  for (const int64_t rows : {2, 17, 128, 400, 1024, 1100}) {
+    const int64_t accumulate = rows % 128 == 0 ? 2 : 1;
+    const Sample data = sample(rows);
+    const std::vector<float> x(data.x.begin(), data.x.end());
+    Options options;
+    options.optimizer = "sgd";
+    const auto wide = small_trainer(data);
+    const auto trainer = Trainer::make(small_network(), of_small_network(), options, false, 1);
+    trainer->set_data(x.data(), data.y.data(), rows);
+    const auto* values = static_cast<const double*>(wide->state(State::parameters));
+    for (int64_t i = 0; i < wide->state_size(State::parameters); ++i)
+      static_cast<float*>(trainer->state(State::parameters))[i] = static_cast<float>(values[i]);
+    EpochCall call;
+    call.count = rows;
+    call.batch_size = rows / accumulate;
+    call.accumulate = accumulate;
+    call.learning_rate = 0;
+    const EpochScore found = trainer->epoch(call), wanted = wide->epoch(call);
+    CHECK(std::fabs(found.loss - wanted.loss) < 1e-5 * static_cast<double>(rows));
+    CHECK(found.confusion == wanted.confusion);
+    for (const State state : {State::gradients, State::running})
+      for (int64_t i = 0; i < wide->state_size(state); ++i)
+        CHECK(std::fabs(static_cast<const float*>(trainer->state(state))[i] -
+                        static_cast<const double*>(wide->state(state))[i]) < 2e-5);
+  }
+}
+
 TEST(training_gives_the_same_bits_on_any_number_of_threads) {
   const int64_t rows = 40000;
   const Sample data = sample(rows);

@@ -54,7 +54,8 @@ struct WindowKernels {
   extern const TrainNormKernels<T> train_norm_##suffix;               \
   extern const TrainLossKernel<T> train_loss_##suffix;                \
   extern const TrainElementwiseKernels<T> train_elementwise_##suffix; \
-  extern const TrainUpdateKernels<T> train_update_##suffix;
+  extern const TrainUpdateKernels<T> train_update_##suffix;           \
+  extern const TrainNarrowKernels<T> train_narrow_##suffix;
 
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \

@@ -87,6 +87,38 @@ struct TrainGather {
   int next_count = 0;
 };
 
+// Chains of batch norms, ReLUs and linear layers, none wider than a vector: one row of kNarrow numbers a sample, with
+// the features in its lanes, so that nothing is summed across lanes. What lies behind the features has no meaning.
+inline constexpr int kNarrow = 16;
+inline constexpr int kNarrowRows = 1024;  // most of a batch; the values of more leave the near caches
+
+// A batch norm, a ReLU and a linear layer, each of which may be missing.
+template <class T>
+struct TrainNarrowStage {
+  bool norm = false, relu = false;
+  int ins = 0, outs = 0;                                  // outs 0: no linear layer
+  int64_t gamma = -1, beta = -1, weight = -1, bias = -1;  // places in the parameters; -1: none
+  T eps = 0;
+  T *mean = nullptr, *variance = nullptr;  // the norm's, of the batch
+};
+
+// One step. Linear layers are in all stages but the last one, which makes the logits.
+template <class T>
+struct TrainNarrow {
+  const TrainNarrowStage<T>* stages = nullptr;
+  int count = 0;
+  TrainGather<T> rows;   // to inputs[0], [valid][kNarrow]
+  TrainBlock block;      // ld: of logits and their gradient, which are feature-major
+  T* inputs = nullptr;   // [count][rows][kNarrow], of the stages; aligned to 64 bytes
+  T* scratch = nullptr;  // [2][rows][kNarrow]
+  T* affine = nullptr;   // [count][2][kNarrow]: what the norms multiply by and add
+  T* logits = nullptr;
+  T* gradient = nullptr;
+  const T* weights = nullptr;
+  T* gradients = nullptr;  // of the weights
+  bool keep = false;       // add to them
+};
+
 enum class TrainUnary : int {
   affine,  // a x + b
   clamp,   // to [a, b]
@@ -173,6 +205,13 @@ struct TrainUpdateKernels {
   void (*scale)(T* x, T factor, int64_t n) = nullptr;
 };
 
+// Null where vectors have fewer lanes than kNarrow.
+template <class T>
+struct TrainNarrowKernels {
+  void (*forward)(const TrainNarrow<T>& p) = nullptr;
+  void (*backward)(const TrainNarrow<T>& p) = nullptr;
+};
+
 template <class T>
 struct TrainKernels {
   TrainLinearKernels<T> linear;
@@ -180,6 +219,7 @@ struct TrainKernels {
   TrainLossKernel<T> loss = nullptr;
   TrainElementwiseKernels<T> elementwise;
   TrainUpdateKernels<T> update;
+  TrainNarrowKernels<T> narrow;
 };
 
 }  // namespace chop

@@ -18,6 +18,7 @@ BatchRunner<T>::BatchRunner(const Plan& plan, Norms<T>& norms, Weights<T>& weigh
       weights_(weights),
       pool_(pool),
       runner_(plan, norms, weights.values),
+      narrow_(plan, norms, weights),
       classes_(plan.values[static_cast<size_t>(plan.output)].features),
       parts_(kTrainParts) {
   for (Part& part : parts_) part.confusion.resize(static_cast<size_t>(classes_) * static_cast<size_t>(classes_));
@@ -35,6 +36,7 @@ void BatchRunner<T>::reserve(int64_t batch_size) {
   const int64_t ld = rows >= 64 ? rows + kTrainLanes : rows;
   const int blocks = size_of(batch_size).blocks;
   norms_.reserve(blocks);
+  narrow_.reserve(batch_size);
   if (ld == ld_ && blocks <= blocks_) return;
   const int64_t numbers = static_cast<int64_t>(blocks) * (plan_.rows + 2) * ld;
   memory_ = make_large_array<T>(numbers + 64);  // where this throws, all stays as it was
@@ -130,6 +132,7 @@ double BatchRunner<T>::collect(int parts, int64_t* confusion) {
 template <class T>
 double BatchRunner<T>::train(const Rows<T>& data, const Batch& batch, double scale, bool keep, int64_t* confusion) {
   const BatchSize& size = batch.size;
+  if (narrow_.takes(size.rows)) return narrow_.train(data, batch, scale, keep, confusion);
   const int parts = parts_of(size.blocks);
   weights_.round();
   weights_.begin(parts, keep);

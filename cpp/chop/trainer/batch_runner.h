@@ -5,27 +5,13 @@
 
 #include "chop/core/large_array.h"
 #include "chop/core/parallel.h"
+#include "chop/trainer/batch.h"
 #include "chop/trainer/block_runner.h"
+#include "chop/trainer/narrow_runner.h"
 #include "chop/trainer/trainer.h"
 #include "chop/trainer/weights.h"
 
 namespace chop::trainer {
-
-// Rows of data, padded to a multiple of kTrainLanes numbers and aligned.
-template <class T>
-struct Rows {
-  const T* x = nullptr;
-  const uint16_t* y = nullptr;
-  int64_t stride = 0;
-};
-
-struct Batch {
-  const int64_t* order = nullptr;  // null: first, first + 1, …
-  int64_t first = 0;
-  BatchSize size;
-  const int64_t* next = nullptr;  // rows of the batch after this one
-  int64_t next_count = 0;
-};
 
 template <class T>
 class BatchRunner {
@@ -65,6 +51,7 @@ class BatchRunner {
   Weights<T>& weights_;
   const ThreadPool& pool_;
   BlockRunner<T> runner_;
+  NarrowRunner<T> narrow_;
   int classes_;
   int64_t ld_ = 0;
   int blocks_ = 0;
@@ -74,12 +61,6 @@ class BatchRunner {
   std::vector<Part> parts_;
   const TrainKernels<T>& kernels_ = Real<T>::kernels();
 };
-
-// The first number at a multiple of 64 bytes.
-template <class T>
-T* aligned(T* memory) {
-  return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63});
-}
 
 extern template class BatchRunner<float>;
 extern template class BatchRunner<double>;

@@ -38,6 +38,16 @@ T* Norms<T>::channel_memory(int norm, int which) const {
 }
 
 template <class T>
+T* Norms<T>::mean(int norm) {
+  return channel_memory(norm, kMean);
+}
+
+template <class T>
+T* Norms<T>::variance(int norm) {
+  return channel_memory(norm, kVariance);
+}
+
+template <class T>
 TrainNorm<T> Norms<T>::constants(int norm, const T* parameters) const {
   const Norm& n = plan_.norms[static_cast<size_t>(norm)];
   return {n.gamma >= 0 ? parameters + n.gamma : nullptr,

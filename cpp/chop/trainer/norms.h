@@ -29,6 +29,10 @@ class Norms {
   T* first_sum(int norm, int block);
   T* second_sum(int norm, int block);
 
+  // Of the last batch, [channels].
+  T* mean(int norm);
+  T* variance(int norm);
+
   void take_moments(int norm, const BatchSize& batch, const T* parameters);
   void take_gradients(int norm, const BatchSize& batch, const T* parameters, T* gradients);
   void take_running(const T* parameters);  // constants for evaluation

@@ -154,14 +154,22 @@ class TrainerOf final : public Trainer {
           "training: learning_rate must be at least 0, got ", call.learning_rate);
     check(call.first_row >= 0 && call.first_row <= call.count && call.first_row % call.batch_size == 0,
           "training: first_row must be a multiple of batch_size in 0..", call.count, ", got ", call.first_row);
-    for (int64_t i = 0; call.order && i < call.count; ++i)
-      check(call.order[i] >= 0 && call.order[i] < rows_, "training: order[", i, "] must be a row in 0..", rows_ - 1,
-            ", got ", call.order[i]);
+    verify_order(call);
     const int64_t last = call.count % call.batch_size;
     for (const Norm& norm : plan_.norms)
       check(norm.positions > 1 || (call.batch_size > 1 && last != 1),
             "training: batch norm needs more than one row in every batch, and the ",
             call.batch_size > 1 ? "last" : "first", " one has one; change batch_size");
+  }
+
+  void verify_order(const EpochCall& call) const {
+    if (!call.order) return;
+    const auto rows = static_cast<uint64_t>(rows_);
+    bool outside = false;  // without a branch a row, so that it costs no more than reading them
+    for (int64_t i = 0; i < call.count; ++i) outside |= static_cast<uint64_t>(call.order[i]) >= rows;
+    for (int64_t i = 0; outside && i < call.count; ++i)
+      check(static_cast<uint64_t>(call.order[i]) < rows, "training: order[", i, "] must be a row in 0..", rows_ - 1,
+            ", got ", call.order[i]);
   }
 
   bool step(const EpochCall& call, int64_t row, EpochScore* score) {

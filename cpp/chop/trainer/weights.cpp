@@ -5,6 +5,19 @@
 
 namespace chop::trainer {
 
+Powers::Powers(double base) : base_(base) {
+  for (int64_t i = 0; i < kStride; ++i) low_[i] = std::pow(base, static_cast<double>(i));
+}
+
+double Powers::operator()(int64_t exponent) {
+  if (exponent < 0) return std::pow(base_, static_cast<double>(exponent));
+  if (const int64_t stride = exponent / kStride; stride != stride_) {
+    stride_ = stride;
+    high_ = std::pow(base_, static_cast<double>(stride * kStride));
+  }
+  return high_ * low_[exponent % kStride];
+}
+
 template <class T>
 Weights<T>::Weights(const Plan& plan, const Specification& specification, const Options& options)
     : plan_(plan), options_(options), rounded_(plan.rounded) {
@@ -75,15 +88,10 @@ void Weights<T>::update(double learning_rate) {
     const TrainSgd constants{learning_rate, options_.momentum, options_.weight_decay, options_.nesterov, updates == 1};
     return kernels_.sgd(constants, values.data(), g, first.data(), plan_.trained);
   }
-  const auto step = static_cast<double>(updates);
-  const TrainAdam constants{learning_rate,
-                            options_.beta1,
-                            options_.beta2,
-                            options_.eps,
-                            options_.weight_decay,
-                            options_.optimizer == "adamw",
-                            1.0 - std::pow(options_.beta1, step),
-                            std::sqrt(1.0 - std::pow(options_.beta2, step))};
+  const TrainAdam constants{learning_rate,           options_.beta1,
+                            options_.beta2,          options_.eps,
+                            options_.weight_decay,   options_.optimizer == "adamw",
+                            1.0 - powers1_(updates), std::sqrt(1.0 - powers2_(updates))};
   kernels_.adam(constants, values.data(), g, first.data(), second.data(), plan_.trained);
 }
 

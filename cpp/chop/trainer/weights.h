@@ -8,6 +8,19 @@
 
 namespace chop::trainer {
 
+// Powers of one number. All but one of kStride in a row need no call of pow; which digits come out depends on the
+// exponent alone.
+class Powers {
+ public:
+  explicit Powers(double base);
+  double operator()(int64_t exponent);
+
+ private:
+  static constexpr int64_t kStride = 64;
+  double base_, low_[kStride], high_ = 1.0;
+  int64_t stride_ = 0;  // that high_ is of
+};
+
 template <class T>
 class Weights {
  public:
@@ -33,6 +46,7 @@ class Weights {
 
   const Plan& plan_;
   Options options_;
+  Powers powers1_{options_.beta1}, powers2_{options_.beta2};
   std::vector<int64_t> places_;  // of the trained parameters, and their end
   const std::vector<Rounded>& rounded_;
   std::vector<T> shadow_, gradients_, clipped_;
