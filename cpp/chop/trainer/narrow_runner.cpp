@@ -65,7 +65,7 @@ template <class T>
 void NarrowRunner<T>::reserve(int64_t batch_size) {
   const int64_t rows = padded(std::min<int64_t>(batch_size, kNarrowRows));
   if (stages_.empty() || rows <= rows_) return;
-  rows_ = rows;
+  rows_ = 0;  // until there is the memory for them
   const auto stages = static_cast<int64_t>(stages_.size());
   const int64_t numbers = (rows * (stages + 2) + 2 * stages) * kNarrow + (rows + kNarrow) * (2 * classes_ + 2);
   memory_ = make_large_array<T>(numbers + 64);
@@ -74,6 +74,7 @@ void NarrowRunner<T>::reserve(int64_t batch_size) {
   affine_ = scratch_ + rows * 2 * kNarrow;
   columns_ = affine_ + stages * 2 * kNarrow;
   std::fill(inputs_, inputs_ + numbers, T(0));
+  rows_ = rows;
 }
 
 template <class T>
