@@ -24,24 +24,33 @@ def labelled(rows: int, features: int = 7, classes: int = 5) -> tuple[Tensor, Te
     return torch.randn(rows, features, dtype=torch.float64), torch.randint(0, classes, (rows,))
 
 
+def autograd(
+    model: nn.Module, x: Tensor, y: Tensor, batch: int
+) -> tuple[float, dict[str, Tensor], nn.Module]:
+    """Sum of the losses, gradients of their mean, and the model with its new running statistics."""
+    reference = copy.deepcopy(model)
+    losses = [F.cross_entropy(reference(a), b) for a, b in zip(x.split(batch), y.split(batch), strict=True)]
+    (torch.stack(losses).sum() / len(losses)).backward()
+    named = {name: p.grad for name, p in reference.named_parameters() if p.grad is not None}
+    return sum(loss.item() for loss in losses), named, reference
+
+
 def assert_gradients_equal(model: nn.Module, x: Tensor, y: Tensor, accumulate: int = 1) -> None:
     model = model.double().train()
     trainer = NativeTrainer(model, x, y, dtype="float64", optimizer="sgd")
     batch = -(-len(x) // accumulate)
     epoch = trainer.epoch(batch, 0.0, accumulate=accumulate)
-    reference = copy.deepcopy(model)
-    parts = list(zip(x.split(batch), y.split(batch), strict=True))
-    losses = [F.cross_entropy(reference(a), b) / accumulate for a, b in parts]
-    sum(losses).backward()  # type: ignore[union-attr]
-    assert epoch.losses.sum().item() == pytest.approx(sum(x.item() for x in losses) * accumulate, rel=1e-11)
+    loss, named, reference = autograd(model, x, y, batch)
+    assert epoch.losses.sum().item() == pytest.approx(loss, rel=1e-11)
     found = trainer.gradients()
-    named = {name: p.grad for name, p in reference.named_parameters() if p.grad is not None}
     assert found.keys() == named.keys()
+    # What rounding is worth: a batch norm of next to no variance makes much of it.
+    near = autograd(model, x * (1 + 2.0**-50 * torch.randn_like(x)), y, batch)[1]
     # Gradients that are zero but for rounding are compared with the largest one, or with activations of about 1.
     largest = max(0.1, *(gradient.norm() for gradient in named.values()))
     for name, gradient in named.items():
         scale = max(gradient.norm(), 1e-3 * largest)
-        assert (found[name] - gradient).norm() <= 1e-9 * scale, name
+        assert (found[name] - gradient).norm() <= 1e-9 * scale + 30 * (near[name] - gradient).norm(), name
     for name, value in reference.state_dict().items():
         torch.testing.assert_close(trainer.state_dict()[name], value, rtol=1e-12, atol=1e-12)
 
