@@ -34,8 +34,8 @@ std::vector<int32_t> all_rows(int count) {
   return rows;
 }
 
-// Whether the value's layer can pack its output for the reader itself: the channels of one are those of the other, place
-// by place. A linear layer on more than two dimensions reads along the places of a convolution.
+// Whether the value's layer can pack its output for the reader itself: the channels of one are those of the other,
+// place by place. A linear layer on more than two dimensions reads along the places of a convolution.
 bool feeds(const Value& value, const Window& reader) {
   return value.layer && value.window->groups == 1 && reader.groups == 1 &&
          value.window->places_out == reader.places_in && value.window->out == reader.channels &&
