@@ -85,9 +85,9 @@ def test_a_generation_is_measured_at_once(
     from chop.actions.search.objective import Objective
 
     sizes: list[int] = []
-    measure_many = Objective.measure_many
+    measure_parts = Objective.measure_parts
     monkeypatch.setattr(
-        Objective, "measure_many", lambda self, p, n: sizes.append(len(p)) or measure_many(self, p, n)
+        Objective, "measure_parts", lambda self, p, n: sizes.append(len(p)) or measure_parts(self, p, n)
     )
     options = {"strategy.setup.sampler_options": {"population_size": 8}, "strategy.setup.n_trials": 30}
     run(changed({"strategy.setup.sampler": "nsgaii", **options}), tmp_path)
@@ -218,11 +218,11 @@ def test_a_fast_trial_does_not_put_many_trainings_into_one_batch(
     from chop.actions.search.objective import Objective
 
     sizes: list[int] = []
-    measure_many = Objective.measure_many
+    measure_parts = Objective.measure_parts
     monkeypatch.setattr(
-        Objective, "measure_many", lambda self, p, n: sizes.append(len(p)) or measure_many(self, p, n)
+        Objective, "measure_parts", lambda self, p, n: sizes.append(len(p)) or measure_parts(self, p, n)
     )
-    monkeypatch.setattr(Objective, "_measure_own_model", lambda self, config: REFUSED)
+    monkeypatch.setattr(Objective, "_measure_own_model", lambda self, *args: REFUSED)
     run(changed({"strategy.sw_runner": {"basic_train": {}}}), tmp_path)
     assert sizes == [1] * 6
 

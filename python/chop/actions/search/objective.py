@@ -141,16 +141,13 @@ class Objective:
         runners = (*self._software, *self._hardware)
         return min((getattr(runner, "first_batch", 1) for runner in runners), default=1)
 
-    def measure_many(self, points: Sequence[Mapping[str, int]], number: int) -> list[Outcome]:
-        """Return :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared."""
-        return [outcome for part in self.measure_parts(points, number) for outcome in part]
-
     def measure_parts(
         self, points: Sequence[Mapping[str, int]], number: int
     ) -> Generator[list[Outcome], None, None]:
-        """Yield :meth:`measure_many` in pieces, in order, as soon as there are some: trials that train take long.
+        """Yield :meth:`measure` of each point, the first being trial ``number``; equal first layers are shared.
 
-        Those train in threads of their own, ``at_once`` of them; closing the generator ends them.
+        They come in pieces, in order, as soon as there are some: trials that train take long. Those train in threads of
+        their own, ``at_once`` of them; closing the generator ends them.
         """
         keys = [self.key(indexes) for indexes in points]
         fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._seen}

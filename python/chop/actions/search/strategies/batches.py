@@ -89,7 +89,9 @@ def run_in_batches(
         if left is not None and left < 0:
             return
         started, measured = time.perf_counter(), 0
-        points = sampler.ask(number, min(trials.stop - number, pace.within(left)), directions)
+        # Models of their own share no work, and one that is refused says nothing about how long training takes.
+        most = min(pace.within(left), least) if objective.own_models else pace.within(left)
+        points = sampler.ask(number, min(trials.stop - number, most), directions)
         batch = [dict(zip(lengths, point, strict=True)) for point in points]
         attributes = getattr(sampler, "system_attributes", {})
         waiting = iter(batch)
