@@ -248,15 +248,18 @@ TEST(a_trainer_that_is_held_refuses_calls) {
 TEST(a_few_long_steps_are_glanced_at) {
   const Sample data = sample(1000);
   const auto trainer = small_trainer(data);
-  std::vector<int64_t> order(1000000);
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i % 1000);
   int glances = 0;
-  EpochCall call;
-  call.batch_size = 250000;
-  call.order = order.data();
-  call.count = static_cast<int64_t>(order.size());
-  call.glance = [&] { ++glances; };
-  trainer->epoch(call);
+  // Four steps, longer and longer, until they take long enough on this processor.
+  for (size_t rows = size_t{1} << 20; glances == 0 && rows <= size_t{1} << 25; rows *= 2) {
+    std::vector<int64_t> order(rows);
+    for (size_t i = 0; i < rows; ++i) order[i] = static_cast<int64_t>(i % 1000);
+    EpochCall call;
+    call.batch_size = static_cast<int64_t>(rows / 4);
+    call.order = order.data();
+    call.count = static_cast<int64_t>(rows);
+    call.glance = [&] { ++glances; };
+    trainer->epoch(call);
+  }
   CHECK(glances >= 1);
 }
 
