@@ -79,9 +79,8 @@ def test_batches_give_the_study_of_single_trials(
     assert trials(reopened)[:60] == trials(single)
 
 
-def test_a_generation_is_measured_at_once(
-    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that receives the size of each batch from now on."""
     from chop.actions.search.objective import Objective
 
     sizes: list[int] = []
@@ -89,6 +88,13 @@ def test_a_generation_is_measured_at_once(
     monkeypatch.setattr(
         Objective, "measure_parts", lambda self, p, n: sizes.append(len(p)) or measure_parts(self, p, n)
     )
+    return sizes
+
+
+def test_a_generation_is_measured_at_once(
+    changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = batch_sizes(monkeypatch)
     options = {"strategy.setup.sampler_options": {"population_size": 8}, "strategy.setup.n_trials": 30}
     run(changed({"strategy.setup.sampler": "nsgaii", **options}), tmp_path)
     assert sizes == [8, 8, 8, 6]
@@ -217,11 +223,7 @@ def test_a_fast_trial_does_not_put_many_trainings_into_one_batch(
     """The first trial is refused at once, or a repeat: nothing is known of the time of the others."""
     from chop.actions.search.objective import Objective
 
-    sizes: list[int] = []
-    measure_parts = Objective.measure_parts
-    monkeypatch.setattr(
-        Objective, "measure_parts", lambda self, p, n: sizes.append(len(p)) or measure_parts(self, p, n)
-    )
+    sizes = batch_sizes(monkeypatch)
     monkeypatch.setattr(Objective, "_measure_own_model", lambda self, *args: REFUSED)
     run(changed({"strategy.sw_runner": {"basic_train": {}}}), tmp_path)
     assert sizes == [1] * 6

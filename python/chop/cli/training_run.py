@@ -38,21 +38,28 @@ def _train(options: Options, parts: Parts, software: Path) -> None:
         logger.info("nothing to resume: there is no %s; training begins", last)
     train(
         **parts.keywords(),
-        optimizer=options.training_optimizer,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        momentum=options.momentum,
-        nesterov=options.nesterov,
-        lr_scheduler=options.lr_scheduler,
-        straight_through=options.straight_through,
-        engine=options.engine,
+        **_method(options),
         plt_trainer_args=_trainer_args(options, parts.accelerator),
         auto_requeue=options.is_to_auto_requeue,
         save_path=folder,
         visualizer=software / "tensorboard",
         resume=last if options.resume and last.is_file() else None,
-        seed=options.seed,
     )
+
+
+def _method(options: Options) -> dict[str, Any]:
+    """What one run and each run of a grid are told alike."""
+    return {
+        "optimizer": options.training_optimizer,
+        "learning_rate": options.learning_rate,
+        "weight_decay": options.weight_decay,
+        "momentum": options.momentum,
+        "nesterov": options.nesterov,
+        "lr_scheduler": options.lr_scheduler,
+        "straight_through": options.straight_through,
+        "engine": options.engine,
+        "seed": options.seed,
+    }
 
 
 def _trainer_args(options: Options, accelerator: str) -> dict[str, Any]:
@@ -93,18 +100,10 @@ def _grid(options: Options, parts: Parts, folder: Path) -> None:
         classes=int(parts.dataset_info.num_classes),
         repeats=options.repeats,
         workers=options.workers,
-        seed=options.seed,
-        engine=options.engine,
         trainer_args=_trainer_args(options, parts.accelerator),
         save_path=folder,
         model_info=parts.model_info,
-        optimizer=options.training_optimizer,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        momentum=options.momentum,
-        nesterov=options.nesterov,
-        lr_scheduler=options.lr_scheduler,
-        straight_through=options.straight_through,
+        **_method(options),
     )
     shown = [*axes, "runs", "failed", "val_acc_mean", "val_acc_std", "train_acc_mean", "train_acc_std"]
     shown.append("seconds_an_epoch_mean")
