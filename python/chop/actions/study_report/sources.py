@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 import sqlite3
 import tempfile
 import zipfile
@@ -121,20 +120,15 @@ def _of_address(address: StorageAddress, name: str | None, label: str) -> Source
     from chop.actions.search.strategies.optuna import _quiet_optuna
 
     with _quiet_optuna(), tempfile.TemporaryDirectory() as folder, address.failures(ConfigError):
-        if address.path is not None:
-            address = _copied(address.kind, address.path, Path(folder))
-        try:
-            storage = address.open()
-        except (KeyError, TypeError, ValueError, AssertionError) as error:  # what Optuna meets in a journal
-            raise ConfigError(f"report: {label!r} is no Optuna journal: {error!r}") from None
+        if address.kind == "sqlite":
+            address = _copied(Path(str(address.path)), Path(folder))
+        storage = address.open(read_only=True)
         chosen = _choose(storage, name, label)
         return _of_study(_in_memory(optuna.load_study(study_name=chosen, storage=storage)), label)
 
 
-def _copied(kind: str, path: Path, folder: Path) -> StorageAddress:
-    """The same in a file of our own: opening a journal mends its end, opening a database makes tables."""
-    if kind == "journal":
-        return StorageAddress.of_journal(Path(shutil.copyfile(path, folder / JOURNAL_NAME)))
+def _copied(path: Path, folder: Path) -> StorageAddress:
+    """The same database in a file of our own: opening one makes tables."""
     copy = folder / "study.db"
     with (
         contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found,

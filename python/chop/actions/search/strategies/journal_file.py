@@ -1,13 +1,13 @@
 """The bytes of a journal: one line a record, synced where something is acknowledged, never torn for long.
 
 Source: Optuna's ``JournalFileBackend``. It leaves a line that a kill or a full disk cut short, and glues the
-next record to it, after which the file cannot be read; here every writer cuts such a line off first.
+next record to it, after which the file cannot be read; here every writer cuts such a line off first. Damage
+anywhere else is told with the record's number, and nothing is written to such a file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend
 
 from chop.actions.search.strategies.journal_lock import journal_lock
+from chop.actions.search.strategies.journal_records import Damage, Ledger, summed_line
+from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 logger = get_logger(__name__)
@@ -29,15 +31,27 @@ class JournalFile(JournalFileBackend):
 
     Args:
         path: made if it is not there; its folder must be.
+        read_only: nothing is made, locked or mended.
+
+    Raises:
+        ConfigError: a folder, a file that may not be read, or one that is no journal.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._file_lock = journal_lock(path)
         self._gathered: list[dict[str, Any]] | None = None
         self._unread = 0
-        super().__init__(str(path), self._file_lock)
-        drop_torn_tail(path, self._file_lock)
+        self._ledger, self._number, self._offset = Ledger(), 0, 0
+        self._last = (0, b"")  # the end of the file, and its last line, as this process knows them
+        self._mended = read_only
+        try:
+            if not read_only:
+                super().__init__(str(path), self._file_lock)
+            path.open("rb").close()
+        except (IsADirectoryError, PermissionError) as error:
+            raise ConfigError(f"journal {str(path)!r} cannot be read: {error.strerror}") from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -62,12 +76,43 @@ class JournalFile(JournalFileBackend):
         self.append_logs(logs)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Yield the records from that number on; inside :meth:`gathered` those that wait to be written."""
-        if self._gathered is None:
-            yield from super().read_logs(log_number_from)
+        """Yield the records from that number on; inside :meth:`gathered` those that wait to be written.
+
+        Raises:
+            ConfigError: a record that is damaged or does not follow from those before it.
+        """
+        if self._gathered is not None:
+            first, self._unread = self._unread, len(self._gathered)
+            yield from self._gathered[first:]
             return
-        first, self._unread = self._unread, len(self._gathered)
-        yield from self._gathered[first:]
+        if log_number_from < self._number:
+            self._ledger, self._number, self._offset = Ledger(), 0, 0
+        with self.path.open("rb") as file:
+            room = file.seek(0, os.SEEK_END) - self._offset
+            file.seek(self._offset)
+            while room > 0 and (line := file.readline(room)).endswith(b"\n"):
+                room -= len(line)
+                try:
+                    record = self._ledger.read(line)
+                except Damage as damage:
+                    raise ConfigError(self._damaged(damage)) from None
+                self._number, self._offset = self._number + 1, self._offset + len(line)
+                if self._number > log_number_from:
+                    yield record
+            if self._number == 0:
+                _refuse_another_kind(file, self.path)
+        if not self._mended:
+            self._mended = True
+            drop_torn_tail(self.path, self._file_lock)
+
+    def _damaged(self, damage: Damage) -> str:
+        what = f"record {self._number + 1} (line {self._number + 1}) {damage}"
+        if self._number == 0:
+            return f"{str(self.path)!r} is no Optuna journal: {what}; nothing is written to it"
+        return (
+            f"journal {str(self.path)!r}: {what}; nothing is written to it; "
+            f"those before are whole: head -n {self._number} copies them into a new file"
+        )
 
     def size(self) -> int:
         """Bytes in the file."""
@@ -82,9 +127,10 @@ class JournalFile(JournalFileBackend):
         if self._gathered is not None:
             self._gathered += logs
             return
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         with self.locked(), self.path.open("r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END) - _cut_torn_tail(file, self.path)
+            line = self._last[1] if self._last[0] == end else _last_line(file, end)
+            lines = b"".join(line := summed_line(log, line) for log in logs)
             file.seek(end)
             try:
                 written = 0
@@ -95,6 +141,7 @@ class JournalFile(JournalFileBackend):
             except OSError:
                 file.truncate(end)
                 raise
+            self._last = (end + len(lines), line)
 
 
 def _acknowledges(log: dict[str, Any]) -> bool:
@@ -126,20 +173,43 @@ def drop_torn_tail(path: Path, lock: Any = None) -> int:
 
 def _cut_torn_tail(file: Any, path: Path) -> int:
     size = file.seek(0, os.SEEK_END)
-    keep, block = size, 1 << 16
-    while keep > 0:
-        start = max(0, keep - block)
-        file.seek(start)
-        newline = file.read(keep - start).rfind(b"\n")
-        if newline >= 0:
-            keep = start + newline + 1
-            break
-        keep = start
+    keep = _end_of_line(file, size)
     if keep == size:
         return 0
+    if keep == 0:
+        _refuse_another_kind(file, path)
     file.truncate(keep)
     os.fsync(file.fileno())
     logger.warning(
         "%s ended in a torn record: %d bytes dropped, every whole trial is kept", path, size - keep
     )
     return int(size - keep)
+
+
+def _end_of_line(file: Any, before: int, block: int = 1 << 16) -> int:
+    """Where the last line that ends in the first ``before`` bytes ends; 0 where none does."""
+    while before > 0:
+        start = max(0, before - block)
+        file.seek(start)
+        newline = file.read(before - start).rfind(b"\n")
+        if newline >= 0:
+            return int(start + newline + 1)
+        before = start
+    return 0
+
+
+def _last_line(file: Any, end: int) -> bytes:
+    """The last line of the first ``end`` bytes, which end with one; nothing of an empty file."""
+    start = _end_of_line(file, end - 1) if end else 0
+    file.seek(start)
+    return bytes(file.read(end - start))
+
+
+def _refuse_another_kind(file: Any, path: Path) -> None:
+    """Refuse a file without a whole record whose beginning is none: one that was named by mistake stays as it is."""
+    file.seek(0)
+    head = file.read(16).rstrip(b"\0")
+    if not b'{"op_code":'.startswith(head[:11]):
+        raise ConfigError(
+            f"{str(path)!r} is no Optuna journal: line 1 is no record; nothing is written to it"
+        )

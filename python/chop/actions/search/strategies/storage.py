@@ -125,7 +125,9 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             raise ConfigError(_pickled(self.label))
         wanted = b"{" if self.kind == "journal" else b"SQLite format 3\0"
         if head and not head.startswith(wanted):
-            what = "an Optuna journal" if self.kind == "journal" else "an SQLite database"
+            what = (
+                "an Optuna journal: line 1 is no record" if self.kind == "journal" else "an SQLite database"
+            )
             raise ConfigError(f"storage {self.label!r}: {str(path)!r} is not {what}")
 
     def _connect(self) -> None:
@@ -145,14 +147,18 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
     def _url_for(self, scheme: str) -> str:
         return f"{scheme}://{self._url.partition('://')[2]}"
 
-    def open(self) -> Any:
-        """Return the Optuna storage, its file or tables made if they are not there."""
+    def open(self, read_only: bool = False) -> Any:
+        """Return the Optuna storage, its file or tables made if they are not there.
+
+        Args:
+            read_only: a journal is read as it is; no file is made or mended.
+        """
         import optuna
 
         if self.kind == "journal":
             from chop.actions.search.strategies.journal_file import JournalFile
 
-            return optuna.storages.JournalStorage(JournalFile(Path(str(self.path))))
+            return optuna.storages.JournalStorage(JournalFile(Path(str(self.path)), read_only))
         if self.kind == "grpc":
             return optuna.storages.GrpcStorageProxy(host=self._host, port=self._port)
         from chop.actions.search.strategies.database import open_database
