@@ -148,7 +148,7 @@ def test_an_mz_file_is_a_safetensors_file_with_notes(model, tmp_path):
 
 
 def test_a_newer_version_is_named(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("chop.tools.checkpoint_load._VERSION", 9)
+    monkeypatch.setattr("chop.tools.mz_file._VERSION", 9)
     path = save_mz(model, tmp_path / "a.mz")
     monkeypatch.undo()
     with pytest.raises(ConfigError, match="has version 9, this chop reads version 1"):

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
+from torch.fx.graph import CodeGen
 
-from chop.ir.graph.mase_graph import MaseGraph, copy_module
+from chop.ir.graph.callables import attribute_is_known, known_function, method_is_known, name_of_function
+from chop.ir.graph.graph_layers import (
+    build_modules,
+    describe_modules,
+    describe_tensors,
+    held_tensors,
+    named_tensors,
+)
+from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.mase_metadata import MaseMetadata
-from chop.ir.graph.module_codec import build_module, describe_module
-from chop.ir.graph.ops import function_name, function_of, known_method
+from chop.ir.graph.ops import function_name
 from chop.ir.graph.quantized_node import FLOAT_CALL
 from chop.ir.graph.value_codec import Decoder, Encoder
 from chop.nn.quantized.functional import quantized_func_map, quantized_function_op
@@ -24,7 +32,6 @@ from chop.tools.errors import ConfigError
 
 VERSION = 1
 _TARGET = re.compile(r"[\w-]+(\.[\w-]+)*")
-_ATTRIBUTES = ("shape", "dtype", "device", "ndim", "T", "mT", "H", "mH", "real", "imag", "is_cuda", "layout")
 
 
 def describe_graph(graph: MaseGraph) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -36,7 +43,9 @@ def describe_graph(graph: MaseGraph) -> tuple[dict[str, Any], dict[str, Tensor]]
     Raises:
         ConfigError: a function, method or value that no file can hold; the message names the node.
     """
-    named = dict(_named_tensors(graph.model))
+    if type(graph.fx_graph._codegen) is not CodeGen:
+        raise ConfigError("a graph whose arguments or outputs are unpacked from containers cannot be saved")
+    named = dict(named_tensors(graph.model))
     state = graph.model.state_dict()
     encoder = Encoder({name: tensor for name, tensor in named.items() if name in state})
     model = graph.model
@@ -45,8 +54,8 @@ def describe_graph(graph: MaseGraph) -> tuple[dict[str, Any], dict[str, Tensor]]
         "class_name": type(model).__name__,
         "cf_args": encoder(dict(graph.cf_args), "cf_args") if graph.cf_args else None,
         "nodes": [_describe_node(node, encoder) for node in graph.nodes],
-        "modules": _describe_modules(graph, encoder),
-        "tensors": _describe_tensors(named, state, encoder),
+        "modules": describe_modules(graph, encoder),
+        "tensors": describe_tensors(named, state, encoder),
         "training": [name for name, module in model.named_modules(remove_duplicate=False) if module.training],
         "meta": _describe_metadata(graph.meta.get("mase"), encoder, "graph"),
     }
@@ -79,7 +88,7 @@ def rebuild_graph(
         return _rebuild(description, state, tensors, donor)
     except ConfigError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SyntaxError) as error:
         raise ConfigError(f"the description of the graph is not one of chop's: {error!r:.200}") from None
 
 
@@ -90,14 +99,17 @@ def _rebuild(
     donor: MaseGraph | None,
 ) -> MaseGraph:
     nodes: dict[str, fx.Node] = {}
-    held = _held_tensors(description["tensors"], state, tensors)
+    held = held_tensors(description["tensors"], state, tensors)
     decoder = Decoder(held, tensors, nodes)
     graph = fx.Graph()
     for entry in description["nodes"]:
-        _add_node(graph, entry, nodes, decoder)
+        try:
+            _add_node(graph, entry, nodes, decoder)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ConfigError(f"node {entry['name']!s:.100}: {error!s:.200}") from None
     if [node.op for node in graph.nodes].index("output") != len(graph.nodes) - 1:
         raise ValueError("the output must be the last node, and the only one")
-    root = _build_modules(description["modules"], donor, decoder, held)
+    root = build_modules(description["modules"], donor, decoder, held)
     for node in graph.nodes:
         if node.op == "get_attr":
             root[str(node.target)] = held[str(node.target)]
@@ -138,9 +150,11 @@ def _describe_target(op: str, target: Any, where: str) -> str:
         return str(target)
     if quantized_function_op(target):
         return f"quantized.{next(name for name, made in quantized_func_map.items() if made is target)}"
-    name = function_name(target)
-    if function_of(name) is not target:
-        raise ConfigError(f"{where}: function {name} cannot be saved: chop.ir.graph.ops.register_op names it")
+    name = name_of_function(target)
+    if name is None:
+        raise ConfigError(
+            f"{where}: function {function_name(target)} cannot be saved: chop.ir.graph.ops.register_op names it"
+        )
     return name
 
 
@@ -168,21 +182,21 @@ def _read_target(op: str, target: str, args: tuple[Any, ...]) -> Any:
         return target
     if op in ("call_module", "get_attr") and _TARGET.fullmatch(target):
         return target
-    if op == "call_method" and known_method(target):
+    if op == "call_method" and method_is_known(target):
         return target
     if op == "call_function":
         return _read_function(target, args)
-    raise ValueError(f"{op} {target!r}")
+    raise ValueError(f"{op} {target!r:.100} is in no table")
 
 
 def _read_function(name: str, args: tuple[Any, ...]) -> Any:
     if name.startswith("quantized."):
         return quantized_func_map[name.removeprefix("quantized.")]
-    function = function_of(name)
+    function = known_function(name)
     if function is None:
         raise ConfigError(f"function {name} is not known; chop.ir.graph.ops.register_op makes it known")
-    if function is getattr and args and args[1] not in _ATTRIBUTES:
-        raise ValueError(f"attribute {args[1]!r}")
+    if function is getattr and args and not attribute_is_known(args[1]):
+        raise ValueError(f"the attribute {args[1]!r} is in no table")
     return function
 
 
@@ -190,88 +204,6 @@ def _identifier(name: str) -> str:
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} is no name")
     return name
-
-
-# ---- layers and tensors
-
-
-def _describe_modules(graph: MaseGraph, encoder: Encoder) -> dict[str, Any]:
-    described: dict[str, Any] = {}
-    first: dict[int, str] = {}
-    for node in graph.nodes:
-        target = str(node.target)
-        if node.op != "call_module" or target in described:
-            continue
-        module = graph.model.get_submodule(target)
-        same = first.setdefault(id(module), target)
-        if same == target:
-            described[target] = describe_module(module, encoder, f"module {target}")
-        else:
-            described[target] = {"kind": "same", "name": same}
-    return described
-
-
-def _describe_tensors(
-    named: Mapping[str, Tensor], state: Mapping[str, Tensor], encoder: Encoder
-) -> dict[str, Any]:
-    """What the state dict does not tell: parameters, tied tensors, and buffers that it leaves out."""
-    described: dict[str, Any] = {}
-    first: dict[int, str] = {}
-    for name, tensor in named.items():
-        same = first.setdefault(id(tensor), name)
-        entry: dict[str, Any] = {"parameter": isinstance(tensor, nn.Parameter), "grad": tensor.requires_grad}
-        if same != name:
-            entry["same"] = same
-        if name not in state:
-            entry["value"] = encoder(tensor, name)
-        described[name] = entry
-    return described
-
-
-def _held_tensors(
-    described: Mapping[str, Any], state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    held: dict[str, Tensor] = {}
-    plain = Decoder(state, tensors, {})
-    for name, entry in described.items():
-        if "same" in entry:
-            held[name] = held[entry["same"]]
-            continue
-        tensor = plain(entry["value"]) if "value" in entry else state[name]
-        held[name] = nn.Parameter(tensor, bool(entry["grad"])) if entry["parameter"] else tensor
-    return held
-
-
-def _build_modules(
-    described: Mapping[str, Any], donor: MaseGraph | None, decoder: Decoder, held: Mapping[str, Tensor]
-) -> dict[str, Any]:
-    own = donor.modules if donor is not None else {}
-    built: dict[str, Any] = {}
-    for target, entry in described.items():
-        if entry["kind"] == "same":
-            built[target] = built[entry["name"]]
-            continue
-        module = build_module(entry, own.get(target), decoder, target)
-        built[target] = copy_module(own[target]) if module is None else module
-        _hand_over(built[target], target, held)
-    return built
-
-
-def _hand_over(module: nn.Module, target: str, held: Mapping[str, Tensor]) -> None:
-    """Put the held tensors in the place of the module's own, all of which must be there."""
-    for name, old in list(_named_tensors(module)):
-        tensor = held[f"{target}.{name}"]
-        if tensor.shape != old.shape or isinstance(tensor, nn.Parameter) != isinstance(old, nn.Parameter):
-            raise ValueError(f"{target}.{name} has shape {list(tensor.shape)}, the layer {list(old.shape)}")
-        path, _, attribute = name.rpartition(".")
-        owner = module.get_submodule(path)
-        table = owner._parameters if isinstance(old, nn.Parameter) else owner._buffers
-        table[attribute] = tensor  # type: ignore[assignment]
-
-
-def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from module.named_parameters(remove_duplicate=False)
-    yield from module.named_buffers(remove_duplicate=False)
 
 
 # ---- metadata

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,10 @@ from chop.nn.quantized.modules import quantized_module_map
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.tools.errors import ConfigError
 
+# How many parts these have is an argument, and a forged one would build for ever.
+_MANY_PARTS = (nn.RNNBase, nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder)
+_SETTINGS = (type(None), bool, int, float, complex, str, tuple, list, dict, torch.dtype, torch.device)
+
 
 def class_name(module: nn.Module) -> str:
     """Return ``module.qualname`` of a module's class."""
@@ -24,16 +29,16 @@ def class_name(module: nn.Module) -> str:
 def describe_module(module: nn.Module, encoder: Encoder, where: str) -> dict[str, Any]:
     """Describe a layer of torch, or a quantized one, so that it can be built anew.
 
-    Anything else (classes of the user's own, layers with hooks, pruned ones) is described by its class's name
-    alone: it has to come from a graph that has it.
+    Anything else (classes of the user's own, layers with hooks or methods of their own, pruned ones) is described
+    by its class's name and its text alone: it has to come from a graph that has it.
     """
     found = _closed_table_class(module)
-    if found is not None and not (module._forward_hooks or module._forward_pre_hooks):
+    if found is not None:
         kind, name, cls = found
         arguments = _arguments(module, cls)
-        if arguments is not None and _alike(_build(cls, arguments), module):
+        if arguments is not None and _builds_alike(cls, arguments, module):
             return {"kind": kind, "name": name, "arguments": encoder(arguments, where)}
-    return {"kind": "own", "name": class_name(module)}
+    return {"kind": "own", "name": class_name(module), "text": _text(module), "hooks": _hooks(module)}
 
 
 def build_module(
@@ -60,8 +65,9 @@ def build_module(
                 f"module {where} is of the class {name}, which a file cannot hold: "
                 "load into the graph of a model that has it"
             )
+        _check_donor(description, donor, where)
         return None
-    cls = quantized_module_map[name] if kind == "quantized" else known_module_class(name)
+    cls = quantized_module_map[name] if kind == "quantized" else _layer_class(name)
     if cls is None:
         raise ConfigError(f"module {where} is of the unknown class {name}; register_op makes classes known")
     return _build(cls, decoder(description["arguments"]))
@@ -71,8 +77,18 @@ def _closed_table_class(module: nn.Module) -> tuple[str, str, type[nn.Module]] |
     if isinstance(module, QuantizedModule):
         name = f"{module.mase_op}_{module.quantizer_name}"
         return ("quantized", name, type(module)) if quantized_module_map[name] is type(module) else None
-    cls = known_module_class(class_name(module))
+    cls = _layer_class(class_name(module))
     return ("layer", class_name(module), cls) if cls is type(module) else None
+
+
+def _layer_class(name: str) -> type[nn.Module] | None:
+    """A class of the op table, or one of torch's layers; not those that are built of as many parts as a number says."""
+    known = known_module_class(name)
+    if known is not None or not name.startswith("torch.nn.modules."):
+        return known
+    cls = getattr(nn, name.rpartition(".")[2], None)
+    is_layer = isinstance(cls, type) and issubclass(cls, nn.Module) and not issubclass(cls, _MANY_PARTS)
+    return cls if is_layer and f"{cls.__module__}.{cls.__qualname__}" == name else None
 
 
 def _arguments(module: nn.Module, cls: type[nn.Module]) -> dict[str, Any] | None:
@@ -96,9 +112,54 @@ def _build(cls: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
         return cls(**arguments)
 
 
-def _alike(made: nn.Module, module: nn.Module) -> bool:
-    shapes = [
-        {name: tensor.shape for name, tensor in (*m.named_parameters(), *m.named_buffers())}
-        for m in (made, module)
-    ]
-    return shapes[0] == shapes[1] and repr(made) == repr(module)
+def _builds_alike(cls: type[nn.Module], arguments: Mapping[str, Any], module: nn.Module) -> bool:
+    try:
+        made = _build(cls, arguments)
+    except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
+        return False
+    pairs = list(zip(made.named_modules(), module.named_modules(), strict=False))
+    return _tensors(made) == _tensors(module) and all(
+        name == other and _same_settings(part, its) for (name, part), (other, its) in pairs
+    )
+
+
+def _tensors(module: nn.Module) -> dict[str, Any]:
+    named = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    kept = module.state_dict().keys()
+    return {name: (tensor.shape, isinstance(tensor, nn.Parameter), name in kept) for name, tensor in named}
+
+
+def _same_settings(made: nn.Module, module: nn.Module) -> bool:
+    """Same class, text, hooks and plain attributes; nothing that the instance has in place of a method."""
+    mine, its = vars(made), vars(module)
+    skipped = {"training", *(name for name in mine if name.startswith("_"))}
+    plain = [name for name, value in mine.items() if name not in skipped and isinstance(value, _SETTINGS)]
+    return (
+        type(made) is type(module)
+        and repr(made) == repr(module)
+        and _hooks(made) == _hooks(module)
+        and all(name in its and _equal(mine[name], its[name]) for name in plain)
+        and not any(hasattr(type(module), name) for name in its.keys() - mine.keys())
+    )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and (a == b or repr(a) == repr(b))  # NaN has a text only
+
+
+def _hooks(module: nn.Module) -> int:
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+def _text(module: nn.Module) -> str:
+    return re.sub(r"0x[0-9a-f]+", "0x", repr(module))  # addresses change from run to run
+
+
+def _check_donor(description: Mapping[str, Any], donor: nn.Module, where: str) -> None:
+    kept = {"text": _text(donor), "hooks": _hooks(donor)}
+    for key, its in kept.items():
+        if description.get(key, its) != its:
+            raise ConfigError(
+                f"module {where} differs from the one in the given graph: {key} {description[key]!r:.100} in the "
+                f"file, {its!r:.100} there"
+            )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx
+from torch.fx.immutable_collections import immutable_list
 
 from chop.tools.errors import ConfigError
 
@@ -17,6 +18,7 @@ _BUILTIN_TYPES = (bool, int, float, complex, str, tuple, list, dict, slice, type
 _OTHER_TYPES = (torch.Size, torch.dtype, torch.device, torch.Tensor, np.ndarray)
 _TYPES = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (*_BUILTIN_TYPES, *_OTHER_TYPES)}
 _DTYPES = {str(d).removeprefix("torch."): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
+_CONSTANTS = {str(c): c for c in vars(torch).values() if isinstance(c, (torch.memory_format, torch.layout))}
 _SEQUENCES: Mapping[type, str] = {tuple: "tuple", torch.Size: "size"}
 
 
@@ -36,7 +38,7 @@ class Encoder:
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         self.tensors: dict[str, Tensor] = {}
-        self._names = {_identity(tensor): ("state", name) for name, tensor in list(state.items())[::-1]}
+        self._names = {memory_of(tensor): ("state", name) for name, tensor in list(state.items())[::-1]}
         self._kept: list[Tensor] = []  # an id stays the tensor's own as long as the tensor lives
 
     def __call__(self, value: Any, where: str) -> Any:
@@ -51,15 +53,15 @@ class Encoder:
         """
         if type(value) in _PLAIN:
             return value
-        if type(value) is list:
+        if type(value) in (list, immutable_list):  # torch.fx keeps the lists of a call in a class of its own
             return [self(item, where) for item in value]
         if isinstance(value, dict):
             return self._mapping(value, where)
         if type(value) in _SEQUENCES:
             return {_KIND: _SEQUENCES[type(value)], "items": [self(item, where) for item in value]}
-        if isinstance(value, slice):
+        if isinstance(value, (slice, range)):
             ends = (value.start, value.stop, value.step)
-            return {_KIND: "slice", "items": [self(item, where) for item in ends]}
+            return {_KIND: type(value).__name__, "items": [self(item, where) for item in ends]}
         if isinstance(value, Tensor):
             return self._tensor(value)
         if isinstance(value, (np.ndarray, np.generic)):
@@ -76,7 +78,7 @@ class Encoder:
         if value.is_meta:
             dtype = str(value.dtype).removeprefix("torch.")
             return {_KIND: "meta", "shape": list(value.shape), "dtype": dtype}
-        source, name = self._names.setdefault(_identity(value), ("tensors", f"value.{len(self.tensors)}"))
+        source, name = self._names.setdefault(memory_of(value), ("tensors", f"value.{len(self.tensors)}"))
         if source == "tensors" and name not in self.tensors:
             self.tensors[name] = value.detach()
             self._kept.append(value)
@@ -96,6 +98,8 @@ class Encoder:
             return {_KIND: "dtype", "name": str(value).removeprefix("torch.")}
         if isinstance(value, torch.device):
             return {_KIND: "device", "name": str(value)}
+        if isinstance(value, (torch.memory_format, torch.layout)):
+            return {_KIND: "constant", "name": str(value)}
         if value is Ellipsis:
             return {_KIND: "ellipsis"}
         if isinstance(value, complex):
@@ -106,9 +110,9 @@ class Encoder:
         raise ConfigError(f"{where}: a value of type {type(value).__name__} cannot be saved: {value!r:.80}")
 
 
-def _identity(tensor: Tensor) -> tuple[Any, ...]:
+def memory_of(tensor: Tensor) -> tuple[Any, ...]:
     """Equal for two tensors that are one view of the same memory."""
-    if tensor.is_meta or tensor.numel() == 0:
+    if tensor.is_meta or tensor.layout != torch.strided or tensor.numel() == 0:
         return (id(tensor),)
     return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
 
@@ -152,12 +156,14 @@ class Decoder:
         "tuple": lambda self, value: tuple(self(value["items"])),
         "size": lambda self, value: torch.Size(self(value["items"])),
         "slice": lambda self, value: slice(*self(value["items"])),
+        "range": lambda self, value: range(*self(value["items"])),
         "array": lambda self, value: self._tensor(value).numpy(),
         "number": lambda self, value: self._tensor(value).numpy()[()],
         "meta": lambda self, value: torch.empty(value["shape"], dtype=_DTYPES[value["dtype"]], device="meta"),
         "node": lambda self, value: self._nodes[value["name"]],
         "dtype": lambda self, value: _DTYPES[value["name"]],
         "device": lambda self, value: torch.device(value["name"]),
+        "constant": lambda self, value: _CONSTANTS[value["name"]],
         "ellipsis": lambda self, value: Ellipsis,
         "complex": lambda self, value: complex(*value["items"]),
         "type": lambda self, value: _TYPES[value["name"]],

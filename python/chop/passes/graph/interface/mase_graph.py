@@ -10,13 +10,16 @@ from typing import Any
 import torch
 
 from chop.ir.graph import MaseGraph, MaseMetadata
+from chop.ir.graph.graph_check import difference
 from chop.ir.graph.graph_file import describe_graph, rebuild_graph
 from chop.passes.graph.interface.node_meta_param import path_argument, save_node_meta_param_interface_pass
 from chop.passes.graph.registry import register_pass
 from chop.tools.atomic_write import atomic_write
-from chop.tools.checkpoint_load import read_mz_parts, save_mz
 from chop.tools.errors import ConfigError
+from chop.tools.logger import get_logger
+from chop.tools.mz_file import mz_payload, parts_of, read_mz_parts
 
+logger = get_logger(__name__)
 _GRAPH = "graph_module.mz"
 
 
@@ -27,7 +30,7 @@ def save_mase_graph_interface_pass(
     """Write a graph to a folder: ``graph_module.mz``, ``state_dict.pt`` and ``node_meta_param.toml``.
 
     The first file holds everything (safetensors with a JSON description, see
-    :mod:`chop.tools.checkpoint_load`); the others are for other programs and for readers. The metadata file
+    :mod:`chop.tools.mz_file`); the others are for other programs and for readers. The metadata file
     is left out where nodes have no metadata.
 
     Args:
@@ -35,7 +38,8 @@ def save_mase_graph_interface_pass(
         pass_args: the folder, or a table with ``save_dir``.
 
     Raises:
-        ConfigError: no folder, or a function or metadata value that no file can hold; the node is named.
+        ConfigError: no folder, or something that would not come back from a file as it is (a function that no table
+            has, a value, a tensor); the node, layer or tensor is named, and nothing is written.
 
     >>> import tempfile
     >>> graph = MaseGraph(torch.nn.Sequential(torch.nn.Linear(2, 3)))
@@ -47,14 +51,33 @@ def save_mase_graph_interface_pass(
     True
     """
     folder = Path(path_argument(pass_args, "save_dir", "save_mase_graph"))
-    description, tensors = describe_graph(graph)
-    save_mz(graph.model, folder / _GRAPH, extra={"graph": description}, tensors=tensors)
+    payload = _graph_payload(graph)
+    atomic_write(folder / _GRAPH, payload)
     buffer = io.BytesIO()
     torch.save({name: tensor.cpu() for name, tensor in graph.model.state_dict().items()}, buffer)
     atomic_write(folder / "state_dict.pt", buffer.getvalue())
     if all(isinstance(node.meta.get("mase"), MaseMetadata) for node in graph.nodes):
         save_node_meta_param_interface_pass(graph, folder / "node_meta_param.toml")
     return graph, {}
+
+
+def _graph_payload(graph: MaseGraph) -> bytes:
+    """The bytes of the graph's file; they are read back first, so what cannot be loaded is never written."""
+    try:
+        description, tensors = describe_graph(graph)
+        payload = mz_payload(graph.model, {"graph": description}, tensors)
+        parts = parts_of(payload, _GRAPH)
+        again = rebuild_graph(parts.extra["graph"], parts.state, parts.tensors, graph)
+    except (ConfigError, ValueError, RecursionError) as error:
+        raise ConfigError(f"save_mase_graph: {error}") from error
+    if found := difference(graph, again):
+        raise ConfigError(f"save_mase_graph: a file cannot hold this graph: {found}")
+    if own := [f"{n} ({m['name']})" for n, m in description["modules"].items() if m["kind"] == "own"]:
+        logger.warning(
+            "no file holds the layers %s: load_mase_graph takes them from the graph it is given",
+            ", ".join(own),
+        )
+    return payload
 
 
 @register_pass("load_mase_graph", "interface")
