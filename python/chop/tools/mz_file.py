@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
@@ -90,7 +90,7 @@ def _plain(name: str, tensor: Any) -> Tensor:
     if isinstance(tensor, Tensor):
         kinds = ("is_meta", "is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_nested")
         what = next((kind[3:] for kind in kinds if getattr(tensor, kind)), "")
-        what = "uninitialized" if isinstance(tensor, UninitializedTensorMixin) else what
+        what = "uninitialized" if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)) else what
     if what:
         raise ConfigError(
             f"tensor {name} cannot be saved: a file holds dense tensors with values, got {what}"

@@ -87,8 +87,9 @@ def _layer_class(name: str) -> type[nn.Module] | None:
     if known is not None or not name.startswith("torch.nn.modules."):
         return known
     cls = getattr(nn, name.rpartition(".")[2], None)
-    is_layer = isinstance(cls, type) and issubclass(cls, nn.Module) and not issubclass(cls, _MANY_PARTS)
-    return cls if is_layer and f"{cls.__module__}.{cls.__qualname__}" == name else None
+    if not isinstance(cls, type) or not issubclass(cls, nn.Module) or issubclass(cls, _MANY_PARTS):
+        return None
+    return cls if f"{cls.__module__}.{cls.__qualname__}" == name else None
 
 
 def _arguments(module: nn.Module, cls: type[nn.Module]) -> dict[str, Any] | None:
