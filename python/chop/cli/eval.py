@@ -35,6 +35,8 @@ FIELDS = (
     "class_order",
     "split",
     "scaler",
+    "data_sha256",
+    "max_unpacked_mb",
     "seed",
     "log_level",
 )

@@ -179,6 +179,13 @@ class Options(BaseModel):
     scaler: Annotated[Text | None,
         _flag("--scaler", group="data", metavar="FILE.npz", table=False,
               help="mean and scale to use instead of a fit")] = None
+    data_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None,
+        _flag("--data-sha256", group="data", metavar="HEX", table=False,
+              help="SHA-256 of the data file; any other file is refused. FILE.sha256 beside it is compared unasked")
+        ] = None
+    max_unpacked_mb: Annotated[Positive | None,
+        _flag("--max-unpacked-mb", group="data", metavar="NUM", table=False,
+              help="megabytes that a compressed data file may unpack to; else 16 MiB and 50 times its size")] = None
     storage: Annotated[Text | None,
         _flag("--storage", group="search", metavar="URL", table=False,
               help="where the study lives: journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB, "

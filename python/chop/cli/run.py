@@ -52,7 +52,8 @@ def check_names(options: Options) -> None:
     from chop.models import get_model_info
 
     get_model_info(str(options.model))
-    get_dataset_info(str(options.dataset), data_dir=options.data_dir, data_file=options.data_file)
+    names = ("data_dir", "data_file", "data_sha256", "max_unpacked_mb")
+    get_dataset_info(str(options.dataset), **{name: getattr(options, name) for name in names})
 
 
 def build(action: str, options: Options) -> Parts:
@@ -78,7 +79,7 @@ def build(action: str, options: Options) -> Parts:
 def _data_module(options: Options) -> Any:
     from chop.dataset import MaseDataModule
 
-    names = ("data_dir", "data_file", "class_order", "split", "scaler")
+    names = ("data_dir", "data_file", "class_order", "split", "scaler", "data_sha256", "max_unpacked_mb")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return MaseDataModule(
         name=str(options.dataset),

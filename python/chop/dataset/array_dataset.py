@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from chop.dataset.array_files import read_npz
 from chop.dataset.info import DATASETS, Arrays, DataRequest, DatasetSpec, LoadedData, MaseDatasetInfo
+from chop.dataset.intake import Labels, check_arrays
 from chop.dataset.scaling import apply_scaler
 from chop.dataset.splits import split_rows, take_rows
 from chop.tools.errors import ConfigError
@@ -21,8 +23,8 @@ UserLoader = Callable[[DataRequest], Arrays | Mapping[str, Arrays]]
 def array_spec(path: Path | None = None) -> DatasetSpec:
     """The data set that an ``.npz`` file holds: ``x [rows, ...]`` numbers and ``y [rows]`` labels from 0.
 
-    ``y`` may be one-hot ``[rows, classes]``. The features are taken as they are, unless a scaler is given.
-    With ``path`` None the file is the request's data_file.
+    ``y`` may be one-hot ``[rows, classes]``; else the largest label tells the number of classes. The features are
+    taken as they are, unless a scaler is given. With ``path`` None the file is the request's data_file.
     """
 
     def at(request: DataRequest) -> Path:
@@ -37,20 +39,25 @@ def array_spec(path: Path | None = None) -> DatasetSpec:
         file = at(request)
         if request.class_order:
             raise ConfigError(f"class_order: the labels of {file} have no names, got {request.class_order!r}")
-        x, y = _read(file)
-        return split_arrays(x, y, request, f"{len(y)} rows of {file.name}")
+        x, y = _read(file, request)
+        return split_arrays(x, y.values, request, f"{len(x)} rows of {file.name}")
 
     def info(request: DataRequest) -> MaseDatasetInfo:
         file = at(request)
-        x, y = _read(file)
+        x, y = _read(file, request)
         return MaseDatasetInfo(
             name=str(path or "npz"),
-            num_classes=int(y.max()) + 1,
+            num_classes=y.classes,
             num_features=x.shape[1],
             description=f"arrays x and y of {file}",
         )
 
-    return DatasetSpec(info=info, load=load, prepare=lambda request: _read(at(request)))
+    return DatasetSpec(
+        info=info,
+        load=load,
+        prepare=lambda request: _read(at(request), request),
+        files=lambda request: (at(request),),
+    )
 
 
 def register_dataset(
@@ -82,19 +89,21 @@ def register_dataset(
     >>> del DATASETS["doctest-stripes"]
     """
 
+    def checked_arrays(x: Any, y: Any) -> Arrays:
+        rows, labels = check_arrays(x, y, f"dataset {name!r}", num_classes)
+        return rows, labels.values
+
     def register(function: UserLoader) -> UserLoader:
         def load(request: DataRequest) -> LoadedData:
             made = function(request)
             if isinstance(made, Mapping):
-                checked = {
-                    split: check_arrays(*arrays, f"dataset {name!r}") for split, arrays in made.items()
-                }
+                checked = {split: checked_arrays(*arrays) for split, arrays in made.items()}
                 missing = {"train", "val", "test"} - checked.keys()
                 if missing:
                     raise ConfigError(f"dataset {name!r} gave no split {', '.join(sorted(missing))}")
                 rows = {split: len(y) for split, (_, y) in checked.items()}
                 return LoadedData(splits=checked, rows=rows, source=description or "arrays")
-            x, y = check_arrays(*made, f"dataset {name!r}")
+            x, y = checked_arrays(*made)
             return split_arrays(x, y, request, description or "arrays")
 
         info = MaseDatasetInfo(
@@ -119,42 +128,16 @@ def split_arrays(x: np.ndarray, y: np.ndarray, request: DataRequest, source: str
     )
 
 
-def check_arrays(x: np.ndarray, y: np.ndarray, what: str) -> Arrays:
-    """Return x as float32 and y as int64 labels.
-
-    Raises:
-        ConfigError: lengths differ, x is not numbers or has no columns, or y are not labels from 0.
-    """
-    x, y = np.asarray(x), np.asarray(y)
-    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.size == 0:
-        raise ConfigError(
-            f"{what}: x must be numbers of shape [rows, features], got {x.dtype} {list(x.shape)}"
-        )
-    if y.ndim == 2 and y.shape[1] > 1:
-        if not ((y == 0) | (y == 1)).all() or not (y.sum(axis=1) == 1).all():
-            raise ConfigError(f"{what}: a y of shape {list(y.shape)} must be one-hot")
-        y = y.argmax(axis=1)
-    if y.ndim == 2:
-        y = y[:, 0]
-    if y.dtype.kind not in "fiub" or y.shape != x.shape[:1]:
-        raise ConfigError(f"{what}: y must be {len(x)} labels, got {y.dtype} {list(y.shape)}")
-    labels = y.astype(np.int64)
-    if (labels != y).any() or (labels < 0).any():
-        raise ConfigError(f"{what}: y must be whole numbers from 0")
-    if not np.isfinite(x).all():
-        raise ConfigError(f"{what}: x has values that are not finite")
-    return np.ascontiguousarray(x, dtype=np.float32), labels
-
-
-def _read(path: Path) -> Arrays:
+def _read(path: Path, request: DataRequest) -> tuple[np.ndarray, Labels]:
     if not path.exists():
         raise FileNotFoundError(f"data_file: {path} does not exist")
-    return _read_unchanged(path, path.stat().st_mtime_ns)
+    facts = path.stat()
+    return _read_unchanged(path, request.max_unpacked_mb, facts.st_mtime_ns, facts.st_size, facts.st_ino)
 
 
 @lru_cache(maxsize=2)
-def _read_unchanged(path: Path, changed: int) -> Arrays:
-    arrays = read_npz(path, "data_file", wanted=("x", "y"))
+def _read_unchanged(path: Path, max_unpacked_mb: int | None, *state: int) -> tuple[np.ndarray, Labels]:
+    arrays = read_npz(path, "data_file", ("x", "y"), max_unpacked_mb)
     for name in ("x", "y"):
         if name not in arrays:
             raise ConfigError(f"data_file: {path} has no array {name!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from chop.dataset.info import SPLITS, DataRequest, LoadedData, MaseDatasetInfo
+from chop.dataset.info import SPLITS, LoadedData, MaseDatasetInfo
+from chop.dataset.intake import check_arrays, finite_tensor
 from chop.dataset.loaders import RowDataset, make_loader
-from chop.dataset.lookup import find_dataset
+from chop.dataset.lookup import find_dataset, make_request
 from chop.dataset.scaling import load_scaler
 from chop.dataset.splits import check_split
 from chop.registry import did_you_mean
@@ -41,6 +41,10 @@ class MaseDataModule:
             row in every split).
         scaler: ``.npz`` file with ``mean`` and ``scale`` to standardise with; default: fitted on the
             training rows.
+        data_sha256: SHA-256 of the data file, 64 hexadecimal digits: any other file is refused. The digest in
+            ``FILE.sha256`` beside a data file (what ``sha256sum FILE`` prints) is compared without being asked for.
+        max_unpacked_mb: megabytes (10^6 bytes) that a compressed file may unpack to; default: 16 MiB and 50 times
+            its size.
         transform: applied to all features of a split, ``[rows, features]`` -> ``[rows, ...]``.
 
     Raises:
@@ -75,6 +79,8 @@ class MaseDataModule:
         class_order: str | None = None,
         split: str = "three-way",
         scaler: str | os.PathLike[str] | None = None,
+        data_sha256: str | None = None,
+        max_unpacked_mb: int | None = None,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
@@ -88,12 +94,14 @@ class MaseDataModule:
         self.load_from_cache_file = load_from_cache_file
         self.model_name = model_name
         self._spec = find_dataset(name)
-        self._request = DataRequest(
-            data_dir=Path(data_dir) if data_dir is not None else None,
-            data_file=Path(data_file) if data_file is not None else None,
+        self._request = make_request(
+            data_dir=data_dir,
+            data_file=data_file,
             class_order=class_order,
             split=check_split(split),
             scaler=load_scaler(scaler) if scaler is not None else None,
+            data_sha256=data_sha256,
+            max_unpacked_mb=max_unpacked_mb,
         )
         self._transforms = [t for t in (self._spec.transform, transform) if t is not None]
         self._data: LoadedData | None = None
@@ -105,13 +113,15 @@ class MaseDataModule:
         return self._spec.info_for(self._request)
 
     def prepare_data(self) -> None:
-        """Find the files, or download them."""
+        """Find the files, or download them, and compare them with the SHA-256 that is known of them."""
+        self._spec.check_files(self._request)
         if self._spec.prepare is not None:
             self._spec.prepare(self._request)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data and decide the splits; a second call does nothing."""
         if self._data is None:
+            self._spec.check_files(self._request)
             self._data = self._spec.load(self._request)
 
     def arrays(self, split: str) -> tuple[Tensor, Tensor]:
@@ -191,10 +201,11 @@ class MaseDataModule:
         return self._datasets[split]
 
     def _as_dataset(self, x: np.ndarray, y: np.ndarray, split: str) -> RowDataset:
-        features = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-        labels = torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64))
+        what = f"dataset {self.name!r}: {split}"
+        rows, known = check_arrays(x, y, what, self.dataset_info.num_classes)
+        features, labels = torch.from_numpy(rows), torch.from_numpy(known.values)
         for transform in self._transforms:
-            features = transform(features)
+            features = finite_tensor(transform(features), f"{what}: what the transform made")
         if len(features) != len(labels):
             raise ConfigError(
                 f"dataset {self.name!r}: the transform made {len(features)} rows of {len(labels)} ({split})"

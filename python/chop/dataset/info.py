@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from chop.dataset.digests import check_digest
 from chop.registry import Registry
+from chop.tools.errors import ConfigError
 
 Arrays = tuple[np.ndarray, np.ndarray]
 SPLITS = ("train", "val", "test", "pred")
@@ -61,6 +63,8 @@ class DataRequest:
         class_order: label 0, 1, ... as class names, None for the data set's own order.
         split: "three-way", "mase" or "all".
         scaler: (mean, scale) to standardise with, each float64 ``[features]``; None asks for a fit.
+        sha256: of the file that is read, 64 hexadecimal digits; None: whatever is known of it otherwise.
+        max_unpacked_mb: megabytes that a compressed file may unpack to; None: as much as its size makes likely.
     """
 
     data_dir: Path | None = None
@@ -68,6 +72,8 @@ class DataRequest:
     class_order: str | None = None
     split: str = "three-way"
     scaler: Arrays | None = None
+    sha256: str | None = None
+    max_unpacked_mb: int | None = None
 
 
 @dataclass
@@ -97,16 +103,43 @@ class DatasetSpec:
         load: makes the data.
         prepare: finds or downloads the files; nothing to do when None.
         transform: applied to the features of a whole split: ``[rows, features]`` -> ``[rows, ...]``.
+        files: the files that ``load`` reads; None: the request's data_file, if there is one.
+        sha256: name of a published file -> its SHA-256, where the publisher tells it.
     """
 
     info: MaseDatasetInfo | Callable[[DataRequest], MaseDatasetInfo]
     load: Callable[[DataRequest], LoadedData]
     prepare: Callable[[DataRequest], Any] | None = None
     transform: Callable[[Tensor], Tensor] | None = field(default=None)
+    files: Callable[[DataRequest], Sequence[Path]] | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
     def info_for(self, request: DataRequest) -> MaseDatasetInfo:
         """The facts for one request."""
-        return self.info if isinstance(self.info, MaseDatasetInfo) else self.info(request)
+        if isinstance(self.info, MaseDatasetInfo):
+            return self.info
+        self.check_files(request)
+        return self.info(request)
+
+    def check_files(self, request: DataRequest) -> None:
+        """Compare the files with the SHA-256 sums that are known of them: the request's, published ones, sidecars.
+
+        Raises:
+            FileNotFoundError: a file does not exist.
+            ConfigError: a file is altered or another one, or a sum was given and there is not one file to compare.
+        """
+        if self.files is not None:
+            paths = self.files(request)
+        else:
+            paths = () if request.data_file is None else (request.data_file,)
+        if request.sha256 is not None and len(paths) != 1:
+            raise ConfigError(
+                f"data_sha256 is the sum of one data file, this data set reads {len(paths)}: "
+                + ("put NAME.sha256 beside each" if paths else "leave it out")
+            )
+        for path in paths:
+            if path.exists():  # else the reader says what is missing
+                check_digest(path, request.sha256, self.sha256.get(path.name))
 
 
 #: name -> DatasetSpec; users add entries here or with :func:`register_dataset`.

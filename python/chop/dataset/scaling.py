@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chop.dataset.array_files import read_npz
+from chop.dataset.intake import finite_float32
 from chop.tools.errors import ConfigError
 
 Scaler = tuple[np.ndarray, np.ndarray]
@@ -28,11 +29,17 @@ def fit_scaler(x: np.ndarray) -> Scaler:
 
 
 def apply_scaler(x: np.ndarray, scaler: Scaler) -> np.ndarray:
-    """``(x - mean) / scale`` computed in float64, returned as float32."""
+    """``(x - mean) / scale`` computed in float64, returned as float32.
+
+    Raises:
+        ConfigError: another number of features, or a result that float32 does not hold.
+    """
     mean, scale = scaler
     if mean.shape != x.shape[1:]:
         raise ConfigError(f"scaler: it has {mean.size} features, the data have {list(x.shape[1:])}")
-    return ((x.astype(np.float64, copy=False) - mean) / scale).astype(np.float32)
+    with np.errstate(over="ignore"):
+        scaled = (x.astype(np.float64, copy=False) - mean) / scale
+    return finite_float32(scaled, "scaler: the standardised x")
 
 
 def load_scaler(path: str | os.PathLike[str]) -> Scaler:
@@ -46,6 +53,8 @@ def load_scaler(path: str | os.PathLike[str]) -> Scaler:
     for name in ("mean", "scale"):
         if name not in arrays:
             raise ConfigError(f"scaler: {path} has no array {name!r}")
+        if arrays[name].dtype.kind not in "fiu":
+            raise ConfigError(f"scaler: {path}: {name} must be numbers, got {arrays[name].dtype}")
     mean, scale = (arrays[name].astype(np.float64) for name in ("mean", "scale"))
     if mean.ndim != 1 or mean.shape != scale.shape:
         raise ConfigError(

@@ -7,10 +7,11 @@ the hls4ml tutorial reads. Both are read; the description says which one it is.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from chop.dataset.info import DATASETS, DataRequest, DatasetSpec, LoadedData, MaseDatasetInfo
 from chop.dataset.physical.jsc_columns import CLASSES, MASE_ORDER, parse_class_order, reorder_labels
-from chop.dataset.physical.jsc_files import locate, reader_name
+from chop.dataset.physical.jsc_files import TUTORIAL_FILES, locate, reader_name
 from chop.dataset.physical.jsc_readers import READERS
 from chop.dataset.physical.jsc_table import JetTable
 from chop.dataset.scaling import apply_scaler, fit_scaler
@@ -20,10 +21,16 @@ from chop.dataset.splits import split_rows, take_rows
 def read_jets(request: DataRequest) -> JetTable:
     """The table that a request means; repeated rows of the CERNBox family are dropped, as MASE does."""
     path = locate(request)
-    table = READERS[reader_name(path)](path)
+    table = READERS[reader_name(path)](path, request.max_unpacked_mb)
     if table.family == "CERNBox":
         table.drop_duplicates()
     return table
+
+
+def files_of(request: DataRequest) -> tuple[Path, ...]:
+    """The file that a request means, or the four of the tutorial's set."""
+    path = locate(request)
+    return tuple(path / name for name in TUTORIAL_FILES) if path.is_dir() else (path,)
 
 
 def load_jsc(request: DataRequest) -> LoadedData:
@@ -61,4 +68,5 @@ DATASETS["jsc"] = DatasetSpec(
     ),
     load=load_jsc,
     prepare=locate,
+    files=files_of,
 )

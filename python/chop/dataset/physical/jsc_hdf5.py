@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from chop.dataset.physical.jsc_columns import CLASSES, FEATURES
-from chop.dataset.physical.jsc_table import JetTable, table_from_columns
+from chop.dataset.physical.jsc_table import WANTED, JetTable, bare_name, table_from_columns
+from chop.dataset.reading import check_unpacked, reading
 from chop.tools.errors import ConfigError
 
 DATASET = "t_allpar_new"
-_LARGEST = 16 << 30  # bytes; the CERNBox table declares some 0.2 GB
-_BEST_COMPRESSION = 1100  # deflate cannot do better than 1032 to 1
 
 
-def read_hdf5(path: Path) -> JetTable:
+def read_hdf5(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     """Read the jets of a CERNBox file: 16 features and five one-hot columns, each with or without ``j_``.
+
+    Args:
+        path: the file.
+        max_unpacked_mb: see :func:`chop.dataset.reading.check_unpacked`.
 
     Raises:
         ConfigError: not such a file, truncated, or one that points to other files or declares more than it
@@ -30,29 +32,25 @@ def read_hdf5(path: Path) -> JetTable:
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            data = open_own_dataset(file, DATASET, path)
-            names = list(data.dtype.names or ())
-            wanted = [n for n in names if n.removeprefix("j_") in (*FEATURES, *CLASSES, "class", "jet_type")]
-            if not wanted:
-                raise ConfigError(f"{path}: {DATASET} has no jet columns")
-            _check_fields(data, wanted, path)
-            rows = data.fields(wanted)[()]
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{path} is not a readable HDF5 file ({str(error).splitlines()[0]})") from None
+    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+        data = open_own_dataset(file, DATASET, path, max_unpacked_mb)
+        names = list(data.dtype.names or ())
+        wanted = [name for name in names if bare_name(name) in WANTED]
+        if not wanted:
+            raise ConfigError(f"{path}: {DATASET} has no jet columns")
+        _check_fields(data, wanted, path)
+        rows = data.fields(wanted)[()]
     return table_from_columns(path, "CERNBox", wanted, lambda name: rows[name])
 
 
-def open_own_dataset(file: Any, name: str, path: Path) -> Any:
+def open_own_dataset(file: Any, name: str, path: Path, max_unpacked_mb: int | None = None) -> Any:
     """The dataset ``name`` at the top of an open HDF5 file, after checking that its data lie in this file.
 
     Args:
         file: an open ``h5py.File``.
         name: a name in the root group.
-        path: named in errors.
+        path: the file's, whose size bounds what it can hold.
+        max_unpacked_mb: see :func:`chop.dataset.reading.check_unpacked`.
 
     Raises:
         ConfigError: the dataset is missing, is or uses a link to elsewhere, or declares more than the file
@@ -72,9 +70,13 @@ def open_own_dataset(file: Any, name: str, path: Path) -> Any:
     if data.external or data.is_virtual:
         raise ConfigError(f"{path}: {name} keeps its values in another file, which is refused")
     declared = math.prod(data.shape or (0,)) * data.dtype.itemsize
-    held = data.id.get_storage_size()
-    filtered = data.id.get_create_plist().get_nfilters() > 0
-    if declared > min(_LARGEST, held * (_BEST_COMPRESSION if filtered else 1)):
+    # A damaged or forged file can say that it holds more than its own size.
+    held = min(data.id.get_storage_size(), path.stat().st_size)
+    if data.id.get_create_plist().get_nfilters() > 0:
+        # A chunk is unpacked whole, and may be larger than the dataset.
+        chunk = math.prod(data.chunks or (0,)) * data.dtype.itemsize
+        check_unpacked(max(declared, chunk), held, f"{path}: {name}", max_unpacked_mb)
+    elif declared > held:
         raise ConfigError(f"{path}: {name} declares {declared} bytes, the file holds {held} for it")
     return data
 

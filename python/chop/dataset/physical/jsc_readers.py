@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +16,28 @@ from chop.dataset.physical.jsc_columns import FEATURES
 from chop.dataset.physical.jsc_files import TUTORIAL_FILES
 from chop.dataset.physical.jsc_hdf5 import read_hdf5
 from chop.dataset.physical.jsc_table import (
+    WANTED,
     JetTable,
+    bare_name,
     labels_from_one_hot,
     labels_from_values,
     table_from_columns,
 )
+from chop.dataset.reading import check_unpacked, reading
 from chop.tools.errors import ConfigError
 
 _FAMILY = "OpenML"
 
 
-def read_csv(path: Path) -> JetTable:
+def read_csv(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     """A csv file with a header line."""
-    import pandas
-
-    return _from_frame(path, lambda: pandas.read_csv(path))
+    return _read_text(path, "csv", lambda read: read(path))
 
 
-def read_arff(path: Path) -> JetTable:
+def read_arff(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     """OpenML's arff: attribute lines, ``@data``, then csv lines."""
-    import pandas
-
     names, lines = [], 0
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with reading(path, "arff"), path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             lines += 1
             word = line.split(maxsplit=2)
@@ -45,26 +47,45 @@ def read_arff(path: Path) -> JetTable:
                 break
         else:
             raise ConfigError(f"{path} is not an arff file: it has no @data line")
-    return _from_frame(path, lambda: pandas.read_csv(path, skiprows=lines, names=names, comment="%"))
+    options = {"skiprows": lines, "names": names, "comment": "%", "na_values": ["?"]}
+    return _read_text(path, "arff", lambda read: read(path, **options))
 
 
-def read_parquet(path: Path) -> JetTable:
-    """A parquet file; needs pyarrow."""
-    import pandas
-
+def read_parquet(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
+    """A parquet file; needs pyarrow. Checksums of its pages are compared where it has them."""
     try:
-        return _from_frame(path, lambda: pandas.read_parquet(path))
+        from pyarrow import parquet, types
     except ImportError:
         raise ConfigError(f"{path}: reading parquet needs pyarrow: pip install 'chop[data]'") from None
 
+    with reading(path, "parquet"):
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            facts = file.metadata
+            wanted = [name for name in file.schema_arrow.names if bare_name(name) in WANTED]
+            text = [name for name in wanted if types.is_string(file.schema_arrow.field(name).type)]
+            packed = sum(
+                facts.row_group(group).column(column).total_uncompressed_size
+                for group in range(facts.num_row_groups)
+                for column in range(facts.num_columns)
+            )
+            declared = max(facts.num_rows * 8 * len(wanted), packed)
+            check_unpacked(declared, path.stat().st_size, str(path), max_unpacked_mb)
+        # A text that a page holds once stays once in memory: as categories.
+        with parquet.ParquetFile(path, page_checksum_verification=True, read_dictionary=text) as file:
+            columns = {
+                name: column.to_pandas().to_numpy()
+                for name, column in zip(wanted, file.read(columns=wanted).columns, strict=True)
+            }
+        return table_from_columns(path, _FAMILY, wanted, columns.__getitem__)
 
-def read_jet_npz(path: Path) -> JetTable:
+
+def read_jet_npz(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     """An npz file with one array a column, or with ``x`` (or ``x_phys``) ``[rows, 16]`` and ``y``.
 
     ``feature_names`` and ``classes`` are followed where they are there; else the columns are taken in the
     usual order, and labels as alphabetical codes.
     """
-    arrays = read_npz(path, "data_file")
+    arrays = read_npz(path, "data_file", max_unpacked_mb=max_unpacked_mb)
     if "y" not in arrays:
         return table_from_columns(path, _FAMILY, list(arrays), arrays.__getitem__)
     key = next((key for key in ("x", "x_phys", "x_std") if key in arrays), None)
@@ -82,7 +103,7 @@ def read_jet_npz(path: Path) -> JetTable:
     return JetTable(path, _FAMILY, x, labels, note=note)
 
 
-def read_tutorial(folder: Path) -> JetTable:
+def read_tutorial(folder: Path, max_unpacked_mb: int | None = None) -> JetTable:
     """The hls4ml tutorial's ``X_train_val``, ``X_test``, ``y_train_val``, ``y_test``.
 
     The features are standardised there already, the labels one-hot in alphabetical order.
@@ -130,17 +151,33 @@ def _column_order(names: list[str], path: Path) -> list[int]:
     return [bare.index(name) for name in FEATURES]
 
 
-def _from_frame(path: Path, read: Callable[[], Any]) -> JetTable:
-    try:
-        frame = read()
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    return table_from_columns(
-        path, _FAMILY, [str(c) for c in frame.columns], lambda name: frame[name].to_numpy()
-    )
+def _read_text(path: Path, kind: str, call: Callable[[Callable[..., Any]], Any]) -> JetTable:
+    """Read lines of values with pandas, and see whether the file may have been cut."""
+    import pandas
+
+    # Without index_col a column too many would shift all names by one.
+    read = partial(pandas.read_csv, index_col=False, low_memory=False)
+    with reading(path, kind), warnings.catch_warnings():
+        warnings.simplefilter("error", pandas.errors.ParserWarning)
+        frame = call(read)
+    names = [str(column) for column in frame.columns]
+    twice = [name for name in names if f"{name}.1" in names]  # as pandas renames the second
+    if twice:
+        raise ConfigError(f"{path}: two columns are called {twice[0]}")
+    if bare_name(names[-1]) in FEATURES and not _ends_a_line(path):
+        raise ConfigError(
+            f"{path}: its last line has no line end, so the last number may be cut: add a line end if it is whole"
+        )
+    return table_from_columns(path, _FAMILY, names, lambda name: frame[name].to_numpy())
 
 
-READERS: dict[str, Callable[[Path], JetTable]] = {
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) in b"\r\n"
+
+
+READERS: dict[str, Callable[..., JetTable]] = {
     "hdf5": read_hdf5,
     "csv": read_csv,
     "arff": read_arff,

@@ -13,6 +13,8 @@ from chop.registry import found_instead
 from chop.tools.errors import ConfigError
 
 _TARGETS = ("class", "jet_type", "target", "label")
+#: Columns that are read, without ``j_``.
+WANTED = frozenset((*FEATURES, *CLASSES, *_TARGETS))
 # Row counts that the two public tables are known by.
 _WHOLE = {986_806: "the whole CERNBox table", 830_000: "the whole OpenML 42468 table"}
 
@@ -38,11 +40,20 @@ class JetTable:
     note: str = ""
 
     def __post_init__(self) -> None:
-        bad = [name for name, ok in zip(FEATURES, np.isfinite(self.x).all(axis=0), strict=True) if not ok]
-        if bad:
-            raise ConfigError(f"{self.path}: column {bad[0]} holds values that are not finite")
         if len(self.labels) == 0:
             raise ConfigError(f"{self.path} holds no rows")
+        # Kept wide for scaling, but what float32 does not hold is no measurement. NaN passes through min and max.
+        ends = np.stack([self.x.min(axis=0), self.x.max(axis=0)])
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(ends.astype(np.float32)).all(axis=0)
+        if bad.any():
+            column = int(bad.argmax())
+            with np.errstate(over="ignore"):
+                row = int((~np.isfinite(self.x[:, column].astype(np.float32))).argmax())
+            raise ConfigError(
+                f"{self.path}: column {FEATURES[column]} holds values that are not finite in float32, "
+                f"row {row} has {self.x[row, column]:g}"
+            )
 
     def drop_duplicates(self) -> None:
         """Drop rows that repeat an earlier row in features and label, as MASE does on the CERNBox table."""
@@ -62,6 +73,15 @@ class JetTable:
         return f"jets in the {self.family} layout, {rows} rows of {self.path.name} ({size}{note})"
 
 
+def bare_name(name: str) -> str:
+    """A column's name without quotes and ``j_``.
+
+    >>> bare_name("'j_zlogz' ")
+    'zlogz'
+    """
+    return name.strip().strip("'\"").removeprefix("j_")
+
+
 def table_from_columns(
     path: Path, family: str, names: Sequence[str], column: Callable[[str], np.ndarray]
 ) -> JetTable:
@@ -78,7 +98,11 @@ def table_from_columns(
     Raises:
         ConfigError: a feature or the label is missing, or a value is not what it should be.
     """
-    own = {name.strip().strip("'\"").removeprefix("j_"): name for name in names}
+    own: dict[str, str] = {}
+    for name in names:
+        if bare_name(name) in own and bare_name(name) in WANTED:
+            raise ConfigError(f"{path}: two columns are called {bare_name(name)} (or j_{bare_name(name)})")
+        own[bare_name(name)] = name
     missing = [name for name in FEATURES if name not in own]
     if missing:
         hint = found_instead(missing[0], own)
@@ -131,25 +155,45 @@ def labels_from_values(
     order = "".join(classes) if classes is not None else CLASSES
     if sorted(order) != sorted(CLASSES):
         raise ConfigError(f"{path}: classes must be g q t w z in some order, got {' '.join(classes or '')}")
-    found, inverse = np.unique(values, return_inverse=True)
-    letters = [_letter(value, order, path) for value in found]
+    if values.ndim != 1:
+        raise ConfigError(f"{path}: labels must have shape [rows], got {list(values.shape)}")
+    coded = classes is None and values.dtype.kind in "iuf"
+    if values.dtype.kind == "O":
+        values = _texts(values, path)
+    found, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    letters = [_letter(v, order, path, int(row)) for v, row in zip(found, first, strict=True)]
     codes = np.array([CLASSES.index(letter) for letter in letters], dtype=np.int64)
-    coded = classes is None and found.dtype.kind in "iuf"
     return codes[inverse.reshape(-1)], "label codes read as alphabetical, g q t w z" if coded else ""
 
 
-def _letter(value: object, order: str, path: Path) -> str:
+def _texts(values: np.ndarray, path: Path) -> np.ndarray:
+    # Letters and missing values do not compare, so those are looked for first.
+    import pandas
+
+    missing = np.asarray(pandas.isna(values))
+    if missing.any():
+        raise ConfigError(f"{path}: row {int(missing.argmax())} has no label (is the file cut?)")
+    texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
+    return np.array(texts, dtype=np.str_)
+
+
+def _letter(value: object, order: str, path: Path, row: int) -> str:
+    if isinstance(value, float) and np.isnan(value):
+        raise ConfigError(f"{path}: row {row} has no label (is the file cut?)")
+    shown = value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         text = value.strip().removeprefix("b'").strip("'\"")
-        if text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) < 4:
             value = int(text)
         elif text in CLASSES and len(text) == 1:
             return text
     if isinstance(value, int | float | np.number) and value in range(len(order)):
         return order[int(value)]
-    raise ConfigError(f"{path}: label {value!r} is neither one of g q t w z nor a code 0..4")
+    raise ConfigError(
+        f"{path}: row {row}: label {str(shown)[:80]!r} is neither one of g q t w z nor a code 0..4"
+    )
 
 
 def _numbers(values: np.ndarray, path: Path, name: str) -> np.ndarray:
