@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "chop/core/check.h"
+#include "chop/evaluator/number_on_grid.h"
 #include "chop/evaluator/torch_step.h"
 #include "chop/quantizers/quantizer.h"
 
@@ -209,7 +210,9 @@ void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   values_.push_back(std::move(value));
 }
 
-void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* format) {
+void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat* format) {
+  const std::optional<Node> rounded = with_number_on_grid(as_given, format);
+  const Node& node = rounded ? *rounded : as_given;
   std::vector<int> blocks;
   std::vector<Range> ranges;
   std::vector<const Node*> nodes;
@@ -226,8 +229,10 @@ void PlanBuilder::float_op(const Node& node, size_t index, const NodeFormat* for
     ranges.push_back(value.range);
     nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);
   }
-  Value out = shaped(index, push({kFloatOp, static_cast<int64_t>(index)}, std::move(blocks),
-                                 [&] { return float_ops().get(node.op->name).make(node, nodes); }));
+  Key key{kFloatOp, static_cast<int64_t>(index)};
+  if (rounded) append(&key, format);
+  Value out =
+      shaped(index, push(key, std::move(blocks), [&] { return float_ops().get(node.op->name).make(node, nodes); }));
   out.range = range_after(node, ranges);
   values_.push_back(std::move(out));
 }

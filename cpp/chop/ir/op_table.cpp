@@ -39,10 +39,9 @@ Op binary(const char* name, Names operands, decltype(Op::shape) shape = broadcas
   return {name, 2, {}, {}, {}, {}, std::move(operands), shape};
 }
 
-// With a number on the other side; reversed: the number comes first.
-Op scalar(const char* name, Names operands = {"data_in"}) {
-  return elementwise(name, {"other", "reversed"}, std::move(operands));
-}
+// With a number on the other side; reversed: the number comes first. Of a quantized operation it is quantized, too,
+// unless it is whole, which is to say an integer of the model's source.
+Op quantized_scalar(const char* name) { return elementwise(name, {"other", "reversed", "whole"}, {"data_in"}); }
 
 std::vector<Op> layers() {
   return {
@@ -130,10 +129,10 @@ std::vector<Op> arithmetic() {
       binary("maximum", {}),
       binary("matmul", {"data_in", "weight"}, matmul_shape),
       binary("bmm", {"data_in", "weight"}, bmm_shape),
-      scalar("add_scalar"),
-      scalar("sub_scalar"),
-      scalar("mul_scalar"),
-      scalar("div_scalar", {}),
+      quantized_scalar("add_scalar"),
+      quantized_scalar("sub_scalar"),
+      quantized_scalar("mul_scalar"),
+      elementwise("div_scalar", {"other", "reversed"}),
       {"cat", {1, kAny}, {}, {}, {"dim"}, {}, {}, cat_shape},
       {"stack", {1, kAny}, {}, {}, {"dim"}, {}, {}, stack_shape},
       {"opaque", {1, kAny}, {}, {}, {}, {"shape"}, {}, opaque_shape},  // known to torch alone

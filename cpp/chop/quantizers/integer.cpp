@@ -11,7 +11,12 @@ void codes(const float* x, float* y, int64_t n, const FixedPoint& format) {
   kernels().fake_quantize_f32(x, y, n, code_grid_of(format));
 }
 
-[[maybe_unused]] const bool registered = registry().add("integer", {grid, codes});
+double number(double x, const FixedPoint& format) {
+  kernels().fake_quantize_f64(&x, &x, 1, grid_of<GridF64>(format));
+  return x;
+}
+
+[[maybe_unused]] const bool registered = registry().add("integer", {grid, codes, number});
 
 }  // namespace
 

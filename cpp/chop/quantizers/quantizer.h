@@ -13,6 +13,8 @@ struct Quantizer {
   GridF32 (*grid)(const FixedPoint& format);
   // y[i] = code of x[i], an integer in float; NaN stays NaN, and so do infinities that wrap.
   void (*codes)(const float* x, float* y, int64_t n, const FixedPoint& format);
+  // The value on the grid that stands for a number of the model's source.
+  double (*number)(double x, const FixedPoint& format);
 };
 
 Registry<Quantizer>& registry();

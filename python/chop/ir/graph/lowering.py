@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from chop import _core
+from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.lowering_call import BATCH, Call, Lowered, plain_tensor
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
-from chop.ir.graph.ops import describe_target, find_row
+from chop.ir.graph.ops import describe_target, find_row, source_text
 
 __all__ = ["lower", "lower_module", "node_parameters", "plain_tensor", "repeated_parameters"]
 
@@ -98,7 +99,7 @@ def node_parameters(
     if node.op == "call_module":
         yield from modules[str(node.target)].named_parameters(recurse=False)
     elif node.op == "call_function" and (row := find_row(node, modules)) and row.mase_op in LOWERING:
-        for name, value in _arguments(node, LOWERING[row.mase_op].signature).items():
+        for name, value in Arguments(node, LOWERING[row.mase_op].signature).items():
             tensor = _stored_tensor(mg, value)
             if tensor is not None:
                 yield name, tensor
@@ -141,10 +142,15 @@ class Lowering:
         mase_op = row.mase_op if row else describe_target(node, self.modules)
         rule = _rule(node, mase_op)
         module = self.modules[str(node.target)] if node.op == "call_module" else None
-        arguments = {} if module is not None else _arguments(node, rule.signature)
+        arguments = Arguments(node, rule.signature) if module is None else {}
         tensor_of = lambda value: _stored_tensor(self.mg, value)  # noqa: E731
         call = Call(node, mase_op, module, arguments, tensor_of, self._size, self._shape_of, self.values)
-        return rule.make(call)
+        made = rule.make(call)
+        if isinstance(arguments, Arguments):
+            arguments.refuse_unread(node, mase_op, rule.ignored)
+        elif len(node.args) + len(node.kwargs) != 1:
+            raise ValueError(f"lower: node {node.name} ({mase_op}){source_text(node)} needs one argument")
+        return made
 
     def _refuse_get_attr(self, node: fx.Node, made: Lowered) -> None:
         for source in node.all_input_nodes:
@@ -224,19 +230,6 @@ def _rule(node: fx.Node, mase_op: str) -> Any:
         known = ", ".join(sorted(LOWERING))
         raise ValueError(f"lower: node {node.name} ({mase_op}) is not known to the core; known: {known}")
     return LOWERING[mase_op]
-
-
-def _arguments(node: fx.Node, signature: str) -> dict[str, Any]:
-    """Positional and keyword arguments of a function or method under the signature's names."""
-    names = signature.split()
-    found = dict(zip(names, node.args, strict=False))
-    if rest := node.args[len(names) :]:
-        found["rest"] = rest
-    found.update(node.kwargs)
-    for alias in ("x", "self", "tensors", "a"):  # other spellings of the first argument
-        if "input" not in found and alias in found:
-            found["input"] = found[alias]
-    return found
 
 
 def _stored_tensor(mg: MaseGraph, value: Any) -> Tensor | None:

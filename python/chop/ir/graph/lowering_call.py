@@ -132,7 +132,7 @@ class Call:
     def refuse(self, name: str, harmless: Any = None) -> None:
         """Raise ValueError if an argument that the core does not know is given and does something."""
         value = self.get(name, harmless)
-        if value not in (harmless, None, False):
+        if value is not None and value is not False and value != harmless:
             raise ValueError(
                 f"lower: node {self.node.name} ({self.mase_op}): {name}={value} is not known to the core"
             )
@@ -150,8 +150,10 @@ class LoweringRule:
         make: gives the core's operation.
         signature: names of a function's or method's positional arguments; what comes after them is ``rest``.
         ops: operations of the core that ``make`` may give; the op's own name if empty.
+        ignored: names of arguments that do not touch values. Of the others, each that is given must be read.
     """
 
     make: Callable[[Call], Lowered]
     signature: str = "input"
     ops: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from torch import fx
 from chop.ir.graph.lowering_call import Attributes, Call, Lowered, LoweringRule
 from chop.ir.graph.lowering_functions import FUNCTION_RULES
 from chop.ir.graph.lowering_slices import SLICE_RULES
+from chop.ir.graph.ops import QUANTIZEABLE_OP, source_text
 
 
 def _same(call: Call) -> Lowered:
@@ -17,6 +18,18 @@ def _same(call: Call) -> Lowered:
 
 
 def _identity(call: Call) -> Lowered:
+    return call.lowered("identity")
+
+
+def _dropout(call: Call) -> Lowered:
+    """The lowered graph is the model in eval mode, in which a module drops nothing; a function may."""
+    if call.module is None:
+        always = call.get("training", call.get("train", True))
+        if call.get("p", 0.5) and always:
+            raise ValueError(
+                f"lower: node {call.node.name} ({call.mase_op}){source_text(call.node)} drops numbers at random in "
+                "eval mode, too; give it training=self.training, or use nn.Dropout"
+            )
     return call.lowered("identity")
 
 
@@ -167,7 +180,6 @@ def _binary(call: Call) -> Lowered:
     call.refuse("alpha", 1)
     call.refuse("rounding_mode")
     operands = call.arguments.get("input"), call.arguments.get("other")
-    attributes: Attributes = {}
     if all(isinstance(operand, fx.Node) for operand in operands):
         return Lowered(call.mase_op, [call.named(operand) for operand in operands])
     reversed_ = not isinstance(operands[0], fx.Node)
@@ -176,7 +188,9 @@ def _binary(call: Call) -> Lowered:
         raise ValueError(
             f"lower: node {call.node.name} ({call.mase_op}) needs a tensor or a number, got {number!r}"
         )
-    attributes = {"other": float(number), "reversed": float(reversed_)}
+    attributes: Attributes = {"other": float(number), "reversed": float(reversed_)}
+    if call.mase_op in QUANTIZEABLE_OP:
+        attributes["whole"] = float(isinstance(number, int))
     return Lowered(f"{call.mase_op}_scalar", [call.named(source)], {}, attributes)
 
 
@@ -204,17 +218,29 @@ LOWERING: Mapping[str, LoweringRule] = {
     "batch_norm2d": LoweringRule(_batch_norm),
     "layer_norm": LoweringRule(_layer_norm, "input normalized_shape weight bias eps"),
     "group_norm": LoweringRule(_group_norm, "input num_groups weight bias eps"),
-    "embedding": LoweringRule(_embedding, "input weight padding_idx max_norm"),
+    "embedding": LoweringRule(
+        _embedding,
+        "input weight padding_idx max_norm norm_type",
+        ignored=(
+            "padding_idx",
+            "norm_type",
+            "scale_grad_by_freq",
+            "sparse",
+        ),  # of training alone, but norm_type
+    ),
     **{op: LoweringRule(_same) for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "tanh")},
     **{op: LoweringRule(_same) for op in ("silu", "neg")},
     "leaky_relu": LoweringRule(_numbers(negative_slope=0.01), "input negative_slope"),
     "hardtanh": LoweringRule(_numbers(min_val=-1.0, max_val=1.0), "input min_val max_val"),
     "softmax": LoweringRule(_softmax, "input dim"),
     "log_softmax": LoweringRule(_softmax, "input dim"),
-    # The lowered graph is the model in eval mode.
-    "dropout": LoweringRule(_identity, ops=("identity",)),
+    "dropout": LoweringRule(_dropout, "input p train", ("identity",)),
     "identity": LoweringRule(_identity),
-    **{op: LoweringRule(_identity, ops=("identity",)) for op in ("contiguous", "detach", "clone")},
+    "detach": LoweringRule(_identity, ops=("identity",)),
+    **{
+        op: LoweringRule(_identity, ops=("identity",), ignored=("memory_format",))
+        for op in ("contiguous", "clone")
+    },
     **{f"avg_pool{n}d": LoweringRule(_avg_pool, _AVG_POOL) for n in (1, 2)},
     **{f"max_pool{n}d": LoweringRule(_max_pool, _MAX_POOL) for n in (1, 2)},
     **{

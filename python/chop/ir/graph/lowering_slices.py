@@ -79,7 +79,7 @@ def _take_index(call: Call, part: _Slice, index: Any) -> None:
 
 
 def _getitem(call: Call) -> Lowered:
-    source, index = call.node.args
+    source, index = call.arguments.get("input"), call.arguments.get("index")
     row = find_row(source, {}) if isinstance(source, fx.Node) and source.op != "call_module" else None
     if row is not None and row.mase_op in PIECES:
         return _piece(call, source, row.mase_op, index)  # type: ignore[arg-type]
@@ -147,9 +147,8 @@ def _swapped(call: Call) -> Lowered:
 
 
 def _attribute(call: Call) -> Lowered:
-    name = call.node.args[1]
-    if name != "mT":
-        raise _refuse(call, f"is not known to the core: .{name}")
+    if call.get("name") != "mT":
+        raise _refuse(call, f"is not known to the core: .{call.get('name')}")
     return call.lowered("transpose", None, dim0=-2.0, dim1=-1.0)
 
 

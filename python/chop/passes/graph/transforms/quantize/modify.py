@@ -15,6 +15,8 @@ from chop.passes.graph.look_ups import get_parent_name
 def apply_rule(graph: MaseGraph, node: fx.Node, rule: NodeRule) -> None:
     """Make ``node`` compute what ``rule`` says; a rule without config makes it float again."""
     if node.op == "call_module":
+        # A quantized layer has a name of its own for its one input.
+        node.args, node.kwargs = (*node.args, *node.kwargs.values()), {}
         _replace_module(graph, str(node.target), rule)
     elif rule.config is None:
         restore_call(node)

@@ -1,0 +1,20 @@
+#include "chop/evaluator/number_on_grid.h"
+
+#include <algorithm>
+
+#include "chop/quantizers/quantizer.h"
+
+namespace chop::evaluator {
+
+std::optional<ir::Node> with_number_on_grid(const ir::Node& node, const NodeFormat* format) {
+  const auto is = [](const char* name) { return [name](const ir::Attribute& each) { return each.name == name; }; };
+  const std::vector<ir::Attribute>& given = node.attributes;
+  const FixedPoint* grid = format && !node.op->operands.empty() ? format->operand(node.op->operands.front()) : nullptr;
+  if (!grid || std::none_of(given.begin(), given.end(), is("whole")) || node.attribute("whole") != 0.0) return {};
+  ir::Node made = node;
+  std::find_if(made.attributes.begin(), made.attributes.end(), is("other"))->value =
+      quantizers::registry().get(format->quantizer).number(node.attribute("other"), *grid);
+  return made;
+}
+
+}  // namespace chop::evaluator
