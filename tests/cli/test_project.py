@@ -63,6 +63,57 @@ def test_links_out_of_the_folder(tmp_path, part):
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["folder", "file", "nothing", "relative", "sibling", "itself", "chain"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "software/search_ckpts",
+        "software/search_ckpts/study_journal.log",
+        "software/search_ckpts/best.json",
+        "software/training_ckpts/last.ckpt",
+        "software/compare",
+        "software/transform/graph_module.mz",
+        "software/tensorboard",
+        "hardware/rtl",
+        "notes/deep/er/a",
+    ],
+)
+def test_links_below_the_project(tmp_path, part, target):
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.mkdir()
+    (outside / "victim").write_text("mine")
+    (inside / "sibling").mkdir(parents=True)
+    link = inside / "p" / part
+    link.parent.mkdir(parents=True)
+    (link.parent / "chained").symlink_to(outside)
+    places = {
+        "folder": outside,
+        "file": outside / "victim",
+        "nothing": outside / "new",
+        "relative": os.path.relpath(outside, link.parent),
+        "sibling": inside / "sibling",
+        "itself": link,
+        "chain": "chained",
+    }
+    if target != "chain":
+        (link.parent / "chained").unlink()
+    link.symlink_to(places[target])
+    with pytest.raises(ConfigError, match="links out of it, to") as caught:
+        locate_project(str(inside), "p")
+    assert str(inside / "p") in str(caught.value) and "\n" not in str(caught.value)
+    assert (outside / "victim").read_text() == "mine" and len(list(outside.iterdir())) == 1
+
+
+def test_links_that_stay_inside_and_a_project_dir_that_is_a_link(tmp_path):
+    real = tmp_path / "real"
+    (real / "p" / "software" / "old").mkdir(parents=True)
+    (real / "p" / "software" / "search_ckpts").symlink_to("old")
+    (tmp_path / "link").symlink_to(real)
+    locate_project(str(tmp_path / "link"), "p").make()
+    locate_project(str(tmp_path / "link"), "q").make()
+    assert (real / "q" / "software").is_dir()
+
+
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "p").write_text("mine")
     with pytest.raises(ConfigError, match="is a file, not a folder"):

@@ -81,8 +81,28 @@ def locate_project(project_dir: str, name: str) -> Project:
             )
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"project {name!r}: {str(folder)!r} is a file, not a folder")
+    _check_links(project.root, name)
     _check_writable(project.root)
     return project
+
+
+def _check_links(root: Path, name: str) -> None:
+    # Whatever the actions write below the root, today or later, none of it may be a way out: so every link is looked at.
+    own = root.resolve()
+    for folder, folders, files in os.walk(root):
+        for path in (Path(folder, entry) for entry in (*folders, *files)):
+            if path.is_symlink() and not _leads_into(path, own):
+                raise ConfigError(
+                    f"project {name!r} must stay in its folder, but {str(path)!r} links out of it, to "
+                    f"{os.readlink(path)!r}: remove the link, or name another project"
+                )
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
 
 
 def _check_writable(folder: Path) -> None:

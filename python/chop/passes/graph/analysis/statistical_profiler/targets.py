@@ -34,6 +34,9 @@ def target_nodes(graph: MaseGraph, by: str, targets: Any, where: str, warn: bool
     """
     if isinstance(targets, str) or not isinstance(targets, Sequence):
         raise ConfigError(f"{where} must be a list of names, got {targets!r}")
+    for place, target in enumerate(targets):
+        if not isinstance(target, str):
+            raise ConfigError(f"{where}[{place}] must be a name, got {target!r}")
     modules = graph.modules
     keys = {
         node: node.name if by == "name" else mase_type_and_op(node, modules).mase_op for node in graph.nodes
