@@ -87,14 +87,14 @@ def locate_project(project_dir: str, name: str) -> Project:
 
 
 def _check_links(root: Path, name: str) -> None:
-    # Whatever the actions write below the root, today or later, none of it may be a way out: so every link is looked at.
+    # Whatever the actions write below the root, none of it may be a way out: so every link is looked at.
     own = root.resolve()
     for folder, folders, files in os.walk(root):
         for path in (Path(folder, entry) for entry in (*folders, *files)):
             if path.is_symlink() and not _leads_into(path, own):
                 raise ConfigError(
                     f"project {name!r} must stay in its folder, but {str(path)!r} links out of it, to "
-                    f"{os.readlink(path)!r}: remove the link, or name another project"
+                    f"{str(path.readlink())!r}: remove the link, or name another project"
                 )
 
 

@@ -22,7 +22,7 @@ from chop.passes.graph.node_inputs import (
     tensor_inputs,
 )
 from chop.passes.graph.precision import dtype_precision, write_precision
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, register_pass
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -80,7 +80,7 @@ def add_common_metadata_analysis_pass(
 
 def _read_pass_args(pass_args: Mapping[str, Any] | None) -> Mapping[str, Any]:
     where = "add_common_metadata"
-    pass_args = pass_args or {}
+    pass_args = pass_table(pass_args, where)
     for key in pass_args:
         if key not in _KEYS:
             known = ", ".join(_KEYS)

@@ -12,8 +12,8 @@ import torch
 from chop.ir.graph import MaseGraph, MaseMetadata
 from chop.ir.graph.graph_check import difference
 from chop.ir.graph.graph_file import describe_graph, rebuild_graph
-from chop.passes.graph.interface.node_meta_param import path_argument, save_node_meta_param_interface_pass
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.interface.node_meta_param import save_node_meta_param_interface_pass
+from chop.passes.graph.registry import path_argument, register_pass
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger

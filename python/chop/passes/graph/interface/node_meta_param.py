@@ -11,7 +11,7 @@ import torch
 from torch import fx
 
 from chop.ir.graph import MaseGraph, MaseMetadata
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import path_argument, register_pass
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
@@ -82,14 +82,6 @@ def load_node_meta_param_interface_pass(
             part: _restore(table[name].get(part, {})) for part in ("common", "software", "hardware")
         }
     return graph, {}
-
-
-def path_argument(pass_args: Mapping[str, Any] | str | Path | None, key: str, where: str) -> str | Path:
-    """Return the path that a pass was given, plain or under ``key``; ConfigError where there is none."""
-    path = pass_args.get(key) if isinstance(pass_args, Mapping) else pass_args
-    if not isinstance(path, (str, Path)):
-        raise ConfigError(f"{where}: {key} must be a path, got {path!r}")
-    return path
 
 
 def _plain(value: Any) -> Any:

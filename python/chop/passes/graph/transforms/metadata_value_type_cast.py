@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chop.ir.graph import MaseGraph, MaseMetadata
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, register_pass
 from chop.tools.errors import ConfigError
 
 
@@ -23,7 +23,7 @@ def metadata_value_type_cast_transform_pass(
     Raises:
         ConfigError: no such function.
     """
-    function = (pass_args or {}).get("fn")
+    function = pass_table(pass_args, "metadata_value_type_cast").get("fn")
     if not callable(function):
         raise ConfigError(f"metadata_value_type_cast: fn must be a function of one value, got {function!r}")
     holders = [node.meta.get("mase") for node in graph.nodes] + [graph.meta.get("mase")]

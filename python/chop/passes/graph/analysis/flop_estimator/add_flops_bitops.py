@@ -9,7 +9,7 @@ from typing import Any
 from chop.cost import Costs
 from chop.ir.graph import MaseGraph
 from chop.ir.graph.mase_graph import forward_inputs
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, register_pass
 from chop.registry import Registry, did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -50,7 +50,7 @@ def add_flops_bitops_analysis_pass(
     >>> flops, bitops, [row["flops"] for row in breakdown.values()]
     (1320, 42240, [512, 128, 640, 40])
     """
-    arguments = dict(pass_args or {})
+    arguments = pass_table(pass_args, "add_flops_bitops")
     for key in arguments:
         if key not in _KEYS:
             hint = did_you_mean(key, _KEYS)

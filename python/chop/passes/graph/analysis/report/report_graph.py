@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chop.ir.graph import MaseGraph
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, path_argument, register_pass
 from chop.tools.atomic_write import atomic_write
 from chop.tools.writer import write_line
 
@@ -30,9 +30,9 @@ def report_graph_analysis_pass(
         if node.op == "call_module":
             layers.append(graph.model.get_submodule(str(node.target)))
     text = f"{graph.fx_graph}\nNetwork overview:\n{counts}\nLayer types:\n{layers}"
-    file_name = (pass_args or {}).get("file_name")
-    if file_name is None:
+    arguments = pass_table(pass_args, "report_graph")
+    if arguments.get("file_name") is None:
         write_line(text)
     else:
-        atomic_write(file_name, text)
+        atomic_write(path_argument(arguments, "file_name", "report_graph"), text)
     return graph, {}

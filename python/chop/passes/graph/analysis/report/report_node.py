@@ -10,7 +10,7 @@ from typing import Any
 from torch import fx
 
 from chop.ir.graph import MaseGraph
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, path_argument, register_pass
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
@@ -77,7 +77,7 @@ def report_node_meta_param_analysis_pass(
     """
     from tabulate import tabulate
 
-    pass_args = pass_args or {}
+    pass_args = pass_table(pass_args, "report_node_meta_param")
     parts = _read_which(pass_args.get("which", ("all",)))
     headers = [
         "Node name",
@@ -91,7 +91,7 @@ def report_node_meta_param_analysis_pass(
     logger.info("Inspecting graph [report_node_meta_param_analysis_pass]")
     logger.info("\n%s", text)
     if pass_args.get("save_path") is not None:
-        atomic_write(pass_args["save_path"], text)
+        atomic_write(path_argument(pass_args, "save_path", "report_node_meta_param"), text)
     return graph, {}
 
 

@@ -20,7 +20,7 @@ from chop.passes.graph.analysis.statistical_profiler.stat import (
     create_new_stat,
 )
 from chop.passes.graph.analysis.statistical_profiler.targets import inputs_of, target_nodes, weights_of
-from chop.passes.graph.registry import register_pass
+from chop.passes.graph.registry import pass_table, register_pass
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -98,7 +98,7 @@ def _targets(
 
 
 def _read_pass_args(pass_args: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = dict(pass_args or {})
+    given = pass_table(pass_args, _WHERE)
     for key in given:
         if key not in _DEFAULTS:
             hint = did_you_mean(key, _DEFAULTS)
