@@ -9,6 +9,7 @@ from torch import Tensor, fx
 
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import tensors_in
 
 
 def rows_of(batch: Mapping[str, Any]) -> int:
@@ -47,6 +48,7 @@ def batches(source: Any, inputs: list[fx.Node], where: str) -> Iterator[dict[str
 
 def _named(batch: Any, inputs: list[fx.Node], where: str) -> dict[str, Any]:
     names = [str(node.target) for node in inputs]
+    batch = tensors_in(batch, where)
     if isinstance(batch, Tensor):
         batch = (batch,)
     if isinstance(batch, (tuple, list)):

@@ -189,7 +189,7 @@ def _profile_activations(
             values = [batch.get(str(node.target), *node.args[:1]) for node in placeholders]
             # A first layer may be in place.
             values = [value.clone() if isinstance(value, Tensor) else value for value in values]
-            listener.run(*values, enable_io_processing=False)
+            _show(listener, values)
             rows += rows_of(batch)
             bar.update(min(rows, wanted) - bar.n)
             if rows >= wanted:
@@ -198,6 +198,13 @@ def _profile_activations(
         raise ConfigError(f"{_WHERE}.input_generator gave no batch, {wanted} samples are needed")
     if rows < wanted:
         logger.warning("%s: input_generator ended after %d of %d samples", _WHERE, rows, wanted)
+
+
+def _show(listener: _Listener, values: list[Any]) -> None:
+    try:
+        listener.run(*values, enable_io_processing=False)
+    except ConfigError as error:  # the interpreter adds lines of its own to each exception
+        raise ConfigError(str(error).splitlines()[0]) from error
 
 
 def _write(graph: MaseGraph, collected: _Collected) -> None:
