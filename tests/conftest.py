@@ -16,6 +16,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "developer")
 REPO = Path(__file__).resolve().parents[1]
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes run the tests: one a core for whole folders, none of their own for files and measurements."""
+    alone = config.option.markexpr in {"benchmark", "soak"} or config.option.capture == "no"
+    named = [Path(argument.partition("::")[0]).suffix for argument in config.args]
+    return 0 if alone or all(suffix == ".py" for suffix in named) else len(os.sched_getaffinity(0))
+
+
 @pytest.fixture(scope="session")
 def repo_dir() -> Path:
     """The checkout that the tests belong to."""
