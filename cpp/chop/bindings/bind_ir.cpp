@@ -61,6 +61,20 @@ pybind11::dict describe(const Graph& graph, const Node& node) {
   return result;
 }
 
+pybind11::dict values_of(const Graph& graph, const std::string& name) {
+  for (const Node& node : graph.nodes()) {
+    if (node.name != name) continue;
+    pybind11::dict found;
+    for (const ir::Parameter& p : node.parameters) {
+      const std::vector<float>& numbers = node.values(p.name);
+      found[pybind11::str(p.name)] =
+          pybind11::bytes(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float));
+    }
+    return found;
+  }
+  throw std::invalid_argument("values: the graph has no node " + name);
+}
+
 pybind11::dict op_rows() {
   pybind11::dict rows;
   for (const ir::Op& op : ir::op_table()) {
@@ -96,6 +110,8 @@ void bind_ir(pybind11::module_& m) {
             return nodes;
           },
           "One dict a node: name, op, inputs, attributes, parameters (shapes), shape (-1: batch).")
+      .def("values", &values_of, arg("node"),
+           "The parameters of a node: name to float32 numbers as bytes, in C order; raises ValueError without values.")
       .def_property_readonly(
           "output", [](const Graph& g) { return g.nodes()[static_cast<size_t>(g.output())].name; },
           "Name of the node whose value the graph returns.");

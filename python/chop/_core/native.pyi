@@ -38,6 +38,8 @@ class Graph:
         """Read the text form; raises ValueError with the line number."""
     def __eq__(self, other: object) -> bool: ...
     def __len__(self) -> int: ...
+    def values(self, node: str) -> dict[str, bytes]:
+        """The parameters of a node: name to float32 numbers as bytes, in C order; raises ValueError without values."""
     @property
     def nodes(self) -> list[_NodeRow]:
         """One dict a node: name, op, inputs, attributes, parameters (shapes), shape (-1: batch)."""

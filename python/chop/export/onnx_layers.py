@@ -1,0 +1,101 @@
+"""Quantized operations as ONNX nodes, for any way of writing a quantizer and a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from chop.export.onnx_builder import OnnxBuilder
+from chop.export.onnx_operations import OPERATIONS, Maker
+from chop.integers import QuantizedView, ViewNode, sums_of
+from chop.nn.quantizers import IntegerFormat
+
+LAYERS = frozenset({"linear", "conv1d", "conv2d"})
+PRODUCTS = frozenset({"matmul", "bmm"})
+OPERATION_NAMES = frozenset(OPERATIONS) | LAYERS | PRODUCTS | {"input"}
+
+
+class Style(Protocol):
+    """How one ONNX dialect writes quantizers and weights."""
+
+    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
+        """Add the quantizer of an activation and return its value."""
+
+    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str) -> str:
+        """Add a weight or bias on its grid and return its value."""
+
+
+def build(
+    b: OnnxBuilder, view: QuantizedView, style: Style, operations: dict[str, Maker] | None = None
+) -> dict[str, str]:
+    """Add every node of a view; returns chop's node -> name of its value."""
+    makers = OPERATIONS if operations is None else operations
+    values: dict[str, str] = {}
+    for node in view:
+        if node.op == "input":
+            values[node.name] = b.unique(node.name)
+            continue
+        inputs = [values[name] for name in node.inputs]
+        if node.is_quantized:
+            inputs = _quantized(b, node, inputs, style)
+        if node.op in LAYERS:
+            values[node.name] = _layer(b, node, inputs, style)
+        elif node.op in PRODUCTS:
+            values[node.name] = b.op("MatMul", inputs, node.name)
+        else:
+            values[node.name] = makers[node.op](b, view, node, inputs)
+    return values
+
+
+def _quantized(b: OnnxBuilder, node: ViewNode, inputs: Sequence[str], style: Style) -> list[str]:
+    """The values that a quantized node computes with; equal operands are quantized once."""
+    names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
+    made: dict[tuple[str, str], str] = {}
+    for operand, x in zip(names, inputs, strict=True):
+        if (operand, x) not in made:
+            made[operand, x] = style.quantize(b, x, node.formats[operand])
+    return [made[key] for key in zip(names, inputs, strict=True)]
+
+
+def _layer(b: OnnxBuilder, node: ViewNode, inputs: list[str], style: Style) -> str:
+    import onnx
+
+    parameters = [style.parameter(b, node, name) for name in ("weight", "bias") if name in node.values]
+    wide = node.is_quantized and not sums_of(node).fits_float32
+    operands = [*inputs, *parameters]
+    if wide:  # double holds what float32 would round on the way
+        operands = [b.op("Cast", [x], to=onnx.TensorProto.DOUBLE) for x in operands]
+    name = "" if wide else node.name
+    y = _linear(b, node, operands, name) if node.op == "linear" else _conv(b, node, operands, name)
+    return b.op("Cast", [y], node.name, to=onnx.TensorProto.FLOAT) if wide else y
+
+
+def _linear(b: OnnxBuilder, node: ViewNode, operands: list[str], name: str) -> str:
+    if len(node.shape) == 1:
+        return b.op("Gemm", operands, name, transB=1)
+    weight = b.op("Transpose", [operands[1]], perm=[1, 0])
+    bias = operands[2:]
+    product = b.op("MatMul", [operands[0], weight], "" if bias else name)
+    return b.op("Add", [product, *bias], name) if bias else product
+
+
+def _conv(b: OnnxBuilder, node: ViewNode, operands: list[str], name: str) -> str:
+    a = node.attributes
+    before, after = a["padding"][::2], a["padding"][1::2]
+    return b.op(
+        "Conv",
+        operands,
+        name,
+        kernel_shape=list(node.values["weight"].shape[2:]),
+        pads=[*before, *after],
+        strides=list(a["stride"]),
+        dilations=list(a["dilation"]),
+        group=int(a["groups"]),
+    )
+
+
+def grid_values(node: ViewNode, name: str) -> np.ndarray:
+    """Return a parameter on its grid; zero has no sign there, as codes have none."""
+    return node.on_grid(name) + np.float32(0)

@@ -1,0 +1,102 @@
+"""What no ONNX dialect can say exactly, and running what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chop.export.onnx_layers import LAYERS, OPERATION_NAMES, PRODUCTS
+from chop.export.target import (
+    MissingExecutor,
+    Refusal,
+    foreign_quantizers,
+    missing_packages,
+    unknown_operations,
+)
+from chop.integers import QuantizedView, ViewNode, sums_of
+
+_DOUBLE_EXACT = 2**53
+EXECUTORS = ("onnxruntime", "onnx")
+LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
+
+
+def refusals(view: QuantizedView, known: frozenset[str] = OPERATION_NAMES) -> Iterator[Refusal]:
+    """Yield what is refused in every dialect."""
+    yield from unknown_operations(view, known)
+    yield from foreign_quantizers(view)
+    for node in view:
+        if node.op in LAYERS | PRODUCTS and not node.is_quantized:
+            yield Refusal(
+                node.name,
+                "",
+                "a float layer's sums depend on the order of additions: give it a format",
+            )
+        if node.op in PRODUCTS and node.is_quantized:
+            yield from _product(view, node)
+        if node.op in LAYERS and node.is_quantized and (bound := sums_of(node).bound) >= _DOUBLE_EXACT:
+            yield Refusal(node.name, "", f"its sums reach {bound:,}, which double does not hold exactly")
+        if node.op in {"conv1d", "conv2d"} and node.is_quantized and not sums_of(node).fits_float32:
+            reason = f"float32 sums would depend on their order (bound {sums_of(node).bound:,}), and runtimes"
+            yield Refusal(node.name, "", f"{reason} have no convolution in double")
+        if node.op.startswith("avg_pool"):
+            yield from _average(node)
+
+
+def _product(view: QuantizedView, node: ViewNode) -> Iterator[Refusal]:
+    x, w = node.formats["data_in"], node.formats["weight"]
+    inner = view[node.inputs[0]].shape[-1]
+    bound = inner * max(-x.qmin, x.qmax) * max(-w.qmin, w.qmax)
+    if bound >= 2**24:
+        yield Refusal(node.name, "", f"float32 sums would depend on their order; bound {bound:,}")
+
+
+def _average(node: ViewNode) -> Iterator[Refusal]:
+    size = int(np.prod(node.attributes["kernel_size"]))
+    if node.attributes["divisor_override"]:
+        yield Refusal(node.name, "", "AveragePool has no divisor of one's own")
+    elif size & (size - 1):
+        yield Refusal(
+            node.name,
+            "",
+            f"an average over {size} numbers is rounded differently by runtimes; 2, 4, 8 … are exact",
+        )
+
+
+def run_everywhere(path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Run an ONNX file in onnxruntime at each optimization level and in onnx's reference; executor -> outputs."""
+    found: dict[str, np.ndarray] = {}
+    if not missing_packages(["onnxruntime"]):
+        found |= _in_runtime(path, x)
+    if not missing_packages(["onnx"]):
+        found["onnx.reference"] = _in_reference(path, x)
+    if not found:
+        raise MissingExecutor("neither onnxruntime nor onnx is installed: pip install onnx onnxruntime")
+    return found
+
+
+def _in_runtime(path: Path, x: np.ndarray) -> Mapping[str, np.ndarray]:
+    import onnxruntime
+
+    found = {}
+    for level in LEVELS:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        found[f"onnxruntime {level}"] = session.run(None, {name: x})[0]
+    return found
+
+
+def _in_reference(path: Path, x: np.ndarray) -> np.ndarray:
+    from onnx.reference import ReferenceEvaluator
+
+    session = ReferenceEvaluator(str(path))
+    with np.errstate(all="ignore"):
+        outputs: Any = session.run(None, {str(session.input_names[0]): x})
+    found: np.ndarray = outputs[0]
+    return found

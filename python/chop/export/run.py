@@ -1,0 +1,196 @@
+"""Write, run what was written, compare, and only then give it its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chop import _core
+from chop.evaluator import Config, Evaluator
+from chop.export.proof import Proof
+from chop.export.target import TARGETS, MissingExecutor, Target, versions
+from chop.integers import quantized_view
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.tools.atomic_write import atomic_write
+from chop.tools.errors import ConfigError
+
+RECORD = "export.json"
+DEFAULT_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written and how it was proven.
+
+    Attributes:
+        target: name of the format.
+        path: the file or folder; its name ends in ``.unequal`` where the proof failed.
+        proofs: one an executor; empty where none is installed.
+        unproven: why there is no proof; empty where there is one.
+        record: path of ``export.json``.
+    """
+
+    target: str
+    path: Path
+    proofs: tuple[Proof, ...]
+    unproven: str
+    record: Path
+
+    @property
+    def equal(self) -> bool:
+        """Whether every executor gave the evaluator's outputs on every row, and there was one."""
+        return bool(self.proofs) and all(map(TARGETS[self.target].holds, self.proofs))
+
+    def __str__(self) -> str:
+        lines = [f"{self.target}: {self.path}", *(f"  {proof}" for proof in self.proofs)]
+        if self.unproven:
+            lines.append(f"  unproven: {self.unproven}")
+        return "\n".join(lines)
+
+
+def export(
+    mg_or_ev: MaseGraph | nn.Module | Evaluator,
+    config: Config | None,
+    target: str,
+    path: str | Path,
+    x: Tensor | np.ndarray | None = None,
+    rows: int = DEFAULT_ROWS,
+) -> Exported:
+    """Write a quantized model in another format, run it there, and compare with :meth:`Evaluator.forward`.
+
+    Args:
+        mg_or_ev: the model; an :class:`Evaluator` brings its rows along.
+        config: the dict that ``quantize_transform_pass`` takes; None: the float model.
+        target: a name of ``chop.export.TARGETS``.
+        path: a folder, which gets the format's usual file name, or a file with that suffix. Beside it
+            ``export.json`` tells proof, versions, SHA-256, config and certificate.
+        x: rows to compare on, float32, shape [rows, ...]; needed with a graph or a module.
+        rows: at most so many of them.
+
+    Returns:
+        Where it lies and what the proof found. Where outputs differ, the file's name ends in ``.unequal``.
+
+    Raises:
+        ConfigError: the target cannot say what the model computes (node, operand, reason, nearest target), or a
+            package that writes it is missing.
+        UnknownNameError: no such target.
+
+    >>> import tempfile
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> fixed = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4, "weight_width": 6,
+    ...          "weight_frac_width": 4}
+    >>> config = {"by": "type", "default": {"config": {"name": None}}, "linear": {"config": fixed}}
+    >>> made = export(model, config, "onnx-arithmetic", tempfile.mkdtemp(), x=torch.randn(100, 2))
+    >>> made.equal
+    True
+    """
+    writer = TARGETS[target]
+    evaluator = _evaluator(mg_or_ev, x)
+    view = quantized_view(evaluator, config)
+    writer.check(view)
+    final = _place(Path(path), writer)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
+        made = Path(folder) / final.name
+        writer.write(view, made)
+        proofs, unproven = _proofs(writer, made, evaluator, config, rows)
+        proven = all(map(writer.holds, proofs))
+        unequal = final.with_name(final.name + ".unequal")
+        for old in (final, unequal):
+            _remove(old)
+        final = final if proven else unequal
+        made.replace(final)
+    record = atomic_write(final.parent / RECORD, _record(writer, final, evaluator, config, proofs, unproven))
+    return Exported(target, final, proofs, unproven, record)
+
+
+def _evaluator(mg_or_ev: MaseGraph | nn.Module | Evaluator, x: Tensor | np.ndarray | None) -> Evaluator:
+    if isinstance(mg_or_ev, Evaluator):
+        if x is not None:
+            raise ValueError("export: an Evaluator brings its rows along; leave x out")
+        return mg_or_ev
+    if x is None:
+        raise ValueError("export: x is needed to compare on: rows of data, or give an Evaluator")
+    model = mg_or_ev if isinstance(mg_or_ev, MaseGraph) else MaseGraph(mg_or_ev)
+    return Evaluator(model, x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x, np.float32)))
+
+
+def _place(path: Path, target: Target) -> Path:
+    suffix = Path(target.file).suffix
+    if suffix and path.suffix == suffix:
+        return path
+    if path.suffix and not path.is_dir():
+        raise ConfigError(
+            f"export to {target.name} writes {suffix or 'a folder'}: {str(path)!r} must be a folder"
+        )
+    return path / target.file
+
+
+def _proofs(
+    target: Target, path: Path, evaluator: Evaluator, config: Config | None, rows: int
+) -> tuple[tuple[Proof, ...], str]:
+    x = evaluator._x[:rows].to(torch.float32).contiguous().numpy()
+    wanted = evaluator.forward(config)[: len(x)].numpy()
+    try:
+        outputs = target.execute(path, x)
+    except MissingExecutor as error:
+        return (), str(error)
+    return tuple(Proof.of(name, wanted, found) for name, found in outputs.items()), ""
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _record(
+    target: Target,
+    path: Path,
+    evaluator: Evaluator,
+    config: Config | None,
+    proofs: tuple[Proof, ...],
+    unproven: str,
+) -> str:
+    certificate = None if config is None else evaluator.certificate(config).to_dict()
+    content: dict[str, Any] = {
+        "target": target.name,
+        "equal": bool(proofs) and all(map(target.holds, proofs)),
+        "unproven": unproven,
+        "proofs": [proof.to_dict() for proof in proofs],
+        "sha256": digests(path),
+        "versions": {
+            "chop": _core.__version__,
+            **versions(("torch", "numpy", *target.writer, *target.executor)),
+        },
+        "config": config,
+        "certificate": certificate,
+    }
+    return json.dumps(_finite(content), indent=1) + "\n"
+
+
+def digests(path: Path) -> dict[str, str]:
+    """Return file -> SHA-256 of a file, or of all files of a folder."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {str(p.relative_to(path.parent)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: text stands for it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,137 @@
+"""Both ONNX dialects: equal to the evaluator in every executor, refused where they cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import chop
+from chop.export import TARGETS, export
+from chop.tools.errors import ConfigError
+from tests.export.models import Convolutions, Sequences, config, rows, trained
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+BOTH = ("onnx", "onnx-arithmetic")
+
+
+@pytest.fixture(scope="module")
+def convolutions() -> chop.Evaluator:
+    torch.manual_seed(0)
+    x = rows(60, 2, 8, 8)
+    return chop.Evaluator(trained(Convolutions(), x), x)
+
+
+@pytest.fixture(scope="module")
+def sequences() -> chop.Evaluator:
+    torch.manual_seed(0)
+    x = rows(100, 16)
+    return chop.Evaluator(trained(Sequences(), x), x)
+
+
+def written(made: chop.Evaluator, settings: dict, target: str, folder: Path) -> None:
+    done = export(made, settings, target, folder)
+    assert done.equal, str(done)
+    assert len(done.proofs) == 5
+    assert all(proof.rows == made.rows for proof in done.proofs)
+
+
+@pytest.mark.parametrize("target", BOTH)
+@pytest.mark.parametrize("width", [4, 6, 8, 12])
+def test_layers_and_all_between(
+    convolutions: chop.Evaluator, sequences: chop.Evaluator, target: str, width: int, tmp_path: Path
+) -> None:
+    settings = config((width, width // 2), (min(width, 6), 4), ("linear", "conv1d", "conv2d", "add", "relu"))
+    if not convolutions.certificate(settings).quantized_part_is_exact and target == "onnx":
+        with pytest.raises(ConfigError, match="order"):
+            export(convolutions, settings, target, tmp_path)
+    else:
+        written(convolutions, settings, target, tmp_path)
+    written(sequences, settings, target, tmp_path)
+
+
+@pytest.mark.parametrize("rounding", ["half_even", "floor", "half_up"])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_every_mode_as_arithmetic(
+    sequences: chop.Evaluator, rounding: str, overflow: str, tmp_path: Path
+) -> None:
+    modes = {
+        f"{operand}_{key}": value
+        for operand in ("data_in", "weight", "bias")
+        for key, value in (("rounding", rounding), ("overflow", overflow))
+    }
+    settings = config((5, 2), (5, 3), ("linear", "conv1d", "relu"), **modes)
+    written(sequences, settings, "onnx-arithmetic", tmp_path)
+    if (rounding, overflow) != ("half_even", "saturate"):
+        with pytest.raises(ConfigError, match=r"data_in: (rounds|saturates).*onnx-arithmetic can"):
+            export(sequences, settings, "onnx", tmp_path)
+
+
+def test_sums_beyond_float32_are_made_in_double(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    settings = config((16, 10), (16, 12), ("linear",)) | {"conv1d": config()["conv1d"]}
+    written(sequences, settings, "onnx-arithmetic", tmp_path)
+    order = r"mix: float32 sums would depend on their order; bound [\d,]+; --to onnx-arithmetic"
+    with pytest.raises(ConfigError, match=order):
+        export(sequences, settings, "onnx", tmp_path)
+
+
+def test_a_bias_on_a_finer_grid_than_the_products(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    settings = config((4, 1), (4, 1), bias_width=8, bias_frac_width=6)
+    written(sequences, settings, "onnx-arithmetic", tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"c1.bias: runtimes round a bias to .*products, 2 fraction bits"
+    ):
+        export(sequences, settings, "onnx", tmp_path)
+
+
+def test_one_bit(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    for target in BOTH:
+        written(sequences, config((4, 2), (1, 0), bias_width=4, bias_frac_width=2), target, tmp_path)
+
+
+def test_float_layers_and_layers_of_torch_are_refused(tmp_path: Path) -> None:
+    model = chop.Evaluator(nn.Sequential(nn.Linear(4, 3)), torch.zeros(2, 4))
+    with pytest.raises(ConfigError, match="_0: a float layer's sums depend on the order"):
+        export(model, None, "onnx", tmp_path)
+    grown = nn.Sequential(nn.Linear(4, 4), nn.Softshrink(), nn.Linear(4, 3))
+    with pytest.raises(ConfigError, match="_1: torch computes it"):
+        export(grown, config(), "onnx", tmp_path, x=torch.zeros(2, 4))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_bytes_twice_and_a_stated_format(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    for target in BOTH:
+        first = export(sequences, config(), target, tmp_path / "a").path.read_bytes()
+        assert export(sequences, config(), target, tmp_path / "b").path.read_bytes() == first
+        model = onnx.load_from_string(first)
+        assert model.ir_version == 10
+        assert [(o.domain, o.version) for o in model.opset_import] == [("", 21)]
+
+
+def test_activations_are_never_stored_in_four_bits(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    path = export(sequences, config((4, 2), (4, 3), ("linear", "conv1d", "relu")), "onnx", tmp_path).path
+    kinds = {onnx.numpy_helper.to_array(i).dtype.name for i in onnx.load(path).graph.initializer}
+    assert kinds <= {"int8", "uint8", "int32", "int64", "float32", "float64"}
+
+
+def test_what_is_not_equal_does_not_get_the_name(
+    sequences: chop.Evaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = type(TARGETS["onnx"])
+    honest = target.execute
+
+    def broken(self: object, path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: y + (np.arange(len(y)) == 7)[:, None] for name, y in honest(self, path, x).items()}
+
+    good = export(sequences, config(), "onnx", tmp_path)
+    monkeypatch.setattr(target, "execute", broken)
+    bad = export(sequences, config(), "onnx", tmp_path)
+    assert not bad.equal
+    assert bad.path.name == "model.onnx.unequal"
+    assert not good.path.exists()
+    assert bad.proofs[0].equal == sequences.rows - 1
+    assert bad.proofs[0].largest_difference == 1
