@@ -82,9 +82,7 @@ def test_sums_beyond_float32_are_made_in_double(sequences: chop.Evaluator, tmp_p
 def test_a_bias_on_a_finer_grid_than_the_products(sequences: chop.Evaluator, tmp_path: Path) -> None:
     settings = config((4, 1), (4, 1), bias_width=8, bias_frac_width=6)
     written(sequences, settings, "onnx-arithmetic", tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"c1.bias: runtimes round a bias to .*products, 2 fraction bits"
-    ):
+    with pytest.raises(ConfigError, match=r"c1.bias: runtimes round a bias to .*products, 2 fraction bits"):
         export(sequences, settings, "onnx", tmp_path)
 
 
@@ -135,3 +133,9 @@ def test_what_is_not_equal_does_not_get_the_name(
     assert not good.path.exists()
     assert bad.proofs[0].equal == sequences.rows - 1
     assert bad.proofs[0].largest_difference == 1
+
+
+def test_the_package_is_the_function(sequences: chop.Evaluator, tmp_path: Path) -> None:
+    assert chop.export(sequences, config(), "onnx", tmp_path).equal
+    with pytest.raises(KeyError, match="did you mean 'onnx'"):
+        chop.export(sequences, config(), "onxn", tmp_path)

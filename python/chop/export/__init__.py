@@ -1,6 +1,13 @@
-"""Models leave the lab here: written for another program, run by it, and compared bit for bit before hand-over."""
+"""Models leave the lab here: written for another program, run by it, and compared bit for bit before hand-over.
+
+The package is also the function: ``chop.export(model, config, "onnx", "folder", x=rows)``.
+"""
 
 from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from chop.export import onnx_arithmetic, onnx_qdq
 from chop.export.proof import Proof
@@ -19,3 +26,13 @@ __all__ = [
     "onnx_qdq",
     "register",
 ]
+
+
+class _CallablePackage(ModuleType):
+    """Lets ``chop.export(...)`` be the call, and ``chop.export.TARGETS`` what belongs to it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Exported:
+        return export(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallablePackage
