@@ -21,24 +21,52 @@ class UnknownNameError(KeyError, ValueError):
         return str(self.args[0])
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[object]) -> str | None:
+    """Return the known name that was probably meant: one slip of the finger away, else alike; None where none is.
+
+    A slip is a letter too few, too many or wrong, two in each other's place, or capitals for small letters.
+
+    >>> nearest("yb", ["by", "default"]), nearest("linaer", ["lin", "linear"]), nearest("Adam", ["adam", "adamw"])
+    ('by', 'linear', 'adam')
+    """
+    given, names = str(name), [str(each) for each in known]
+    folded = given.lower()
+    for near in (lambda each: each.lower() == folded, lambda each: _one_slip(folded, each.lower())):
+        if found := next(filter(near, names), None):
+            return found
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _one_slip(a: str, b: str) -> bool:
+    if abs(len(a) - len(b)) > 1 or min(len(a), len(b)) == 0 or max(len(a), len(b)) < 2:
+        return False
+    first = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[first:], b[first:]
+    if len(a) != len(b):
+        return rest_a[1:] == rest_b if len(a) > len(b) else rest_a == rest_b[1:]
+    swapped = rest_a[1::-1] + rest_a[2:]
+    return rest_a[1:] == rest_b[1:] or swapped == rest_b
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest known name, or an empty string.
 
     >>> did_you_mean("liner", ["linear", "relu"])
     " (did you mean 'linear'?)"
     """
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    found = nearest(name, known)
+    return "" if found is None else f" (did you mean {found!r}?)"
 
 
 def found_instead(missing: object, present: Iterable[object]) -> str:
-    """Return ``"; found 'x'"`` for the name among ``present`` that was probably meant, or an empty string.
+    """Return ``"; found 'x' (did you mean …?)"`` for the name in place of a missing one, or an empty string.
 
     >>> f"'by' is missing{found_instead('by', ['bye', 'default'])}"
-    "'by' is missing; found 'bye'"
+    "'by' is missing; found 'bye' (did you mean 'by'?)"
     """
-    close = difflib.get_close_matches(str(missing), [str(name) for name in present], n=1, cutoff=0.6)
-    return f"; found {close[0]!r}" if close else ""
+    found = nearest(missing, present)
+    return "" if found is None else f"; found {found!r} (did you mean {str(missing)!r}?)"
 
 
 class Registry(MutableMapping[str, T], Generic[T]):

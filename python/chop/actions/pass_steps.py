@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chop.registry import Registry, did_you_mean
+from chop.tools.config_load import refuse_huge_integers
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def check_tables(passes: Mapping[str, Any], where: str = "") -> None:
     """
     from chop.passes import PASSES
 
+    refuse_huge_integers(passes, f"{where}passes")
     for name, args in passes.items():
         if name not in PASSES:
             hint = did_you_mean(name, PASSES) or f"; known: {', '.join(sorted(PASSES))}"

@@ -40,6 +40,7 @@ def train(
     nesterov: bool | None = None,
     lr_scheduler: str = "cosine",
     straight_through: str = "plain",
+    validate_only: bool = False,
 ) -> dict[str, Any]:
     """Train a classifier with cross-entropy; the learning rate falls on a cosine to 1e-6, once an epoch.
 
@@ -67,6 +68,7 @@ def train(
         lr_scheduler: "cosine", "linear" (to 0) or "constant".
         straight_through: gradient of quantizers: "plain", or "clipped": 0 where a value left the range; see
             :func:`chop.nn.quantizers.straight_through`.
+        validate_only: check everything, train and write nothing, and return nothing.
 
     Returns:
         epochs, global_step, train_loss_epoch, train_acc_epoch, val_loss_epoch, val_acc_epoch (macro),
@@ -104,7 +106,10 @@ def train(
         logs=_logs(visualizer),
         resume=resume,
         model_info=model_info,
+        validate_only=validate_only,
     )
+    if validate_only:
+        return result
     _tell(result)
     return result
 

@@ -78,6 +78,18 @@ def transform(
     return graph
 
 
+def check_passes(graph: MaseGraph, passes: Mapping[str, Any]) -> None:
+    """Check a ``[passes]`` table that is not to be run against a graph; files that passes would read are not looked at.
+
+    Raises:
+        ConfigError, UnknownNameError: as :func:`transform`.
+    """
+    check_tables(passes)
+    for name, args in passes.items():
+        if step_of(name).reads is None:
+            step_of(name).check(graph, dict(args))
+
+
 def _check_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -> None:
     """Check all passes before one runs; a file that an earlier pass will write need not be there yet."""
     made: set[Path] = set()

@@ -162,7 +162,7 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     write_line(_table(merged))
     checks.warn_about_ignored(merged.options, merged.typed)
     parts = steps.build(action, merged.options)
-    steps.check_action_against_model(action, merged, parts)
+    steps.check_action_against_model(action, merged, parts, project.software)
     if merged.options.dry_run:
         steps.run_action(action, merged, parts, project)
         return

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chop.tools.best_file import refuse_changed
 from chop.tools.errors import ConfigError
 
 
@@ -70,6 +71,7 @@ def _from_json(path: str, trial: str | None) -> Chosen:
     if not entries or not all(isinstance(e, Mapping) and "sampled_config" in e for e in entries):
         raise ConfigError(f"{path}: neither the best.json of a search nor a quantize config")
     entry = entries[0] if trial is None else _of_trial(path, entries, trial)
+    refuse_changed(Path(path), f"{entry.get('number')} (trial)", entry)
     config = entry["sampled_config"]
     passes = entry.get("passes") or {}
     if "redefine" in passes:

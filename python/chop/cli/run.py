@@ -11,6 +11,7 @@ from chop.cli.checks import task_of, usable_accelerator
 from chop.cli.merge import Merged
 from chop.cli.options import Options
 from chop.cli.project import Project
+from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -145,17 +146,51 @@ def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
     return load_transformed(str(options.load_name), options.load_type, model)
 
 
-def check_action_against_model(action: str, merged: Merged, parts: Parts) -> None:
-    """Check the rows against the model, and the tables of the config against its graph; writes nothing.
+def check_action_against_model(
+    action: str, merged: Merged, parts: Parts, software: Path = Path("software")
+) -> None:
+    """Check the rows against the model, the tables of the config against its graph, and how it is to be trained.
+
+    Nothing is written; ``software`` is where a run that goes on would find what it left.
 
     Raises:
         ConfigError: rows that the model does not take, a rule or seed that does not suit the graph.
     """
     check_rows(merged.options, parts)
+    _check_other_tables(action, merged, parts)
     if action == "transform":
         _transform(merged, parts, Path(), validate_only=True)
     elif action == "search":
         _search(merged, parts, Path(), validate_only=True)
+    elif action == "train":
+        from chop.cli.training_run import check_training
+
+        check_training(merged.options, parts, software)
+
+
+def _check_other_tables(action: str, merged: Merged, parts: Parts) -> None:
+    """A slip in a table that this action does not run would otherwise wait for the day that it is run."""
+    from chop.actions.search.search import check_search_table
+    from chop.actions.transform import check_passes
+    from chop.ir.graph import MaseGraph
+
+    own = {"transform": "passes", "search": "search"}.get(action)
+    others = {name: table for name, table in merged.tables.items() if name != own and table}
+    if not others:
+        return
+    try:
+        graph = MaseGraph(parts.model)
+    except ConfigError as error:  # which trains and tests all the same
+        logger.debug("the tables %s are not checked against the model: %s", ", ".join(others), error)
+        return
+    checks = {"passes": check_passes, "search": check_search_table}
+    for name, table in others.items():
+        try:
+            checks[name](graph, table)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{merged.path}: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{merged.path}: {error}") from None
 
 
 def check_rows(options: Options, parts: Parts) -> None:

@@ -29,12 +29,20 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
         _train(options, parts, software)
 
 
-def _train(options: Options, parts: Parts, software: Path) -> None:
+def check_training(options: Options, parts: Parts, software: Path) -> None:
+    """Refuse what a training would refuse, while nothing is written yet; raises as the actions do."""
+    if options.grid is not None:
+        _run_grid(options, parts, software / "grid", validate_only=True)
+    else:
+        _train(options, parts, software, validate_only=True)
+
+
+def _train(options: Options, parts: Parts, software: Path, validate_only: bool = False) -> None:
     from chop.actions.train import train
 
     folder = software / "training_ckpts"
     last = folder / "last.ckpt"
-    if options.resume and not last.is_file():
+    if options.resume and not last.is_file() and not validate_only:
         logger.info("nothing to resume: there is no %s; training begins", last)
     train(
         **parts.keywords(),
@@ -44,6 +52,7 @@ def _train(options: Options, parts: Parts, software: Path) -> None:
         save_path=folder,
         visualizer=software / "tensorboard",
         resume=last if options.resume and last.is_file() else None,
+        validate_only=validate_only,
     )
 
 
@@ -84,8 +93,22 @@ def _grid(options: Options, parts: Parts, folder: Path) -> None:
     from tabulate import tabulate
 
     from chop.actions.pictures import save_picture
-    from chop.cli.run import build_model
     from chop.tools.writer import write_line
+
+    axes, found = _run_grid(options, parts, folder)
+    shown = [*axes, "runs", "failed", "val_acc_mean", "val_acc_std", "train_acc_mean", "train_acc_std"]
+    shown.append("seconds_an_epoch_mean")
+    rows = [[line[name] for name in shown] for line in found.summary]
+    write_line(tabulate(rows, headers=shown, floatfmt=".4g"))
+    if any(len(values) > 1 for values in axes.values()) and any(line["runs"] for line in found.summary):
+        save_picture("grid", folder / "grid.csv", folder / "grid.png", value="val_acc", options=list(axes))
+
+
+def _run_grid(
+    options: Options, parts: Parts, folder: Path, validate_only: bool = False
+) -> tuple[dict[str, list[Any]], Any]:
+    """The axes, and what the grid came to."""
+    from chop.cli.run import build_model
     from chop.training import grid
     from chop.training.axes import parse_axes
 
@@ -93,7 +116,7 @@ def _grid(options: Options, parts: Parts, folder: Path) -> None:
         return build_model("train", options, parts.dataset_info)
 
     axes = parse_axes(options.grid or [])
-    found = grid(
+    return axes, grid(
         build,
         parts.data_module,
         axes,
@@ -103,11 +126,6 @@ def _grid(options: Options, parts: Parts, folder: Path) -> None:
         trainer_args=_trainer_args(options, parts.accelerator),
         save_path=folder,
         model_info=parts.model_info,
+        validate_only=validate_only,
         **_method(options),
     )
-    shown = [*axes, "runs", "failed", "val_acc_mean", "val_acc_std", "train_acc_mean", "train_acc_std"]
-    shown.append("seconds_an_epoch_mean")
-    rows = [[line[name] for name in shown] for line in found.summary]
-    write_line(tabulate(rows, headers=shown, floatfmt=".4g"))
-    if any(len(values) > 1 for values in axes.values()) and any(line["runs"] for line in found.summary):
-        save_picture("grid", folder / "grid.csv", folder / "grid.png", value="val_acc", options=list(axes))

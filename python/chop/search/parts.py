@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class StoredParts(Parts):
         wanted = {**described, "distinct": count, "part": size}
         manifest = folder / MANIFEST
         if manifest.exists():
-            found = json.loads(manifest.read_text(encoding="utf-8"))
+            found = _manifest(manifest)
             if different := sorted(key for key in wanted if found.get(key) != wanted[key]):
                 raise ConfigError(
                     f"sweep: {folder} holds another sweep (it differs in {', '.join(different)}): give another path"
@@ -77,12 +78,18 @@ class StoredParts(Parts):
             atomic_write(manifest, json.dumps(wanted, indent=2))
 
     def get(self, index: int) -> Part | None:
-        """Read a part, None where its file is not there."""
+        """Read a part, None where its file is not there; ConfigError where it is damaged."""
         path = self._path(index)
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as found:
-            return found["values"], found["dropped"]
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return found["values"], found["dropped"]
+        except Exception as error:  # NumPy and zipfile meet a damaged file with every kind
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ConfigError(
+                f"sweep: {path} is damaged ({reason}): remove it, and the same call measures this part again"
+            ) from None
 
     def put(self, index: int, part: Part) -> None:
         """Write a part."""
@@ -92,8 +99,28 @@ class StoredParts(Parts):
         return self.folder / f"part-{index:06d}.npz"
 
 
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes().decode()))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"sweep: {path} is damaged ({error}): give another path") from None
+
+
 def to_npz(columns: dict[str, np.ndarray]) -> bytes:
     """Return the bytes of an npz file."""
     buffer = io.BytesIO()
     np.savez(buffer, **columns)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def digest_of_columns(columns: Mapping[str, np.ndarray], about: str) -> str:
+    """Hexadecimal SHA-256 of a sweep's columns, as they are read back, and of its description.
+
+    >>> digest_of_columns({"a": np.arange(3)}, "{}")[:8]
+    '9d653ec7'
+    """
+    found = hashlib.sha256(about.encode())
+    for name, values in columns.items():
+        content = repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
+        found.update(f"{name}:{values.dtype.str}:{len(content)}:".encode() + content)
+    return found.hexdigest()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chop.search.bounds import Bounds
-from chop.search.parts import to_npz
+from chop.search.parts import digest_of_columns, to_npz
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 from chop.tools.text_tables import html_table
@@ -158,7 +158,9 @@ def _to_parquet(columns: Mapping[str, np.ndarray], about: str) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    table = pyarrow.table(dict(columns)).replace_schema_metadata({"chop.sweep": about})
+    table = pyarrow.table(dict(columns))
+    digest = digest_of_columns({name: table[name].to_numpy() for name in table.column_names}, about)
+    table = table.replace_schema_metadata({"chop.sweep": about, "chop.sha256": digest})
     buffer = io.BytesIO()
     parquet.write_table(table, buffer)
     return buffer.getvalue()

@@ -11,13 +11,14 @@ from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 logger = get_logger(__name__)
+JOURNAL_NAME = "study_journal.log"
 
 
 def load_best(path: Path) -> dict[str, Any]:
     """Return ``{"passes": …}``, as ``ch transform`` takes it, of the first entry, or of entry N of ``best.json#N``.
 
     Raises:
-        ConfigError: no such file or entry, or not what a search writes.
+        ConfigError: no such file or entry, not what a search writes, or an entry that was changed since.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "best.json"
@@ -51,9 +52,36 @@ def load_best(path: Path) -> dict[str, Any]:
     if chosen not in entries:
         raise ConfigError(f"{file} has no entry {chosen!r}; it has: {', '.join(entries)}")
     entry = entries[chosen]
+    refuse_changed(file, chosen, entry)
     logger.info("%s: entry %s of %d, trial %s", file.name, chosen, len(entries), entry.get("number"))
     return {"passes": entry.get("passes") or {"quantize": entry["sampled_config"]}}
 
 
 def _is_entry(entry: object) -> bool:
     return isinstance(entry, Mapping) and isinstance(entry.get("sampled_config"), Mapping)
+
+
+def refuse_changed(file: Path, key: object, entry: Mapping[str, Any]) -> None:
+    """Refuse an entry whose metrics stand in the journal beside its file, while its config does not.
+
+    The file has MASE's columns and no room for a sum; every record of the journal has one.
+
+    Raises:
+        ConfigError: a flipped digit, or a change by hand.
+    """
+    journal = file.with_name(JOURNAL_NAME)
+    metrics = entry.get("software_metrics")
+    if not metrics or not journal.is_file():
+        return
+    records = journal.read_bytes()
+    used = {name: entry[name] for name in ("sampled_config", "passes") if entry.get(name)}
+    missing = [name for name, value in used.items() if _compact(value) not in records]
+    if missing and _compact(metrics) in records:
+        raise ConfigError(
+            f"{file}: {missing[0]} of entry {key} is not what {journal.name} beside it says of this trial: the file "
+            "was changed or is damaged; the same search writes it anew; a config of your own goes into a TOML file"
+        )
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -70,6 +70,28 @@ def save_config(config: Mapping[str, Any], path: str | os.PathLike[str]) -> Path
     return atomic_write(path, tomlkit.dumps(convert_none_to_str_na(config)))
 
 
+def refuse_huge_integers(value: Any, where: str) -> None:
+    """Refuse integers beyond 64 bits, as TOML asks of its readers; Python's own takes them.
+
+    Raises:
+        ConfigError: with the key path, which opens with ``where``.
+
+    >>> refuse_huge_integers({"a": [1, 2**63]}, "b")
+    Traceback (most recent call last):
+    ...
+    chop.tools.errors.ConfigError: b.a must be an integer of at most 64 bits, got 9223372036854775808
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            refuse_huge_integers(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            refuse_huge_integers(item, where)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        shown = str(value) if abs(value) < 10**40 else f"one of {value.bit_length()} bits"
+        raise ConfigError(f"{where} must be an integer of at most 64 bits, got {shown}")
+
+
 def convert_str_na_to_none(value: Any) -> Any:
     """Return a copy of ``value`` in which every "NA", at any depth, is None.
 

@@ -43,6 +43,7 @@ def fit(
     validate: bool = True,
     halt: threading.Event | None = None,
     model_info: Any = None,
+    validate_only: bool = False,
 ) -> dict[str, Any]:
     """Train a classifier with cross-entropy on one engine.
 
@@ -62,9 +63,10 @@ def fit(
         bar: whether to show progress. validate: whether to score the validation rows after each epoch.
         halt: an event by which another thread ends the run with KeyboardInterrupt.
         model_info: chooses the Lightning wrapper.
+        validate_only: check everything that can be refused, train nothing, write nothing.
 
     Returns:
-        What :func:`chop.actions.train` returns.
+        What :func:`chop.actions.train` returns; nothing where it was to be checked only.
 
     Raises:
         ConfigError: a value that is not allowed, or an engine that cannot train this.
@@ -100,14 +102,17 @@ def fit(
     graph = model if isinstance(model, MaseGraph) else None
     module = model.model if isinstance(model, MaseGraph) else model
     plan.make_optimizer(module)  # what it refuses is refused before anything is read or written
-    job = Job(module, plan, source, bar=bar, validate=validate, halt=halt, model_info=model_info, graph=graph)
+    shown = bar and not validate_only
+    job = Job(
+        module, plan, source, bar=shown, validate=validate, halt=halt, model_info=model_info, graph=graph
+    )
     job.folder = None if save_path is None else Path(save_path)
     job.logs = None if logs is None else Path(logs)
     if resume is not None:
         job.resume, job.checkpoint = _resumed(Path(resume), job.folder)
     chosen = choose(engine, job)
     job.check_resumed(chosen.name)
-    return chosen.fit(job)
+    return {} if validate_only else chosen.fit(job)
 
 
 def _schedule(given: str | Schedule) -> Schedule:

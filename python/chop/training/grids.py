@@ -60,6 +60,7 @@ def grid(
     save_path: str | os.PathLike[str] | None = None,
     bar: bool = True,
     model_info: Any = None,
+    validate_only: bool = False,
     **options: Any,
 ) -> GridResult:
     """Train every combination of the axes' values ``repeats`` times.
@@ -79,6 +80,7 @@ def grid(
         trainer_args, options: what the axes leave as it is; see :func:`fit`.
         save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid
             again goes on where they end.
+        validate_only: check everything, train and write nothing; the result has no rows.
 
     Raises:
         ConfigError: an axis or a value that is not allowed, or a folder with a grid of other settings.
@@ -97,7 +99,9 @@ def grid(
         raise ConfigError(f"workers must be an integer of at least 0, got {workers!r}")
     checked = check_axes(axes)
     limits = trainer_args if isinstance(trainer_args, TrainerArgs) else TrainerArgs.parse(trainer_args)
-    runs = _Runs(model, data, checked, limits, classes, seed, engine, model_info, options)
+    runs = _Runs(model, data, checked, limits, classes, seed, engine, model_info, options, not validate_only)
+    if validate_only:
+        return GridResult([], [], runs.engine)
     table = GridTable(None if save_path is None else Path(save_path), list(checked), runs.settings())
     wanted = [(point, repeat) for point in points(checked) for repeat in range(repeats)]
     order = [table.key(point, repeat) for point, repeat in wanted]
@@ -125,6 +129,7 @@ class _Runs:
         engine: str,
         model_info: Any,
         options: Mapping[str, Any],
+        tell: bool,
     ) -> None:
         self._model, self._data, self._limits, self._classes = model, data, limits, classes
         self._seed, self._info, self._options = seed, model_info, dict(options)
@@ -133,7 +138,7 @@ class _Runs:
         for point in points(axes):
             self._plan(point, 0)  # a value that no run could have is refused before the first one
         first = next(points(axes))
-        job = Job(self._build(0), self._plan(first, 0), TrainingData(data, self._batch_size(first)))
+        job = Job(self._build(0), self._plan(first, 0), TrainingData(data, self._batch_size(first)), bar=tell)
         self.engine = choose(engine, job).name
         self._first = job
 

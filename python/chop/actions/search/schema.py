@@ -21,6 +21,7 @@ from chop.actions.search.search_space import SEARCH_SPACES
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.validation import StrictTable, TableT, validate_table
 from chop.registry import Registry, UnknownNameError
+from chop.tools.config_load import refuse_huge_integers
 from chop.tools.errors import ConfigError
 
 Direction = Literal["minimize", "maximize"]
@@ -128,6 +129,7 @@ search.search_spaec is not known (did you mean 'search_space'?); known: search_s
         raise ConfigError(
             "the config has no [search] table: a search needs search.search_space and search.strategy"
         )
+    refuse_huge_integers(table.get("search", table), "search")
     search = validate_table(SearchTable, na_to_none(table.get("search", table)), "search")
     return SearchConfig(_space(search.search_space), _strategy(search.strategy))
 

@@ -112,6 +112,26 @@ def search(
     return result
 
 
+def check_search_table(graph: MaseGraph, search_config: Mapping[str, Any]) -> None:
+    """Check a ``[search]`` table that is not to be run against a graph: no data, no storage is looked at.
+
+    Raises:
+        ConfigError, UnknownNameError: as :func:`search`.
+    """
+    from chop.actions.search.schema import parse_search_config
+    from chop.actions.search.search_space import SEARCH_SPACES
+    from chop.actions.search.strategies import STRATEGIES
+
+    config = parse_search_config(search_config)
+    space = SEARCH_SPACES[config.search_space.name](
+        graph, config.search_space.setup, config.search_space.seed
+    )
+    setup = config.strategy.setup
+    if getattr(setup, "storage", None) is not None:
+        setup = setup.model_copy(update={"storage": None})
+    STRATEGIES[config.strategy.name](setup, space, 0)
+
+
 def _table_of(search_config: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
     if isinstance(search_config, (str, os.PathLike)):
         from chop.tools.config_load import load_config

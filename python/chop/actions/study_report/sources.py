@@ -7,7 +7,6 @@ import dataclasses
 import json
 import sqlite3
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from chop.actions.search.strategies.storage import StorageAddress, _pickled
 from chop.plotting.tables import FEASIBLE, Points, points_of_study
 from chop.registry import did_you_mean
 from chop.search.bounds import Bounds
+from chop.search.parts import digest_of_columns
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -235,14 +235,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         from pyarrow import parquet
 
         table = parquet.read_table(path)
-        about = json.loads((table.schema.metadata or {})[b"chop.sweep"])
-        return {name: table[name].to_numpy() for name in table.column_names}, about
+        known = table.schema.metadata or {}
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        about = known[b"chop.sweep"].decode()
+        if known.get(b"chop.sha256", b"") not in (b"", digest_of_columns(columns, about).encode()):
+            raise ValueError("it was changed since it was written, or is damaged: its SHA-256 does not agree")
+        return columns, json.loads(about)
     except ImportError:
         raise ConfigError(
             f"report: {str(path)!r}: parquet needs pyarrow (pip install 'chop[data]')"
         ) from None
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"report: {str(path)!r} is no sweep of chop: {error}") from None
+    except Exception as error:  # what the readers of two formats meet in a damaged file is of every kind
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ConfigError(f"report: {str(path)!r} is no sweep of chop: {reason}") from None
 
 
 def _with_sweep(found: Source, sweep: Path) -> Source:

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-JOURNAL_NAME = "study_journal.log"
+from chop.tools.best_file import JOURNAL_NAME
+
+__all__ = ["ABOUT", "JOURNAL_NAME", "NoJournal", "StudyIsShared", "StudyJournal", "about_study"]
+
 SAMPLER_STATE = "chop:sampler_attrs"
 ABOUT = "chop:about"
 

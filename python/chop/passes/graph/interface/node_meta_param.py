@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from chop.tools.errors import ConfigError
 
 _TYPES = (bool, int, float, str, tuple, list, dict, torch.Size, torch.dtype, torch.device)
 _KINDS: dict[str, Any] = {str(kind): kind for kind in _TYPES}
+_SEAL = "# SHA-256 of what follows: "
 _KINDS |= {str(d): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
 
@@ -44,7 +46,9 @@ def save_node_meta_param_interface_pass(
                 f"save_node_meta_param: node {node.name} has no metadata; run init_metadata first"
             )
         table[node.name] = _plain(meta.parameters)
-    atomic_write(path_argument(pass_args, "save_path", "save_node_meta_param"), tomlkit.dumps(table))
+    text = tomlkit.dumps(table)
+    path = path_argument(pass_args, "save_path", "save_node_meta_param")
+    atomic_write(path, f"{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
     return graph, {}
 
 
@@ -59,12 +63,14 @@ def load_node_meta_param_interface_pass(
         pass_args: the path, or a table with ``load_path``.
 
     Raises:
-        ConfigError: no path, not TOML, or nodes that do not agree with the graph's.
+        ConfigError: no path, not TOML, changed since it was written, or nodes that do not agree with the graph's.
         FileNotFoundError: no such file.
     """
     path = Path(path_argument(pass_args, "load_path", "load_node_meta_param"))
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
+        _check_seal(text, path)
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"load_node_meta_param: {path} is no TOML file: {error}") from None
     nodes = {node.name: node for node in graph.nodes}
@@ -82,6 +88,16 @@ def load_node_meta_param_interface_pass(
             part: _restore(table[name].get(part, {})) for part in ("common", "software", "hardware")
         }
     return graph, {}
+
+
+def _check_seal(text: str, path: Path) -> None:
+    """The first line is a comment with the SHA-256 of the others; a file without it was written by hand."""
+    first, _, rest = text.partition("\n")
+    if first.startswith(_SEAL) and first[len(_SEAL) :] != hashlib.sha256(rest.encode()).hexdigest():
+        raise ConfigError(
+            f"load_node_meta_param: {path} was changed since it was written, or is damaged: its SHA-256 does not "
+            "agree; if the change is yours, remove the first line"
+        )
 
 
 def _plain(value: Any) -> Any:
