@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,14 +160,26 @@ def check_action_against_model(
     """
     check_rows(merged.options, parts)
     _check_other_tables(action, merged, parts)
-    if action == "transform":
-        _transform(merged, parts, Path(), validate_only=True)
-    elif action == "search":
-        _search(merged, parts, Path(), validate_only=True)
-    elif action == "train":
+    with _named(merged):
+        if action == "transform":
+            _transform(merged, parts, Path(), validate_only=True)
+        elif action == "search":
+            _search(merged, parts, Path(), validate_only=True)
+    if action == "train":
         from chop.cli.training_run import check_training
 
         check_training(merged.options, parts, software)
+
+
+@contextlib.contextmanager
+def _named(merged: Merged) -> Iterator[None]:
+    """What is wrong in a table opens with the file that it stands in."""
+    try:
+        yield
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{merged.path}: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{merged.path}: {error}") from None
 
 
 def _check_other_tables(action: str, merged: Merged, parts: Parts) -> None:
@@ -185,12 +199,8 @@ def _check_other_tables(action: str, merged: Merged, parts: Parts) -> None:
         return
     checks = {"passes": check_passes, "search": check_search_table}
     for name, table in others.items():
-        try:
+        with _named(merged):
             checks[name](graph, table)
-        except UnknownNameError as error:
-            raise UnknownNameError(f"{merged.path}: {error}") from None
-        except ConfigError as error:
-            raise ConfigError(f"{merged.path}: {error}") from None
 
 
 def check_rows(options: Options, parts: Parts) -> None:
