@@ -2,8 +2,9 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/rule_memo.h"
+#include "chop/bindings/tensor_view.h"
 #include "chop/cost/costs.h"
-#include "chop/cost/ebops.h"
+#include "chop/cost/effective_bits.h"
 
 namespace chop::bindings {
 namespace {
@@ -14,44 +15,69 @@ using cost::NodeWidths;
 using cost::Operation;
 using WidthMemo = RuleMemo<NodeWidths>;
 
-NodeWidths make_widths(int node, bool quantized, double data_in, double weight, double bias,
+using cost::Bits;
+using cost::Operand;
+using cost::Product;
+using cost::Stored;
+using PyBits = std::tuple<double, double, double>;
+using PyProduct = std::tuple<double, double, bool, double>;
+using PyStored = std::pair<double, std::vector<std::pair<int, std::string>>>;
+
+NodeWidths make_widths(int node, bool quantized, const PyBits& data_in, const PyBits& weight, const PyBits& bias,
                        std::optional<double> effective, std::optional<double> configured) {
-  return {node, {quantized, data_in, weight, bias, effective, configured, cost::kFloatBits}};
+  const auto bits = [](const PyBits& b) { return Bits{std::get<0>(b), std::get<1>(b), std::get<2>(b)}; };
+  return {node, {quantized, bits(data_in), bits(weight), bits(bias), effective, configured, cost::kFloatBits, 0}};
 }
 
-double effective_weight_bits(const Costs& self, size_t node, int width, int frac_width, bool is_signed,
+double effective_weight_bits(pybind11::handle weights, int width, int frac_width, bool is_signed,
                              const std::string& rounding, const std::string& overflow) {
-  check(node < self.operations().size(), "cost: there is no node ", node);
+  const TensorView found = view(weights, "weights", "torch.float32");
   return cost::effective_weight_bits(
-      *self.operations()[node].node,
+      found.data<const float>(), found.elements(),
       make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow)));
 }
 
-// (name, unit, definition, reads the weights' values) of every native model.
-std::vector<std::tuple<std::string, std::string, std::string, bool>> models() {
-  std::vector<std::tuple<std::string, std::string, std::string, bool>> rows;
+// (name, unit, definition, reads the weights' values, reads shapes) of every native model.
+std::vector<std::tuple<std::string, std::string, std::string, bool, bool>> models() {
+  std::vector<std::tuple<std::string, std::string, std::string, bool, bool>> rows;
   for (const auto& [name, model] : cost::registry().members())
-    rows.emplace_back(name, model.unit, model.definition, model.reads_values);
+    rows.emplace_back(name, model.unit, model.definition, model.reads_values, model.reads_shapes);
   return rows;
 }
 
-pybind11::list operations(const Costs& self) {
-  pybind11::list rows;
-  for (const Operation& o : self.operations()) {
-    pybind11::dict row, parameters, attributes;
-    for (const ir::Parameter& p : o.node->parameters) parameters[pybind11::str(p.name)] = pybind11::cast(p.shape);
-    for (const ir::Attribute& a : o.node->attributes) attributes[pybind11::str(a.name)] = pybind11::cast(a.value);
-    row["name"] = o.node->name;
-    row["op"] = o.node->op->name;
-    row["inputs"] = o.inputs;
-    row["output"] = o.output;
-    row["parameters"] = parameters;
-    row["attributes"] = attributes;
-    row["work"] = o.work;
-    row["macs"] = o.macs;
-    rows.append(row);
-  }
-  return rows;
+Operation operation(const pybind11::dict& row) {
+  Operation o;
+  o.name = row["name"].cast<std::string>();
+  o.inputs = row["inputs"].cast<std::vector<int>>();
+  o.output_elements = row["output_elements"].cast<double>();
+  o.work = row["work"].cast<double>();
+  o.features = row["features"].cast<double>();
+  o.weights_used = row["weights_used"].cast<double>();
+  for (const auto& [macs, outputs, biased, padded] : row["products"].cast<std::vector<PyProduct>>())
+    o.products.push_back({macs, outputs, biased, padded});
+  const auto kind = row["kind"].cast<std::string>();
+  o.is_view = kind == "view";
+  o.is_linear_layer = kind == "linear";
+  o.is_layer = o.is_linear_layer || kind == "layer";
+  o.multiplies_nodes = kind == "matrices";
+  return o;
+}
+
+Stored stored(const PyStored& row) {
+  Stored found{row.first, {}};
+  for (const auto& [node, operand] : row.second)
+    found.readers.push_back(
+        {node, operand == "bias" ? Operand::bias : operand == "weight" ? Operand::weight : Operand::data_in});
+  return found;
+}
+
+std::shared_ptr<Costs> make_costs(const std::vector<pybind11::dict>& rows, std::vector<int> outputs,
+                                  const std::vector<PyStored>& parameters, const std::vector<std::string>& models) {
+  std::vector<Operation> operations;
+  for (const pybind11::dict& row : rows) operations.push_back(operation(row));
+  std::vector<Stored> tensors;
+  for (const PyStored& row : parameters) tensors.push_back(stored(row));
+  return std::make_shared<Costs>(std::move(operations), std::move(outputs), std::move(tensors), models);
 }
 
 // Totals by name, or None if a rule of the config is new to the memo.
@@ -82,15 +108,19 @@ class NamedTotals {
 
 void bind_cost(pybind11::module_& m) {
   using pybind11::arg;
-  m.def("cost_models", models, "(name, unit, definition, reads_values) of every native cost model.");
+  m.def("cost_models", models,
+        "(name, unit, definition, reads_values, reads_shapes) of every native cost model.");
+  m.def("effective_weight_bits", &effective_weight_bits, arg("weights"), arg("width"), arg("frac_width"),
+        arg("is_signed"), arg("rounding") = "half_even", arg("overflow") = "saturate",
+        "Effective bits of a float32 tensor of weights, together.");
   pybind11::class_<NodeWidths>(m, "NodeWidths", "Bits of the operands of one node, named by its position.")
       .def(pybind11::init(&make_widths), arg("node"), arg("quantized"), arg("data_in"), arg("weight"), arg("bias"),
            arg("effective"), arg("configured"))
       .def_readonly("node", &NodeWidths::node)
       .def_property_readonly("quantized", [](const NodeWidths& w) { return w.widths.quantized; })
-      .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in; })
-      .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight; })
-      .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias; });
+      .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in.width; })
+      .def_property_readonly("weight", [](const NodeWidths& w) { return w.widths.weight.width; })
+      .def_property_readonly("bias", [](const NodeWidths& w) { return w.widths.bias.width; });
   pybind11::class_<WidthMemo>(m, "WidthMemo",
                               "Widths that were decided for the rules of configs, found by their contents.")
       .def(pybind11::init<>())
@@ -100,12 +130,9 @@ void bind_cost(pybind11::module_& m) {
       .def("of", &NamedTotals::of, arg("widths"))
       .def("of_config", &NamedTotals::of_config, arg("memo"), arg("config"), "None if a rule is new to the memo.");
   pybind11::class_<Costs, std::shared_ptr<Costs>>(m, "Costs", "Cost models of one graph at one batch size.")
-      .def(pybind11::init<ir::Graph, int64_t, const std::vector<std::string>&,
-                          const std::set<std::pair<std::string, std::string>>&>(),
-           arg("graph"), arg("batch"), arg("models"), arg("repeated"))
-      .def("effective_weight_bits", &effective_weight_bits, arg("node"), arg("width"), arg("frac_width"),
-           arg("is_signed"), arg("rounding") = "half_even", arg("overflow") = "saturate",
-           "Effective bits of the weights of a node, together.")
+      .def(pybind11::init(&make_costs), arg("operations"), arg("outputs"), arg("parameters"), arg("models"),
+           "operations: name, inputs, output_elements, work, features, weights_used, kind, and products: (macs, "
+           "outputs, biased, padded); parameters: (numbers, [(node, operand)]).")
       .def(
           "figures",
           [](const Costs& self, const Config& config) {
@@ -113,8 +140,7 @@ void bind_cost(pybind11::module_& m) {
             for (auto& found : self.figures(config)) rows.emplace_back(std::move(found.nodes), found.total);
             return rows;
           },
-          arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.")
-      .def_property_readonly("operations", &operations, "One dict a node: name, op, shapes, work, macs.");
+          arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.");
 }
 
 }  // namespace chop::bindings

@@ -10,8 +10,7 @@ double bytes(const Operation& o, const Widths& w) { return o.output_elements * w
                                          "the input and the results of all operations held at once, packed, each at "
                                          "the largest width at which an operation "
                                          "reads it (float: 32 bits, the output too); views hold nothing",
-                                         bytes,
-                                         {}});
+                                         bytes});
 
 }  // namespace
 }  // namespace chop::cost

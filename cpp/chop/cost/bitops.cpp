@@ -3,13 +3,12 @@
 namespace chop::cost {
 namespace {
 
-double bitops(const Operation& o, const Widths& w) { return o.work * w.data_in; }
+double bitops(const Operation& o, const Widths& w) { return o.work * w.data_in.width; }
 
 [[maybe_unused]] const bool registered = registry().add(
     "bitops", {"BitOPs",
                "the work that 'flops' counts, on float and quantized nodes, times the bits of the input (float: 32)",
-               bitops,
-               {}});
+               bitops});
 
 }  // namespace
 }  // namespace chop::cost

@@ -7,15 +7,18 @@ namespace chop::cost {
 namespace {
 
 double bops(const Operation& o, const Widths& w) {
-  if (o.macs == 0) return 0;
-  return o.macs * (w.data_in * w.weight + w.data_in + w.weight + std::log2(o.window));
+  const double a = w.data_in.width, b = w.weight.width;
+  double bits = 0;
+  for (const Product& p : o.products)
+    if (p.macs != 0) bits += p.macs * (a * b + a + b + std::log2(p.macs / p.outputs));
+  return bits;
 }
 
 [[maybe_unused]] const bool registered = registry().add(
     "bops", {"BOPs",
              "for each multiply-accumulate of an output of k terms, with inputs of a and weights of w bits: "
-             "a w + a + w + log2 k (Baskin et al. 2018; float: 32 bits)",
-             nothing, for_products(bops)});
+             "a w + a + w + log2 k (Baskin et al. 2018; float: 32 bits; of a transposed convolution k is the mean)",
+             bops});
 
 }  // namespace
 }  // namespace chop::cost

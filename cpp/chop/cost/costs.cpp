@@ -3,82 +3,92 @@
 #include <algorithm>
 
 #include "chop/core/check.h"
-#include "chop/cost/work.h"
 
 namespace chop::cost {
 namespace {
 
-ir::Shape with_batch(ir::Shape shape, int64_t batch) {
-  std::replace(shape.begin(), shape.end(), ir::kBatch, batch);
-  return shape;
-}
-
 // The width at which one reader takes its input number `place`.
 double taken(const Operation& reader, const Widths& widths, size_t place) {
   if (reader.is_view) return widths.result;
-  return reader.is_matrix_product && place == 1 ? widths.weight : widths.data_in;
+  return reader.multiplies_nodes && place == 1 ? widths.weight.width : widths.data_in.width;
+}
+
+double width_of(const Widths& widths, Operand operand) {
+  if (operand == Operand::data_in) return widths.data_in.width;
+  return operand == Operand::weight ? widths.weight.width : widths.bias.width;
 }
 
 }  // namespace
 
-Costs::Costs(ir::Graph graph, int64_t batch, const std::vector<std::string>& models,
-             const std::set<std::pair<std::string, std::string>>& repeated)
-    : graph_(std::move(graph)) {
-  check(batch >= 1, "cost: the batch must be 1 or more, got ", batch);
-  for (const ir::Node& node : graph_.nodes()) {
-    Operation o;
-    o.node = &node;
-    for (const int input : node.inputs)
-      o.inputs.push_back(with_batch(graph_.nodes()[static_cast<size_t>(input)].shape, batch));
-    o.output = with_batch(node.shape, batch);
-    measure(o);
-    for (const ir::Parameter& p : node.parameters) {
-      if (repeated.count({node.name, p.name})) continue;
-      if (p.name == "weight") o.weights += element_count(p.shape);
-      if (p.name == "bias") o.biases += element_count(p.shape);
-    }
-    operations_.push_back(std::move(o));
+Costs::Costs(std::vector<Operation> operations, std::vector<int> outputs, std::vector<Stored> parameters,
+             const std::vector<std::string>& models)
+    : operations_(std::move(operations)), outputs_(std::move(outputs)), parameters_(std::move(parameters)) {
+  for (size_t i = 0; i < operations_.size(); ++i)
+    for (const int input : operations_[i].inputs)
+      check(input < static_cast<int>(i), "cost: operation ", operations_[i].name, " reads one that comes after it");
+  for (const int output : outputs_) check_position(output);
+  for (const Stored& parameter : parameters_) {
+    check(!parameter.readers.empty(), "cost: a parameter that no node reads");
+    for (const Stored::Reader& reader : parameter.readers) check_position(reader.node);
+    const Stored::Reader& owner = parameter.readers.front();
+    Operation& o = operations_[static_cast<size_t>(owner.node)];
+    (owner.operand == Operand::bias ? o.biases : o.weights) += parameter.numbers;
   }
-  for (const std::string& name : models) {
-    Bound bound{&registry().get(name), {}};
-    for (const Operation& o : operations_) {
-      const auto own = bound.model->rules.find(o.node->op->name);
-      bound.rules.push_back(own == bound.model->rules.end() ? bound.model->otherwise : own->second);
-    }
-    models_.push_back(std::move(bound));
-  }
+  for (const std::string& name : models) models_.push_back(&registry().get(name));
+}
+
+void Costs::check_position(int position) const {
+  check(position >= 0 && static_cast<size_t>(position) < operations_.size(), "cost: there is no node ", position);
 }
 
 std::vector<Widths> Costs::widths(const Config& config) const {
   std::vector<Widths> widths(operations_.size());
   for (const NodeWidths* node : config) {
-    check(node->node >= 0 && static_cast<size_t>(node->node) < widths.size(), "cost: there is no node ", node->node);
+    check_position(node->node);
     widths[static_cast<size_t>(node->node)] = node->widths;
   }
   fill_in_results(widths);
+  fill_in_stored(widths);
   return widths;
 }
 
 // From the back: a result is kept as wide as its most demanding reader needs it, the output as a float.
 void Costs::fill_in_results(std::vector<Widths>& widths) const {
   for (Widths& w : widths) w.result = 0;
-  widths[static_cast<size_t>(graph_.output())].result = kFloatBits;
+  for (const int output : outputs_) widths[static_cast<size_t>(output)].result = kFloatBits;
   for (size_t i = operations_.size(); i-- > 0;) {
     if (widths[i].result == 0) widths[i].result = kFloatBits;  // nobody reads it
-    const std::vector<int>& inputs = operations_[i].node->inputs;
+    const std::vector<int>& inputs = operations_[i].inputs;
     for (size_t place = 0; place < inputs.size(); ++place) {
+      if (inputs[place] < 0) continue;
       double& result = widths[static_cast<size_t>(inputs[place])].result;
       result = std::max(result, taken(operations_[i], widths[i], place));
     }
   }
 }
 
+// A float reader needs the parameter as a float; what a config says of it counts for its owner, whoever reads it.
+void Costs::fill_in_stored(std::vector<Widths>& widths) const {
+  for (Widths& w : widths) w.stored = 0;
+  for (const Stored& parameter : parameters_) {
+    Widths& owner = widths[static_cast<size_t>(parameter.readers.front().node)];
+    double bits = 0;
+    for (const Stored::Reader& reader : parameter.readers) {
+      const Widths& w = widths[static_cast<size_t>(reader.node)];
+      bits = std::max(bits, width_of(w, reader.operand));
+      if (reader.operand == Operand::weight && w.configured)
+        owner.configured = std::max(owner.configured.value_or(0), *w.configured);
+    }
+    owner.stored += parameter.numbers * bits;
+  }
+}
+
 std::vector<Figures> Costs::figures(const Config& config) const {
   const std::vector<Widths> bits = widths(config);
   std::vector<Figures> found;
-  for (const Bound& bound : models_) {
+  for (const Model* model : models_) {
     Figures figures{std::vector<double>(operations_.size()), 0};
-    figures.total = apply(bound, bits, figures.nodes);
+    figures.total = apply(*model, bits, figures.nodes);
     found.push_back(std::move(figures));
   }
   return found;
@@ -88,13 +98,13 @@ std::vector<double> Costs::totals(const Config& config) const {
   const std::vector<Widths> bits = widths(config);
   std::vector<double> nodes(operations_.size()), totals;
   totals.reserve(models_.size());
-  for (const Bound& bound : models_) totals.push_back(apply(bound, bits, nodes));
+  for (const Model* model : models_) totals.push_back(apply(*model, bits, nodes));
   return totals;
 }
 
-double Costs::apply(const Bound& bound, const std::vector<Widths>& bits, std::vector<double>& nodes) const {
-  for (size_t i = 0; i < operations_.size(); ++i) nodes[i] = bound.rules[i](operations_[i], bits[i]);
-  return bound.model->total(operations_, nodes);
+double Costs::apply(const Model& model, const std::vector<Widths>& bits, std::vector<double>& nodes) const {
+  for (size_t i = 0; i < operations_.size(); ++i) nodes[i] = model.rule(operations_[i], bits[i]);
+  return model.total(operations_, nodes);
 }
 
 }  // namespace chop::cost

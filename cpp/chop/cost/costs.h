@@ -1,9 +1,7 @@
-// The cost models of one graph at one batch size: shapes are filled in once, a config is a value handed in.
+// The cost models of one graph at one batch size: operations are counted once, a config is a value handed in.
 #pragma once
 
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "chop/cost/model.h"
@@ -21,34 +19,40 @@ struct Figures {
   double total = 0;
 };
 
+enum class Operand { data_in, weight, bias };
+
+// A learnable tensor: the first of those that read it owns it, and it is stored at the width of the most demanding one.
+struct Stored {
+  struct Reader {
+    int node = 0;
+    Operand operand = Operand::weight;
+  };
+  double numbers = 0;
+  std::vector<Reader> readers;
+};
+
 class Costs {
  public:
-  // repeated: (node, parameter) pairs that an earlier node owns, so that they are counted once.
-  Costs(ir::Graph graph, int64_t batch, const std::vector<std::string>& models,
-        const std::set<std::pair<std::string, std::string>>& repeated);
-
-  Costs(const Costs&) = delete;  // operations point into the graph
-  Costs& operator=(const Costs&) = delete;
+  // outputs: positions of the operations whose results leave the graph.
+  Costs(std::vector<Operation> operations, std::vector<int> outputs, std::vector<Stored> parameters,
+        const std::vector<std::string>& models);
 
   // In the order of the models.
   std::vector<double> totals(const Config& config) const;
   std::vector<Figures> figures(const Config& config) const;
 
-  const std::vector<Operation>& operations() const { return operations_; }
   std::vector<Widths> widths(const Config& config) const;
 
  private:
-  struct Bound {  // a model with its rule for each node looked up
-    const Model* model;
-    std::vector<Rule> rules;
-  };
-
-  double apply(const Bound& bound, const std::vector<Widths>& bits, std::vector<double>& nodes) const;
+  double apply(const Model& model, const std::vector<Widths>& bits, std::vector<double>& nodes) const;
   void fill_in_results(std::vector<Widths>& widths) const;
+  void fill_in_stored(std::vector<Widths>& widths) const;
+  void check_position(int position) const;
 
-  ir::Graph graph_;
   std::vector<Operation> operations_;
-  std::vector<Bound> models_;
+  std::vector<int> outputs_;
+  std::vector<Stored> parameters_;
+  std::vector<const Model*> models_;
 };
 
 }  // namespace chop::cost

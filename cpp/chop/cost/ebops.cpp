@@ -1,49 +1,48 @@
-// Source: effective bit operations of Sun et al., HGQ, 2024 (arXiv 2405.00645).
-#include "chop/cost/ebops.h"
-
-#include <bit>
-#include <cmath>
-
+// Effective bit operations, in three counts. Source: Sun et al., HGQ, 2024 (arXiv 2405.00645), and its library HGQ2.
 #include "chop/cost/model.h"
-#include "chop/cost/work.h"
-#include "chop/kernels/grid.h"
 
 namespace chop::cost {
 namespace {
 
-int effective_bits(float code) {
-  const auto magnitude = static_cast<uint64_t>(std::fabs(code));
-  return magnitude == 0 ? 0 : std::bit_width(magnitude) - std::countr_zero(magnitude);
+// Every weight is used equally often: the mean of their effective bits stands for each.
+double weight_bits(const Operation& o, const Widths& w, double otherwise) {
+  return w.effective && o.weights_used > 0 ? *w.effective / o.weights_used : otherwise;
 }
 
-double matrices(const Operation& o, const Widths& w) { return o.macs * w.data_in * w.weight; }
-
-// Every weight is used equally often.
-double layer(const Operation& o, const Widths& w) {
-  if (o.macs == 0 || !w.effective) return matrices(o, w);
-  return o.macs / element_count(o.node->parameter("weight")->shape) * w.data_in * *w.effective;
+double ebops(const Operation& o, const Widths& w) {
+  return o.macs() * w.data_in.width * weight_bits(o, w, w.weight.width);
 }
 
-[[maybe_unused]] const bool registered = registry().add(
-    "ebops",
-    {"EBOPs",
-     "for each multiplication by a weight: bits of the input times the bits from the highest to the lowest set "
-     "bit of the weight's code, 0 for a zero (after Sun et al. 2024; float operands and products of two "
-     "activations: full widths)",
-     nothing,
-     {{"linear", layer}, {"conv1d", layer}, {"conv2d", layer}, {"matmul", matrices}, {"bmm", matrices}},
-     sum,
-     true});
+double ebops_of_paper(const Operation& o, const Widths& w) {
+  return o.macs() * w.data_in.magnitude * weight_bits(o, w, w.weight.magnitude);
+}
 
-}  // namespace
-
-double effective_weight_bits(const ir::Node& node, const FixedPoint& f) {
-  const std::vector<float>& weights = node.values("weight");
-  std::vector<float> found(weights.size());
-  kernels().fake_quantize_f32(weights.data(), found.data(), static_cast<int64_t>(weights.size()), code_grid_of(f));
+double ebops_of_library(const Operation& o, const Widths& w) {
   double bits = 0;
-  for (const float code : found) bits += std::isnan(code) ? f.width : effective_bits(code);
+  for (const Product& p : o.products)
+    bits += (p.macs - p.padded) * w.data_in.declared * w.weight.declared + (p.biased ? p.outputs * w.bias.declared : 0);
   return bits;
 }
 
+[[maybe_unused]] const bool registered[] = {
+    registry().add("ebops",
+                   {"EBOPs",
+                    "for each multiplication by a weight: bits of the input times the bits from the highest to the "
+                    "lowest set bit of the weight's code, 0 for a zero (after Sun et al. 2024; float operands and "
+                    "products of two activations: full widths)",
+                    ebops, sum, true}),
+    registry().add("ebops_hgq",
+                   {"EBOPs",
+                    "as 'ebops', with the bits of the input without the sign, as the paper of HGQ counts (Sun et al. "
+                    "2024; float operands: 32 bits; products of two activations: both without the sign; no biases)",
+                    ebops_of_paper, sum, true}),
+    registry().add("ebops_hgq2",
+                   {"EBOPs",
+                    "as the library HGQ2 0.2.0 counts: for each multiplication the declared bits of input and weight, "
+                    "zeros and powers of two alike, but none for zeros that pad, and for each output those of the "
+                    "bias; without the sign of a format that wraps, with it where it saturates (float: 32 bits); "
+                    "additions and activations, to which HGQ2 gives a count too, are left out",
+                    ebops_of_library})};
+
+}  // namespace
 }  // namespace chop::cost

@@ -1,5 +1,7 @@
 #include "chop/cost/model.h"
 
+#include <cmath>
+
 namespace chop::cost {
 
 Registry<Model>& registry() {
@@ -7,18 +9,18 @@ Registry<Model>& registry() {
   return instance;
 }
 
+double Operation::macs() const {
+  double macs = 0;
+  for (const Product& product : products) macs += product.macs;
+  return macs;
+}
+
 // A node without a value (NaN) counts for nothing.
 double sum(const std::vector<Operation>&, const std::vector<double>& values) {
   double total = 0;
   for (const double value : values)
-    if (value == value) total += value;
+    if (!std::isnan(value)) total += value;
   return total;
-}
-
-double nothing(const Operation&, const Widths&) { return 0; }
-
-std::map<std::string, Rule> for_products(Rule rule) {
-  return {{"linear", rule}, {"conv1d", rule}, {"conv2d", rule}, {"matmul", rule}, {"bmm", rule}};
 }
 
 }  // namespace chop::cost

@@ -1,43 +1,58 @@
-// A cost model: a named number with a unit and a definition in words, computed from stored shapes and operand widths.
-// A new one is one file that registers itself.
+// Cost models: named figures with a unit and a definition. Each is a rule for an operation in a file that registers
+// itself. What an operation is worth in work and products its maker has counted; NaN stands for what is not known.
 #pragma once
 
-#include <map>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "chop/core/registry.h"
-#include "chop/ir/graph.h"
 
 namespace chop::cost {
 
 inline constexpr double kFloatBits = 32.0;
+inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-// One node of the graph with the batch filled in, and what any model may ask of it. Counts are exact up to 2^53.
+// Sums of products: `outputs` sums with `macs` products in all, and with a bias each if there is one.
+struct Product {
+  double macs = 0, outputs = 0;
+  bool biased = false;
+  double padded = 0;  // of the products, those with a zero that only pads
+};
+
+// One node of a graph with the batch filled in. Counts are exact up to 2^53.
 struct Operation {
-  const ir::Node* node = nullptr;
-  std::vector<ir::Shape> inputs;
-  ir::Shape output;
-  double input_elements = 0;   // of the first input
+  std::string name;
+  std::vector<int> inputs;     // positions of operations before it, operand by operand; -1 for what is none
   double output_elements = 0;  // 0 for views, which make no values
-  double work = 0;             // elementary operations, see work.cpp
-  double macs = 0;             // multiply-accumulates
-  double window = 0;           // multiply-accumulates of one output
-  double weights = 0;          // learnable numbers except biases; 0 where an earlier node owns them
+  double work = 0;             // elementary operations
+  double features = 0;         // of a batch norm, else 0
+  double weights = 0;          // learnable numbers except biases; 0 where an earlier operation owns them
   double biases = 0;           // the same for biases
-  bool has_bias = false;
-  bool is_view = false;            // the result is the input in another arrangement
-  bool is_matrix_product = false;  // of two activations
+  double weights_used = 0;     // weights of a layer, whoever owns them
+  std::vector<Product> products;
+  bool is_view = false;           // the result is the input in another arrangement
+  bool is_layer = false;          // products with weights that can be quantized
+  bool is_linear_layer = false;   // of these, what MASE's average looks at
+  bool multiplies_nodes = false;  // products of two operands, the second one under the format of the weight
+
+  double macs() const;
+};
+
+// Bits of one operand: all of them, without the one of the sign, and as HGQ2 counts them, see ebops.cpp.
+struct Bits {
+  double width = kFloatBits, magnitude = kFloatBits, declared = kFloatBits;
 };
 
 // Bits of each operand of a node under a config.
 struct Widths {
   bool quantized = false;  // false for a float node and for a bypassed one
-  double data_in = kFloatBits, weight = kFloatBits, bias = kFloatBits;
-  std::optional<double> effective;   // effective bits of all weights together, see ebops.h
+  Bits data_in, weight, bias;
+  std::optional<double> effective;   // effective bits of all weights together, see effective_bits.h
   std::optional<double> configured;  // weight width that the config states, bypassed or not
   double result = kFloatBits;        // width at which the readers of the result take it; filled in by Costs
+  double stored = 0;                 // bits of the parameters that the node owns; filled in by Costs
 };
 
 using Rule = double (*)(const Operation& operation, const Widths& widths);
@@ -47,19 +62,13 @@ double sum(const std::vector<Operation>& operations, const std::vector<double>& 
 
 struct Model {
   std::string unit;
-  std::string definition;             // printed with the number
-  Rule otherwise;                     // for operations without a rule of their own
-  std::map<std::string, Rule> rules;  // by operation
+  std::string definition;  // printed with the number
+  Rule rule;
   Total total = sum;
   bool reads_values = false;  // needs the weights themselves, not only their shapes
+  bool reads_shapes = true;   // needs more than the parameters
 };
 
 Registry<Model>& registry();
-
-// Rules that several models share.
-double nothing(const Operation& operation, const Widths& widths);
-
-// One rule for linear layers, convolutions and products of matrices.
-std::map<std::string, Rule> for_products(Rule rule);
 
 }  // namespace chop::cost

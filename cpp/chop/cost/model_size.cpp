@@ -3,14 +3,14 @@
 namespace chop::cost {
 namespace {
 
-double bytes(const Operation& o, const Widths& w) { return (o.weights * w.weight + o.biases * w.bias) / 8; }
+double bytes(const Operation&, const Widths& w) { return w.stored / 8; }
 
-[[maybe_unused]] const bool registered = registry().add(
-    "model_size", {"bytes",
-                   "learnable weights and biases at their widths, packed (float: 32 bits), shared ones once; "
-                   "running statistics are not counted",
-                   bytes,
-                   {}});
+[[maybe_unused]] const bool registered =
+    registry().add("model_size", {"bytes",
+                                  "learnable weights and biases at their widths, packed (float: 32 bits), shared ones "
+                                  "once, at the largest width at which a node takes them; running statistics are not "
+                                  "counted",
+                                  bytes, sum, false, false});
 
 }  // namespace
 }  // namespace chop::cost

@@ -1,6 +1,6 @@
 """The compiled core. Generated with pybind11-stubgen, then given the types that the bindings do not state."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict, final
 
 from torch import Tensor
@@ -73,12 +73,13 @@ class NodeWidths:
         self,
         node: int,
         quantized: bool,
-        data_in: float,
-        weight: float,
-        bias: float,
+        data_in: tuple[float, float, float],
+        weight: tuple[float, float, float],
+        bias: tuple[float, float, float],
         effective: float | None,
         configured: float | None,
-    ) -> None: ...
+    ) -> None:
+        """Bits: all of them, without the sign, as HGQ2 counts them."""
     @property
     def bias(self) -> float: ...
     @property
@@ -103,23 +104,14 @@ class Costs:
     """Cost models of one graph at one batch size."""
 
     def __init__(
-        self, graph: Graph, batch: int, models: Sequence[str], repeated: Set[tuple[str, str]]
-    ) -> None: ...
-    def effective_weight_bits(
         self,
-        node: int,
-        width: int,
-        frac_width: int,
-        is_signed: bool,
-        rounding: str = "half_even",
-        overflow: str = "saturate",
-    ) -> float:
-        """Effective bits of the weights of a node, together."""
+        operations: Sequence[Mapping[str, Any]],
+        outputs: Sequence[int],
+        parameters: Sequence[tuple[float, Sequence[tuple[int, str]]]],
+        models: Sequence[str],
+    ) -> None: ...
     def figures(self, config: Sequence[NodeWidths]) -> list[tuple[list[float], float]]:
         """(one number a node, total) for each model; NaN where a model says nothing of a node."""
-    @property
-    def operations(self) -> list[dict[str, Any]]:
-        """One dict a node: name, op, shapes, work, macs."""
 
 @final
 class NamedTotals:
@@ -386,8 +378,18 @@ def score(
     """Of each metric a number, or (float64 bytes, shape, whether they are counts): logits float32 (rows, classes),
     labels int64 (rows) or None, reference float32 like the logits or None, specs ((name, {option: number}), …)."""
 
-def cost_models() -> list[tuple[str, str, str, bool]]:
-    """(name, unit, definition, reads_values) of every native cost model."""
+def cost_models() -> list[tuple[str, str, str, bool, bool]]:
+    """(name, unit, definition, reads_values, reads_shapes) of every native cost model."""
+
+def effective_weight_bits(
+    weights: Tensor,
+    width: int,
+    frac_width: int,
+    is_signed: bool,
+    rounding: str = "half_even",
+    overflow: str = "saturate",
+) -> float:
+    """Effective bits of a float32 tensor of weights, together."""
 
 def check_trainable(graph: Graph, specification: TrainingSpecification) -> None:
     """Raise ValueError that names the node which the core cannot train."""

@@ -21,8 +21,8 @@ class NodeCost:
         output: shape of its result.
         parameters: name -> shape.
         attributes: name -> number or list, e.g. ``stride``.
-        work: elementary operations as the model ``flops`` counts them.
-        macs: multiply-accumulates.
+        work: elementary operations as the model ``flops`` counts them, NaN where they are not known.
+        macs: multiply-accumulates, likewise.
         quantized: False for a float or bypassed node.
         data_in, weight, bias: bits of its operands, 32 for a float one.
     """
@@ -59,6 +59,7 @@ class CostModel:
         rule: the figure of one node, None where the model says nothing of it; None for a native model.
         total: the model's figure from those of the nodes.
         reads_values: True if a native model needs the weights themselves.
+        reads_shapes: False if it needs the parameters and their widths only, not the shapes of values.
     """
 
     name: str
@@ -67,6 +68,7 @@ class CostModel:
     rule: Rule | None = None
     total: Callable[[Sequence[float | None]], float] = _sum
     reads_values: bool = False
+    reads_shapes: bool = True
 
 
 COST_MODELS: Registry[CostModel] = Registry("cost model")
@@ -96,5 +98,7 @@ def cost_model(
     return add
 
 
-for _name, _unit, _definition, _reads_values in _core.cost_models():
-    COST_MODELS[_name] = CostModel(_name, _unit, _definition, reads_values=_reads_values)
+for _name, _unit, _definition, _reads_values, _reads_shapes in _core.cost_models():
+    COST_MODELS[_name] = CostModel(
+        _name, _unit, _definition, reads_values=_reads_values, reads_shapes=_reads_shapes
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 def tidy(value: float) -> float:
@@ -25,6 +25,7 @@ class CostRow:
         definition: what is counted, in words.
         total: of the whole graph.
         nodes: node name -> its part; None where the model says nothing of the node.
+        left_out: nodes that should count but whose part is not known; ``total`` is without them.
     """
 
     name: str
@@ -32,14 +33,24 @@ class CostRow:
     definition: str
     total: float
     nodes: Mapping[str, float | None]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """Figures of several cost models for one graph; ``report["flops"]`` gives one of them."""
+    """Figures of several cost models for one graph; ``report["flops"]`` gives one of them.
+
+    Attributes:
+        batch: rows.
+        rows: one for each cost model.
+        inputs: shapes and dtypes of the inputs, and where they come from, in words; empty where no model asks.
+        left_out: node -> why its part is not known. The totals of the rows that name it are without it.
+    """
 
     batch: int
     rows: tuple[CostRow, ...]
+    inputs: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> CostRow:
         for row in self.rows:
@@ -63,7 +74,17 @@ class CostReport:
         headers = ["node", *(f"{row.name} [{row.unit}]" for row in self.rows)]
         table = tabulate(body, headers=headers, tablefmt="orgtbl", stralign="right")
         meanings = "\n".join(f"{row.name} [{row.unit}]: {row.definition}" for row in self.rows)
-        return f"{table}\nbatch {self.batch}\n{meanings}"
+        inputs = f", inputs: {self.inputs}" if self.inputs else ""
+        return f"{table}\nbatch {self.batch}{inputs}\n{self._left_out_text()}{meanings}"
+
+    def _left_out_text(self) -> str:
+        """One line a node that is not counted, with the figures that lack it."""
+        lines = []
+        for node, reason in self.left_out.items():
+            lacking = [row.name for row in self.rows if node in row.left_out]
+            if lacking:
+                lines.append(f"left out of {', '.join(lacking)}: {node} ({reason})\n")
+        return "".join(lines)
 
 
 def _cell(value: float | None) -> str:

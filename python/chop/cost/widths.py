@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from chop import _core
 from chop.ir.graph.mase_graph import MaseGraph
@@ -15,6 +17,7 @@ from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
 Widths = list[_core.NodeWidths]
+_FLOAT = (32.0, 32.0, 32.0)
 
 
 class WidthTable:
@@ -26,18 +29,16 @@ class WidthTable:
 
     Args:
         mg: the traced graph.
-        core: the native cost models of the graph.
-        reads_values: True if one of them asks for the weights themselves.
+        rows: the operations of the graph.
+        weights: node -> its weight, float32, where a cost model asks for the numbers.
     """
 
-    def __init__(self, mg: MaseGraph, core: _core.Costs, reads_values: bool) -> None:
-        operations = core.operations
-        self.core = core
+    def __init__(
+        self, mg: MaseGraph, rows: Sequence[Mapping[str, Any]], weights: Mapping[str, Tensor]
+    ) -> None:
         self.targets = QuantizeTargets(mg)
-        self.positions = {row["name"]: i for i, row in enumerate(operations)}
-        self._with_values = {
-            row["name"] for row in operations if reads_values and "weight" in row["parameters"]
-        }
+        self.positions = {row["name"]: i for i, row in enumerate(rows)}
+        self.weights = weights
         self.memo = _core.WidthMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self.targets.modules.values()
@@ -68,9 +69,9 @@ class WidthTable:
         bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
         weight = formats.get("weight")
         effective = None
-        if isinstance(weight, IntegerFormat) and not bypass and name in self._with_values:
-            effective = self.core.effective_weight_bits(
-                self.positions[name],
+        if isinstance(weight, IntegerFormat) and not bypass and name in self.weights:
+            effective = _core.effective_weight_bits(
+                self.weights[name],
                 weight.width,
                 weight.frac_width,
                 weight.is_signed,
@@ -81,11 +82,11 @@ class WidthTable:
         return _core.NodeWidths(
             self.positions[name],
             not bypass,
-            shown.get("data_in", 32.0),
-            shown.get("weight", 32.0),
-            shown.get("bias", 32.0),
+            shown.get("data_in", _FLOAT),
+            shown.get("weight", _FLOAT),
+            shown.get("bias", _FLOAT),
             effective,
-            bits.get("weight"),
+            bits["weight"][0] if "weight" in bits else None,
         )
 
     def _of_the_graph(self, mg: MaseGraph) -> Widths:
@@ -99,8 +100,11 @@ class WidthTable:
         return found
 
 
-def _bits(format: Any, node: str, operand: str) -> float:
+def _bits(format: Any, node: str, operand: str) -> tuple[float, float, float]:
+    """All bits, those without the sign, and those that HGQ2 counts: with the sign where the format saturates."""
     width = getattr(format, "width", None)
     if width is None:
         raise ConfigError(f"cost: node {node}: the format {format!r} of {operand} does not tell its width")
-    return float(width)
+    magnitude = width - bool(getattr(format, "is_signed", True))
+    wraps = getattr(format, "overflow", "saturate") == "wrap"
+    return float(width), float(magnitude), float(magnitude if wraps else width)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, fx, nn
 
 from chop import _core
@@ -16,7 +17,7 @@ from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import describe_target, find_row, source_text
 
-__all__ = ["lower", "lower_module", "node_parameters", "plain_tensor", "repeated_parameters"]
+__all__ = ["lower", "node_parameters", "plain_tensor"]
 
 InputShapes = Mapping[str, Sequence[int]]
 
@@ -63,33 +64,6 @@ def lower(
     if features is not None:
         input_shapes = (features,)
     return Lowering(mg, input_shapes, values).run()
-
-
-def lower_module(module: nn.Module, mase_op: str, shape: Sequence[int]) -> _core.Graph:
-    """Lower one module on its own, without values, for an input of ``shape``, whose first size is the batch.
-
-    Raises:
-        ValueError: the core does not know the operation, or the module does not take that shape.
-    """
-    graph = fx.Graph()
-    node = graph.call_module("module", (graph.placeholder("x"),))
-    call = Call(node, mase_op, module, {}, lambda _: None, int, lambda _: [BATCH, *shape[1:]], values=False)
-    made = _rule(node, mase_op).make(call)
-    builder = _core.GraphBuilder()
-    builder.add("x", "input", [], {}, {}, [BATCH, *shape[1:]])
-    builder.add("module", made.op, ["x"], made.attributes, made.parameters, [])
-    return builder.build("module")
-
-
-def repeated_parameters(mg: MaseGraph) -> set[tuple[str, str]]:
-    """Return the (node, parameter) pairs whose tensor an earlier node has too: called twice, or tied."""
-    modules, seen, repeated = mg.modules, set[int](), set[tuple[str, str]]()
-    for node in mg.nodes:
-        for name, tensor in node_parameters(mg, modules, node):
-            if id(tensor) in seen:
-                repeated.add((node.name, name))
-            seen.add(id(tensor))
-    return repeated
 
 
 def node_parameters(
@@ -172,7 +146,7 @@ class Lowering:
             raise ValueError(f"lower: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}}")
         if given is not None:
             return list(given)
-        return _stored_shape(node) or [_first_layer_features(self.mg)]
+        return _stored_shape(node) or [first_layer_features(self.mg)]
 
     def _is_size(self, node: fx.Node) -> bool:
         row = find_row(node, self.modules)
@@ -241,15 +215,34 @@ def _stored_tensor(mg: MaseGraph, value: Any) -> Tensor | None:
     return found if isinstance(found, Tensor) else None
 
 
-def _stored_shape(node: fx.Node) -> list[int] | None:
-    """The shape that the metadata pass recorded for an input, without its batch."""
+class StoredInput(NamedTuple):
+    """What the metadata pass recorded for an input, without its batch."""
+
+    shape: list[int]
+    dtype: torch.dtype | None
+
+
+def stored_input(node: fx.Node) -> StoredInput | None:
+    """Return the shape and dtype of an input that a metadata pass recorded, else None."""
     meta = node.meta.get("mase")
-    results = meta["common"].get("results", {}) if meta is not None else {}
-    shape = results.get("data_out_0", {}).get("shape")
-    return [int(size) for size in shape[1:]] if shape else None
+    result = (meta["common"].get("results", {}) if meta is not None else {}).get("data_out_0", {})
+    shape, dtype = result.get("shape"), result.get("torch_dtype")
+    if not shape:
+        return None
+    return StoredInput([int(size) for size in shape[1:]], dtype if isinstance(dtype, torch.dtype) else None)
 
 
-def _first_layer_features(mg: MaseGraph) -> int:
+def _stored_shape(node: fx.Node) -> list[int] | None:
+    found = stored_input(node)
+    return found.shape if found else None
+
+
+def first_layer_features(mg: MaseGraph) -> int:
+    """Return the features of a model's input where its first layer tells them.
+
+    Raises:
+        ValueError: it does not.
+    """
     modules = mg.modules
     for node in mg.nodes:
         module: Any = modules.get(str(node.target)) if node.op == "call_module" else None

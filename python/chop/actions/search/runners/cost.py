@@ -19,10 +19,15 @@ WHERE = "search.strategy.hw_runner.cost"
 
 
 class CostOptions(StrictTable):
-    """``batch``: rows of one forward pass; ``models``: names to record beside those that the config judges by."""
+    """What the figures are of.
+
+    ``batch``: rows of one forward pass; ``models``: names to record beside those that the config judges by; ``strict``:
+    refuse a model with nodes that cannot be counted, which are else left out with a warning.
+    """
 
     batch: int = Field(default=1, ge=1)
     models: list[str] = Field(default_factory=list)
+    strict: bool = False
 
 
 @HW_RUNNERS.register("cost")
@@ -51,7 +56,7 @@ class CostRunner:
             if (name in context.asked and name in self.metrics) or name in options.models
         ]
         try:
-            self.costs = Costs(context.graph, options.batch, names, context.row_shape)
+            self.costs = Costs(context.graph, options.batch, names, context.row_shape, strict=options.strict)
         except ConfigError:
             raise
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Work, parameters and buffers of one module: MASE's calculator with the core's counts."""
+"""Work, parameters and buffers of one module: MASE's calculator with the cost models' counts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from chop import _core
-from chop.ir.graph.lowering import lower_module
+from chop.cost import Costs
 from chop.ir.graph.lowering_rules import LOWERING
+from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import QUANTIZERS
@@ -55,7 +55,7 @@ def calculate_modules(
     """
     source, result = _first(in_data), _first(out_data)
     mase_op = _op_of(module)
-    computations = _work(module, mase_op, list(source.shape))
+    computations = _work(module, mase_op, source)
     parameters, backward, buffers = _as_mase(module, mase_op, source, computations)
     if type is None or precision is None:
         own_type, own_bits = _input_format(module, mase_op, source)
@@ -87,12 +87,15 @@ def _op_of(module: nn.Module) -> str:
     return row.mase_op
 
 
-def _work(module: nn.Module, mase_op: str, shape: list[int]) -> float:
-    if len(shape) < _least_rank(mase_op):  # a single sample without its batch
-        shape = [1, *shape]
-    costs = _core.Costs(lower_module(module, mase_op, shape), max(shape[0], 1), ["flops"], set())
-    work = float(costs.operations[1]["work"]) if shape[0] else 0.0
-    return work if mase_op == "linear" else int(work)  # MASE's linear layers count in floats
+def _work(module: nn.Module, mase_op: str, source: Tensor) -> float:
+    # A single sample without its batch is a batch of one.
+    shape = [1, *source.shape] if source.dim() < _least_rank(mase_op) else list(source.shape)
+    if not shape[0]:
+        return 0.0 if mase_op == "linear" else 0
+    x = torch.empty(shape, dtype=source.dtype, device="meta")
+    graph = MaseGraph(nn.Sequential(module))
+    work = Costs(graph, x=x, models=("macs",)).operations[-1]["work"]
+    return float(work) if mase_op == "linear" else int(work)  # MASE's linear layers count in floats
 
 
 def _least_rank(mase_op: str) -> int:
