@@ -239,7 +239,7 @@ def test_bad_arguments_are_named() -> None:
         Costs(tiny(), 8, ("flop",))
     with pytest.raises(ValueError, match="batch must be 1 or more, got 0"):
         Costs(tiny(), 0)
-    with pytest.raises(ValueError, match=r"node _0.*\[1, 7\] X \[8, 2\]"):
+    with pytest.raises(ValueError, match=r"node _0: RuntimeError: .*7"):
         Costs(nn.Sequential(nn.Linear(8, 2)), 1, input_shapes=(7,))
     with pytest.raises(KeyError, match="this report has no 'flops'"):
         report(tiny(), 8, models=("macs",))["flops"]

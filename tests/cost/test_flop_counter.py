@@ -13,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from chop.cost import Costs
 from chop.models.physical.jet_substructure import JSC_Toy
-from tests.cost.layers import KINDS, Case
+from tests.cost.layers import KINDS, Case, encoder, multihead, recurrent
+
+SLOW = (recurrent, encoder, multihead)
 
 
 def counted(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
@@ -36,7 +38,7 @@ def check(model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_layers_and_functions(kind: Callable[[random.Random], Case]) -> None:
-    for seed in range(18):
+    for seed in range(8 if kind in SLOW else 20):
         model, inputs = kind(random.Random(seed))
         check(model, inputs)
 

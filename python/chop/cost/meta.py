@@ -19,30 +19,6 @@ def on_meta(value: Any) -> Any:
     return value
 
 
-def quick_result(op: str, module: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """Return the result of a common layer by its rule of shapes, which torch takes a hundred times as long for.
-
-    None where the input is not plainly right: torch then says what is wrong.
-    """
-    x = args[0] if len(args) == 1 and not kwargs else None
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        return None
-    if (
-        op == "linear"
-        and x.dim() > 0
-        and x.shape[-1] == module.weight.shape[-1]
-        and x.dtype == module.weight.dtype
-    ):
-        return x.new_empty(*x.shape[:-1], module.weight.shape[0])
-    batch_norm = op == "batch_norm1d" and x.dim() == 2 and x.shape[1] == module.num_features
-    return torch.empty_like(x) if op in _UNARY or (batch_norm and module.running_mean is not None) else None
-
-
-_UNARY = frozenset(
-    ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu", "hardtanh", "dropout")
-)
-
-
 class MetaModules(Mapping[str, nn.Module]):
     """The same modules in eval mode and on the meta device, each made when it is asked for."""
 

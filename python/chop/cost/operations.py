@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, fx, nn
 
+from chop.cost.core_nodes import CoreNodes
 from chop.cost.walk import NOT_KNOWN, Seen
 from chop.cost.work import UNKNOWN, Work, tensors_of, words
-from chop.ir.graph.lowering import Lowering, call_arguments
+from chop.ir.graph.lowering import call_arguments
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph
@@ -55,7 +57,7 @@ def operations_of(mg: MaseGraph, seen: Mapping[str, Seen] | None) -> Operations:
 class _Builder:
     def __init__(self, mg: MaseGraph, seen: Mapping[str, Seen] | None) -> None:
         self.mg, self.modules, self.seen = mg, mg.modules, seen
-        self.lowering = _Shaped(mg, seen or {})
+        self.lowering = CoreNodes(mg, seen or {})
         self.found = Operations()
         self.positions: dict[str, int] = {}
         self.owners: dict[int, int] = {}  # tensor -> its entry among the parameters
@@ -185,7 +187,7 @@ class _Builder:
         names = self._argument_names(node)
         found: list[tuple[str, Tensor, str]] = []
         for place, source in enumerate(node.all_input_nodes):
-            tensor = self.lowering.stored(source)
+            tensor = self._stored(source)
             if isinstance(tensor, nn.Parameter):
                 name = names.get(source, source.name)
                 factor = place > 0 and self._kind(node, "matmul", Work()) == "matrices"
@@ -193,41 +195,12 @@ class _Builder:
                 found.append((name, tensor, operand))
         return found
 
+    def _stored(self, node: fx.Node) -> Any:
+        return operator.attrgetter(str(node.target))(self.mg.model) if node.op == "get_attr" else None
+
     def _argument_names(self, node: fx.Node) -> dict[fx.Node, str]:
         row = find_row(node, self.modules)
         if row is None or row.mase_op not in LOWERING:
             return {}
         given = call_arguments(node, LOWERING[row.mase_op].signature)
         return {value: name for name, value in given.items() if isinstance(value, fx.Node)}
-
-
-class _Shaped(Lowering):
-    """What nodes become in the core, with the shapes of a walk."""
-
-    def __init__(self, mg: MaseGraph, seen: Mapping[str, Seen]) -> None:
-        super().__init__(mg, None, values=False)
-        self.seen = seen
-
-    def of(self, node: fx.Node) -> Any:
-        """What the node becomes; None where the core does not know it."""
-        if node.op == "placeholder":
-            return None
-        try:
-            return self._lowered(node)
-        except (ValueError, TypeError, IndexError, AttributeError, KeyError):
-            return None
-
-    def stored(self, node: fx.Node) -> Tensor | None:
-        """The tensor that a get_attr node reads."""
-        if node.op != "get_attr":
-            return None
-        found: Any = self.mg.model
-        for part in str(node.target).split("."):
-            found = getattr(found, part)
-        return found if isinstance(found, Tensor) else None
-
-    def _size(self, value: Any) -> int:
-        return int(self.seen[value.name].value) if isinstance(value, fx.Node) else int(value)
-
-    def _shape_of(self, value: Any) -> list[int]:
-        return list(self.seen[value.name].value.shape)

@@ -15,7 +15,8 @@ from torch import Tensor, fx, nn
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from chop.cost.meta import MetaModules, on_meta, quick_result
+from chop.cost.core_nodes import CoreNodes
+from chop.cost.meta import MetaModules, on_meta
 from chop.cost.tracing import FUSED, Tally
 from chop.cost.work import RULES, UNKNOWN, Applied, Product, Work
 from chop.ir.graph.eval_run import eval_mode
@@ -73,10 +74,11 @@ def walk(mg: MaseGraph, values: Mapping[str, Any], real: bool = False) -> dict[s
             return _Run(mg, values, mg.modules, lambda value: value).seen
     try:
         # Meta tensors are quick, fake ones know what is on which device and say why they cannot go on.
-        with torch.no_grad(), torch.device("meta"):
+        with torch.no_grad():
             return _Run(mg, values, MetaModules(mg.modules), on_meta).seen
-    except ConfigError:
-        if any(tensor.is_meta for tensor in mg.model.parameters()):
+    except ConfigError as error:
+        on_another_device = _is_about_devices(error.__cause__)
+        if not on_another_device or any(tensor.is_meta for tensor in mg.model.parameters()):
             raise
     device = next((str(t.device) for t in mg.model.parameters()), "cpu")
     place = lambda t: torch.empty(t.shape, dtype=t.dtype, device=device) if isinstance(t, Tensor) else t  # noqa: E731
@@ -108,6 +110,7 @@ class _Run:
         self.mg, self.modules, self.place = mg, modules, place
         nodes, self.names = _float_nodes(mg)
         self.seen: dict[str, Seen] = {}
+        self.core = CoreNodes(mg, self.seen)
         for node in nodes:
             if node.op != "output":
                 self._add(node, values, strict)
@@ -142,12 +145,14 @@ class _Run:
                 result = _call(node, module, args, kwargs)
             reason = f"torch's {tally.unknown[0]} has no count" if tally.unknown else ""
             return Seen(result, tally.total(), reason)
-        quick = isinstance(self.modules, MetaModules) and module is not None
-        result = quick_result(rule, module, args, kwargs) if quick else None
+        result = self._result_by_core(node)
         if result is None:
             with tally.unfused() if rule in FUSED else contextlib.nullcontext():
                 result = _call(node, module, args, kwargs)
         return Seen(result, RULES[rule](Applied(rule, module, args, kwargs, result)))
+
+    def _result_by_core(self, node: fx.Node) -> Any:
+        return self.core.result(node) if isinstance(self.modules, MetaModules) else None
 
     def _rule_name(self, node: fx.Node, module: nn.Module | None) -> str | None:
         row = find_row(node, self.modules)
@@ -196,6 +201,13 @@ def _call(node: fx.Node, module: nn.Module | None, args: Any, kwargs: Any) -> An
     if node.op == "call_method":
         return getattr(args[0], str(node.target))(*args[1:], **kwargs)
     return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _is_about_devices(error: BaseException | None) -> bool:
+    """Whether a node may have failed only because its tensors have no memory, not because their sizes do not fit."""
+    plain = isinstance(error, (RuntimeError, ValueError)) and not isinstance(error, NotImplementedError)
+    about = ("meta", "device", "fake", "storage", "numpy", "data-dependent", "not implemented")
+    return not plain or any(word in str(error).lower() for word in about)
 
 
 def _needs_values(error: Exception) -> bool:
