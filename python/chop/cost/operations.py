@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from chop.cost.core_nodes import CoreNodes
 from chop.cost.walk import NOT_KNOWN, Seen
 from chop.cost.work import UNKNOWN, Work, tensors_of, words
-from chop.ir.graph.lowering import call_arguments
+from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph
@@ -202,5 +202,5 @@ class _Builder:
         row = find_row(node, self.modules)
         if row is None or row.mase_op not in LOWERING:
             return {}
-        given = call_arguments(node, LOWERING[row.mase_op].signature)
+        given = Arguments(node, LOWERING[row.mase_op].signature)
         return {value: name for name, value in given.items() if isinstance(value, fx.Node)}
