@@ -222,7 +222,7 @@ void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat*
     if (format && !operands.empty()) {
       const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
       if (grid && observed_)
-        observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
+        observed_->push_back({&as_given, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
       if (grid) round(&value, *format, *grid, Rounding::values);
     }
     blocks.push_back(settle(&value));

@@ -1,0 +1,91 @@
+"""Replay: ``python -m tests.meaning --seed N``, ``--name TEXT``, ``--list``, or ``--seeds FROM TO``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from chop.tools.writer import write_line
+from tests.meaning import known
+from tests.meaning.bench import quietly
+from tests.meaning.composer import Case, listed_cases, random_case
+from tests.meaning.outcomes import GOOD, REFUSED
+from tests.meaning.record import write_record
+from tests.meaning.stages import examine
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.meaning", description=__doc__)
+    parser.add_argument("--seed", type=int, help="one random model, with its text")
+    parser.add_argument("--name", help="the models of the list whose name has this text")
+    parser.add_argument("--list", action="store_true", help="the whole list")
+    parser.add_argument("--seeds", type=int, nargs=2, metavar=("FROM", "TO"), help="random models")
+    parser.add_argument("--forms", type=int, default=1, help="forms of each block in the list")
+    parser.add_argument("--kind", help="of the listed models")
+    parser.add_argument("--record", action="store_true", help="write which listed models must come out equal")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument(
+        "--without",
+        nargs="*",
+        default=sorted(known.KINDS),
+        metavar="KIND",
+        help="kinds of blocks to leave out",
+    )
+    options = parser.parse_args()
+    if options.seed is not None:
+        return run([random_case(options.seed, frozenset(options.without))], verbose=True)
+    if options.seeds:
+        return run(
+            (random_case(seed, frozenset(options.without)) for seed in range(*options.seeds)), options.verbose
+        )
+    cases: Iterable[Case] = listed_cases(options.kind, options.forms)
+    if options.record:
+        with quietly():
+            write_record({case.name: list(examine(case)) for case in cases})
+        return 0
+    if options.name:
+        return run([case for case in cases if options.name in case.name], verbose=True)
+    return run(cases, options.verbose)
+
+
+def run(cases: Iterable[Case], verbose: bool) -> int:
+    """Examine models and tell what came out; the exit code is 1 if anything differs."""
+    counts, refused, spent = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
+    bad: list[str] = []
+    models = 0
+    for case in cases:
+        models += 1
+        if verbose:
+            write_line(f"\n# {case.name}\n{case.source}")
+        with quietly():
+            before = time.process_time()
+            for outcome in examine(case):
+                spent[outcome.stage] += time.process_time() - before
+                counts[outcome.stage, outcome.verdict] += 1
+                if outcome.verdict not in GOOD:
+                    kinds = "/".join(sorted(case.kinds))
+                    bad.append(
+                        f"{outcome.stage} {outcome.verdict} [{kinds}] {case.name}: {outcome.why[:300]}"
+                    )
+                elif outcome.verdict == REFUSED:
+                    refused[f"{outcome.stage}: {outcome.kind}"] += 1
+                if verbose:
+                    write_line(f"{outcome.stage:10s} {outcome.verdict:8s} {outcome.why[:400]}")
+                before = time.process_time()
+    for (stage, verdict), count in sorted(counts.items()):
+        write_line(f"{stage:10s} {verdict:8s} {count:6d}")
+    for reason, count in refused.most_common(60):
+        write_line(f"{count:6d} {reason}")
+    for line in sorted(bad):
+        write_line(line.replace("\n", "\\n"))
+    write_line(f"{models} models; seconds a stage: { ({stage: round(t, 1) for stage, t in spent.items()}) }")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    sys.exit(main())

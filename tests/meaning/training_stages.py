@@ -1,0 +1,131 @@
+"""Training against plain torch: gradients of the graph, and the native trainer."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chop import MaseGraph
+from chop.passes.graph import quantize_transform_pass
+from chop.training import NativeTrainer
+from tests.meaning.bench import Bench, gap_of, same
+from tests.meaning.formats import by_type
+from tests.meaning.outcomes import DIFFERS, EQUAL, SKIPPED
+
+Verdict = tuple[str, str]
+BATCH, RATE = 16, 0.02
+SGD: dict[str, Any] = {"momentum": 0.9, "weight_decay": 0.01}
+
+
+def gradients(bench: Bench) -> Verdict:
+    """Traced in eval mode, run in train mode: output, gradients and buffers, to the bit."""
+    plain, made = bench.model(training=True), MaseGraph(bench.model())
+    wanted = _trained(plain, bench.x)
+    if wanted is None:
+        return SKIPPED, "plain torch has no gradients here"
+    found = _trained(made.model.train(), bench.x)
+    if found is None:
+        return DIFFERS, "the graph has no gradients, the model has"
+    if not same(found, wanted):
+        return DIFFERS, gap_of(found, wanted)
+    parameters, buffers = dict(_named(made.model)), dict(made.model.named_buffers())
+    present = {id(parameter) for name, parameter in _named(plain) if name in parameters}
+    for name, parameter in _named(plain):
+        if name not in parameters:
+            if parameter.grad is not None and id(parameter) not in present:
+                return DIFFERS, f"{name} is trained, the graph lacks it"
+            continue
+        grad = parameters[name].grad
+        if (grad is None) != (parameter.grad is None) or (
+            grad is not None and not same(grad, parameter.grad)
+        ):
+            return DIFFERS, f"gradient of {name}"
+    for name, buffer in plain.named_buffers():
+        if name in buffers and not same(buffers[name], buffer):
+            return DIFFERS, f"buffer {name}"
+    return EQUAL, ""
+
+
+def _named(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return list(model.named_parameters(remove_duplicate=False))
+
+
+def _trained(model: nn.Module, x: Tensor) -> Tensor | None:
+    torch.manual_seed(1)
+    try:
+        output = model(x.clone())
+        (output * torch.linspace(-1.0, 1.0, output.numel()).view(output.shape)).sum().backward()
+    except RuntimeError:
+        return None
+    return output.detach()
+
+
+def trainer(bench: Bench) -> Verdict:
+    """Some steps of the native trainer in float64, float and quantized, against a loop in torch."""
+    if bench.want.dim() != 2:
+        return SKIPPED, "no logits"
+    double = _double(bench)
+    if double is None:
+        return SKIPPED, "plain torch does not run it in float64"
+    why = NativeTrainer.why_not(double, tuple(bench.x.shape[1:]))
+    if why is not None:
+        raise ValueError(why)
+    verdict = _steps(double, double, bench)
+    if verdict[0] != EQUAL:
+        return verdict
+    quantized, _ = quantize_transform_pass(MaseGraph(copy.deepcopy(double)), by_type(8, 4))
+    if NativeTrainer.why_not(quantized, tuple(bench.x.shape[1:])) is not None:
+        return EQUAL, "quantized: refused"
+    verdict = _steps(quantized, quantized.model, bench)
+    return verdict[0], f"quantized: {verdict[1]}" if verdict[1] else ""
+
+
+def _double(bench: Bench) -> nn.Module | None:
+    model = bench.model(training=True).double()
+    try:
+        again = bench.model().double()
+        with torch.no_grad():
+            again(bench.x.double())
+    except (RuntimeError, ValueError):
+        return None
+    return model
+
+
+def _steps(given: nn.Module | MaseGraph, module: nn.Module, bench: Bench) -> Verdict:
+    x, y = bench.x.double(), bench.y % bench.want.shape[1]
+    plain = copy.deepcopy(module).train()
+    native = NativeTrainer(given, x, y, optimizer="sgd", dtype="float64", **SGD)
+    epoch = native.epoch(BATCH, RATE)
+    losses = _torch_steps(plain, x, y)
+    if losses is None:
+        return DIFFERS, "torch cannot train it, the native trainer does"
+    if not bool(losses.isfinite().all()):
+        return SKIPPED, "losses are not finite"
+    worst = float((epoch.losses - losses).abs().max())
+    if worst > 1e-6 * max(1.0, float(losses.abs().max())):
+        return DIFFERS, f"losses differ by {worst:.3g}"
+    found, wanted = native.state_dict(exact=True), plain.state_dict()
+    for name, tensor in wanted.items():
+        gap = float((found[name].double() - tensor.double()).norm())
+        if gap > 1e-6 * (1.0 + float(tensor.double().norm())):
+            return DIFFERS, f"{name} differs by {gap:.3g}"
+    return EQUAL, ""
+
+
+def _torch_steps(model: nn.Module, x: Tensor, y: Tensor) -> Tensor | None:
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=RATE, **SGD)
+    losses = []
+    for rows in torch.arange(len(x)).split(BATCH):
+        optimizer.zero_grad()
+        try:
+            loss = F.cross_entropy(model(x[rows].clone()), y[rows])
+            loss.backward()
+        except RuntimeError:
+            return None
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses)
