@@ -40,7 +40,7 @@ class Convolutions(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Conv2d(2, 4, 3, padding=1)
-        self.norm, self.act = nn.BatchNorm2d(4), nn.ReLU6()
+        self.norm, self.act = nn.BatchNorm2d(4), nn.Sequential(nn.ReLU6(), nn.ReLU())
         self.grouped = nn.Conv2d(4, 4, (3, 2), padding=(2, 1), dilation=(2, 2), groups=2)
         self.down = nn.Conv2d(4, 4, 1, stride=2, bias=False)
         self.pool, self.average = nn.MaxPool2d(2), nn.AvgPool2d(2)

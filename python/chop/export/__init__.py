@@ -9,10 +9,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from chop.export import onnx_arithmetic, onnx_qdq
+from chop.export import cpp, onnx_arithmetic, onnx_qdq
 from chop.export.proof import Proof
 from chop.export.run import Exported, export
-from chop.export.target import TARGETS, MissingExecutor, Refusal, Target, register
+from chop.export.target import TARGETS, MissingExecutor, Refusal, Sample, Target, register
 
 __all__ = [
     "TARGETS",
@@ -20,7 +20,9 @@ __all__ = [
     "MissingExecutor",
     "Proof",
     "Refusal",
+    "Sample",
     "Target",
+    "cpp",
     "export",
     "onnx_arithmetic",
     "onnx_qdq",

@@ -10,7 +10,7 @@ import numpy as np
 from chop.export.onnx_builder import OnnxBuilder, save
 from chop.export.onnx_layers import build, grid_values
 from chop.export.onnx_rules import EXECUTORS, refusals, run_everywhere
-from chop.export.target import Refusal, Target, register
+from chop.export.target import Refusal, Sample, Target, register
 from chop.integers import QuantizedView, ViewNode
 from chop.nn.quantizers import IntegerFormat
 
@@ -68,7 +68,7 @@ class OnnxArithmetic(Target):
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from refusals(view)
 
-    def write(self, view: QuantizedView, path: Path) -> None:
+    def write(self, view: QuantizedView, path: Path, sample: Sample) -> None:
         b = OnnxBuilder()
         values = build(b, view, ArithmeticStyle())
         inputs = [(values[node.name], node.shape) for node in view.inputs]

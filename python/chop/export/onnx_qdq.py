@@ -10,7 +10,7 @@ import numpy as np
 from chop.export.onnx_builder import OnnxBuilder, save
 from chop.export.onnx_layers import LAYERS, build
 from chop.export.onnx_rules import EXECUTORS, refusals, run_everywhere
-from chop.export.target import Refusal, Target, operands, register
+from chop.export.target import Refusal, Sample, Target, operands, register
 from chop.integers import QuantizedView, ViewNode, sums_of
 from chop.nn.quantizers import IntegerFormat
 
@@ -68,7 +68,7 @@ class OnnxQdq(Target):
             if node.op in LAYERS and node.is_quantized:
                 yield from _sums(node)
 
-    def write(self, view: QuantizedView, path: Path) -> None:
+    def write(self, view: QuantizedView, path: Path, sample: Sample) -> None:
         b = OnnxBuilder()
         values = build(b, view, QdqStyle())
         inputs = [(values[node.name], node.shape) for node in view.inputs]

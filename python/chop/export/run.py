@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from chop import _core
 from chop.evaluator import Config, Evaluator
 from chop.export.proof import Proof
-from chop.export.target import TARGETS, MissingExecutor, Target, versions
+from chop.export.target import TARGETS, MissingExecutor, Sample, Target, versions
 from chop.integers import quantized_view
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.tools.atomic_write import atomic_write
@@ -27,6 +27,7 @@ from chop.tools.errors import ConfigError
 
 RECORD = "export.json"
 DEFAULT_ROWS = 10_000
+RECORDED = 100  # rows that formats with a test of their own carry
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,10 @@ def export(
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
         made = Path(folder) / final.name
-        writer.write(view, made)
-        proofs, unproven = _proofs(writer, made, evaluator, config, rows)
+        x = evaluator._x[:rows].to(torch.float32).contiguous().numpy()
+        wanted = evaluator.forward(config)[: len(x)].numpy()
+        writer.write(view, made, Sample(x[:RECORDED], wanted[:RECORDED]))
+        proofs, unproven = _proofs(writer, made, x, wanted)
         proven = all(map(writer.holds, proofs))
         unequal = final.with_name(final.name + ".unequal")
         for old in (final, unequal):
@@ -137,16 +140,12 @@ def _place(path: Path, target: Target) -> Path:
     return path / target.file
 
 
-def _proofs(
-    target: Target, path: Path, evaluator: Evaluator, config: Config | None, rows: int
-) -> tuple[tuple[Proof, ...], str]:
-    x = evaluator._x[:rows].to(torch.float32).contiguous().numpy()
-    wanted = evaluator.forward(config)[: len(x)].numpy()
+def _proofs(target: Target, path: Path, x: np.ndarray, wanted: np.ndarray) -> tuple[tuple[Proof, ...], str]:
     try:
         outputs = target.execute(path, x)
     except MissingExecutor as error:
         return (), str(error)
-    return tuple(Proof.of(name, wanted, found) for name, found in outputs.items()), ""
+    return tuple(Proof.of(name, wanted, found.reshape(wanted.shape)) for name, found in outputs.items()), ""
 
 
 def _remove(path: Path) -> None:

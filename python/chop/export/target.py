@@ -39,6 +39,19 @@ class Refusal:
         return f"{where}: {self.reason}{f'; --to {self.instead} can' if self.instead else ''}"
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Rows and what the evaluator makes of them, for formats that carry a test of their own.
+
+    Attributes:
+        x: float32, shape [rows, ...].
+        y: outputs, float32, shape [rows, ...].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+
 class MissingExecutor(Exception):
     """What runs the written file is not installed. The message names the packages."""
 
@@ -66,8 +79,8 @@ class Target(ABC):
         """Yield what this format cannot say of the model."""
 
     @abstractmethod
-    def write(self, view: QuantizedView, path: Path) -> None:
-        """Write the model to ``path``: the same bytes for the same view."""
+    def write(self, view: QuantizedView, path: Path, sample: Sample) -> None:
+        """Write the model to ``path``: the same bytes for the same view and sample."""
 
     @abstractmethod
     def execute(self, path: Path, x: np.ndarray) -> dict[str, np.ndarray]:

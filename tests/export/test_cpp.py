@@ -1,0 +1,97 @@
+"""The C++17 header: equal, no warning, no undefined behaviour, and a test of its own that can fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import chop
+from chop.export import export
+from chop.models import get_model
+from chop.tools.errors import ConfigError
+from tests.export.models import Convolutions, Sequences, config, rows, trained
+
+COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
+pytestmark = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler")
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Werror"]
+ALL = ("linear", "conv1d", "conv2d", "add", "relu")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Networks with batch norms, convolutions and pools, and with far grids, rounding and wrapping."""
+    folder, jets, images = tmp_path_factory.mktemp("cpp"), rows(400, 16), rows(60, 2, 8, 8)
+    made = {}
+    modes = {"data_in_rounding": "half_up", "data_in_overflow": "wrap"}
+    for name, model, x, settings in (
+        ("norms", get_model("jsc-toy", pretrained=True).eval(), jets / 2, config((6, 3), (6, 4))),
+        ("images", trained(Convolutions(), images), images, config((6, 3), (6, 4), ALL)),
+        ("modes", trained(Sequences(), jets), jets, config((5, 2), (5, 3), (*ALL[:2], "relu"), **modes)),
+        (
+            "far",
+            trained(Sequences(), jets),
+            jets,
+            config((20, 14), (4, 12), data_in_rounding="floor", bias_width=9, bias_frac_width=-1),
+        ),
+        (
+            "floor",
+            get_model("jsc-tiny", pretrained=True).eval(),
+            jets,
+            config((9, 5), (1, 0), data_in_rounding="floor"),
+        ),
+    ):
+        done = export(chop.Evaluator(model, x), settings, "cpp", folder / name)
+        assert done.equal, str(done)
+        assert [proof.executor for proof in done.proofs] == COMPILERS
+        made[name] = done.path
+    return made
+
+
+@pytest.mark.parametrize("name", ["norms", "images", "modes", "far"])
+def test_no_warning_and_no_undefined_behaviour(written: dict[str, Path], name: str, tmp_path: Path) -> None:
+    program = str(tmp_path / "main")
+    words = [COMPILERS[0], "-std=c++17", "-O1", *STRICT, "-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([*words, str(written[name] / "main.cpp"), "-o", program], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{60 if name == 'images' else 100} rows, 0 outputs differ\n"
+
+
+def test_its_own_test_can_fail(written: dict[str, Path], tmp_path: Path) -> None:
+    for file in written["modes"].iterdir():
+        text = file.read_text()
+        if file.name == "net.h":
+            place = text.index("std::int8_t k0[") + len("std::int8_t k0[")
+            place = text.index("{", place) + 2
+            digits = text[place : text.index(",", place)]
+            text = text[:place] + str(-int(digits) - 1) + text[place + len(digits) :]
+        (tmp_path / file.name).write_text(text)
+    program = str(tmp_path / "main")
+    subprocess.run([COMPILERS[0], "-std=c++17", str(tmp_path / "main.cpp"), "-o", program], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "0 outputs" not in done.stdout
+
+
+def test_integers_only_between_the_door_and_the_last_sum(written: dict[str, Path]) -> None:
+    body = (written["images"] / "net.h").read_text().split("inline void predict", 1)[1]
+    floats = [line for line in body.splitlines() if "float" in line]
+    assert all("quantize<" in line or "static_cast<float>(static_cast<float>" in line for line in floats[1:])
+
+
+def test_the_same_bytes_twice(written: dict[str, Path], tmp_path: Path) -> None:
+    jets = rows(400, 16)
+    ev = chop.Evaluator(get_model("jsc-toy", pretrained=True).eval(), jets / 2)
+    again = export(ev, config((6, 3), (6, 4)), "cpp", tmp_path).path
+    for file in again.iterdir():
+        assert file.read_bytes() == (written["norms"] / file.name).read_bytes()
+
+
+def test_what_is_no_whole_number_is_refused(tmp_path: Path) -> None:
+    images = rows(4, 2, 8, 8)
+    ev = chop.Evaluator(trained(Convolutions(), images), images)
+    with pytest.raises(ConfigError, match=r"export to cpp: add_1: add of floats.*--to onnx-arithmetic can"):
+        export(ev, config(), "cpp", tmp_path)
+    assert list(tmp_path.iterdir()) == []
