@@ -22,6 +22,7 @@ from chop.metrics.native import NativeValue
 from chop.metrics.scoring import STANDARD, Asked, in_python
 from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import Array, as_tensor
 
 __all__ = ["Config", "Evaluator", "LayerRoad", "Metrics"]
 
@@ -69,7 +70,7 @@ class Evaluator:
     Args:
         mg: a :class:`MaseGraph` or a module. What the core does not know goes through torch, for that node only;
             a warning names those nodes, :attr:`torch_nodes` says how much time that takes.
-        x: inputs, floating point, shape [rows, ...].
+        x: inputs, floating point, shape [rows, ...]; a tensor or a NumPy array, taken as float32.
         y: class indices, integers, shape [rows]; None without labels, for what needs none.
         threads: threads of the evaluator's own pool, 1 or more. The GIL is released while it works.
 
@@ -89,10 +90,9 @@ class Evaluator:
     0.5
     """
 
-    def __init__(
-        self, mg: MaseGraph | nn.Module, x: Tensor, y: Tensor | None = None, threads: int = 1
-    ) -> None:
+    def __init__(self, mg: MaseGraph | nn.Module, x: Array, y: Array | None = None, threads: int = 1) -> None:
         self.graph = mg if isinstance(mg, MaseGraph) else MaseGraph(mg)
+        x, y = as_tensor(x, "Evaluator: x"), as_tensor(y, "Evaluator: y")
         if x.dim() < 2:
             raise ValueError(f"Evaluator: x must have the shape [rows, ...], got {list(x.shape)}")
         if y is not None and (y.is_floating_point() or y.dim() != 1):
@@ -111,7 +111,7 @@ class Evaluator:
         self._labels = None if y is None else plain_tensor(y, torch.int64).clone()
         self._core = _core.Evaluator(
             self.lowered,
-            plain_tensor(x),
+            plain_tensor(x, name="Evaluator: x"),
             self._labels,
             threads,
             _torch_fuses_batch_norm(),

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from chop import _core
+from chop.ir.graph.lowering_call import plain_tensor
 from chop.metrics.metric import METRICS, Metric
+from chop.tools.tensors import Array, as_tensor
 
 NativeValue = float | tuple[bytearray, list[int], bool]
 
@@ -60,8 +62,14 @@ class NativeMetric(Metric):
 
     def compute(self, logits: Tensor, y: Any, *reference: Tensor) -> float | Tensor:
         """Return the value for all rows, computed on one thread; see :func:`chop.metrics.score`."""
-        (found,) = _core.score(logits, y, reference[0] if reference else None, [(self.name, self.given)], 1)
+        z, *others = (_plain(given, f"{self.name}: logits") for given in (logits, *reference))
+        labels = None if y is None else _plain(y, f"{self.name}: y", torch.int64)
+        (found,) = _core.score(z, labels, others[0] if others else None, [(self.name, self.given)], 1)
         return plain_value(found)
+
+
+def _plain(given: Array, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    return plain_tensor(as_tensor(given, name), dtype, name)
 
 
 def plain_value(found: NativeValue) -> float | Tensor:

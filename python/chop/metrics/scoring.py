@@ -13,6 +13,7 @@ from chop.metrics.asked import AskedMetric, MetricSpec, ask
 from chop.metrics.native import NativeValue, plain_value
 from chop.metrics.result import Metrics
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import Array, as_tensor
 
 CoreSpec = tuple[str, dict[str, int]]
 
@@ -78,10 +79,10 @@ def in_python(
 
 
 def score(
-    logits: Tensor,
-    y: Tensor | None = None,
+    logits: Array,
+    y: Array | None = None,
     metrics: Sequence[MetricSpec] | None = None,
-    reference: Tensor | None = None,
+    reference: Array | None = None,
     threads: int = 1,
 ) -> Metrics:
     """Return the metrics of logits.
@@ -90,7 +91,7 @@ def score(
     is. Results of the native metrics do not depend on ``threads``, bit for bit.
 
     Args:
-        logits: floating point, shape [rows, classes]; taken as float32.
+        logits: floating point, shape [rows, classes]; a tensor or a NumPy array, as y and reference; taken as float32.
         y: class indices, integers, shape [rows]; None for metrics that need no labels.
         metrics: names, or mappings with ``name`` and options (see ``METRICS``). None: accuracy, accuracy_micro, loss.
         reference: the float model's logits, like ``logits``, for the metrics that compare with it.
@@ -105,6 +106,8 @@ def score(
     >>> score(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0]))
     Metrics(rows=2, accuracy=0.25, accuracy_micro=0.5, loss=0.720095)
     """
+    logits, y = as_tensor(logits, "score: logits"), as_tensor(y, "score: y")
+    reference = as_tensor(reference, "score: reference")
     if logits.dim() != 2:
         raise ValueError(f"score: logits must have the shape [rows, classes], got {list(logits.shape)}")
     if y is not None and (y.is_floating_point() or y.dim() != 1):
@@ -113,7 +116,8 @@ def score(
     asked = Asked(STANDARD if metrics is None else metrics, int(logits.shape[1]), labelled)
     if reference is None and (missing := asked.needs_reference):
         raise ConfigError(f"{missing[0]} compares with the float model: give its logits as the reference")
-    z, r = plain_tensor(logits), None if reference is None else plain_tensor(reference)
+    z = plain_tensor(logits, name="score: logits")
+    r = None if reference is None else plain_tensor(reference, name="score: reference")
     labels = None if y is None else plain_tensor(y, torch.int64)
     found = _core.score(z, labels, r, asked.specs, threads)
     return asked.result(int(z.shape[0]), found, lambda a: in_python(a, z, labels, r))

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from chop.tools.errors import ConfigError
 
+Array = Tensor | np.ndarray
+
 
 @overload
-def as_tensor(value: Tensor | np.ndarray, name: str) -> Tensor: ...
+def as_tensor(value: Array, name: str) -> Tensor: ...
 @overload
 def as_tensor(value: None, name: str) -> None: ...
-def as_tensor(value: Tensor | np.ndarray | None, name: str) -> Tensor | None:
+def as_tensor(value: Array | None, name: str) -> Tensor | None:
     """Return ``value`` as a tensor of the same shape and values; a tensor is returned as it is.
 
     Memory is shared with the array where torch can do that, so it is for arguments that are read.
@@ -65,13 +67,15 @@ def cast(tensor: Tensor, dtype: torch.dtype, name: str) -> Tensor:
     """Return ``tensor.to(dtype)``, unless that would make an infinity of a finite number.
 
     Raises:
-        ConfigError: a number beyond the largest of ``dtype``.
+        ConfigError: a number beyond the largest of ``dtype``, or complex numbers where ``dtype`` is real.
 
     >>> cast(torch.tensor([0.5, 1e300], dtype=torch.float64), torch.float32, "x")
     Traceback (most recent call last):
     ...
     chop.tools.errors.ConfigError: x[1] is 1e+300, more than float32 holds (3.40282e+38)
     """
+    if tensor.is_complex() and not dtype.is_complex:
+        raise ConfigError(f"{name} holds complex numbers, which are no {str(dtype).removeprefix('torch.')}")
     narrow = tensor.to(dtype)
     if not (tensor.dtype.is_floating_point and dtype.is_floating_point) or tensor.numel() == 0:
         return narrow
@@ -100,7 +104,8 @@ def _for_torch(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "c" and array.dtype.itemsize > 16:
         array = array.astype(np.complex128)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    # torch takes neither negative or odd strides nor, without a warning, memory that may not be written.
-    if any(step < 0 or step % array.itemsize for step in array.strides) or not array.flags.writeable:
-        array = array.copy()
+    # torch takes no negative or odd strides and, without a warning, no memory that may not be written. What is laid out
+    # by columns gives other last bits in torch's products than the same numbers in rows.
+    if not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
+        array = array.copy(order="C")
     return array

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from chop.dataset.loaders import RowDataset, make_loader
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import as_tensor
 from chop.training.order import seeded
 
 Rows = tuple[Tensor, Tensor]
@@ -23,7 +24,7 @@ class TrainingData:
 
     Args:
         source: a data module (``MaseDataModule``, or anything with ``train_dataloader`` and ``val_dataloader``), or
-            ``{"train": (x, y), "val": (x, y)}``.
+            ``{"train": (x, y), "val": (x, y)}`` of tensors or NumPy arrays.
         batch_size: None takes the data module's own.
     """
 
@@ -59,12 +60,12 @@ class TrainingData:
         if isinstance(self._source, dict):
             if split not in self._source:
                 raise ConfigError(f"data: there are no rows under {split!r}")
-            rows: Rows = self._source[split]
-            return rows
-        if hasattr(self._source, "arrays"):
+            x, y = self._source[split]
+        elif hasattr(self._source, "arrays"):
             x, y = self._source.arrays(split)
-            return x, y
-        return None
+        else:
+            return None
+        return as_tensor(x, f"data: x of {split!r}"), as_tensor(y, f"data: y of {split!r}")
 
     def train_loader(self, seed: int) -> DataLoader[Any]:
         """Batches of the training rows, in an order that the seed and the epoch decide."""
@@ -77,7 +78,7 @@ class TrainingData:
     def _loader(self, split: str) -> Any:
         if split not in self._loaders:
             if isinstance(self._source, dict):
-                self._loaders[split] = make_loader(RowDataset(*self._source[split]), 4096, shuffle=False)
+                self._loaders[split] = make_loader(RowDataset(*(self.rows(split) or ())), 4096, shuffle=False)
             else:
                 self._loaders[split] = getattr(self._source, f"{split}_dataloader")()
         return self._loaders[split]

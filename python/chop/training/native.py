@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chop import _core
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
+from chop.tools.tensors import Array, as_tensor
 from chop.training.native_state import OptimizerOptions, TrainerState
 from chop.training.native_targets import TrainingTargets
 
@@ -116,8 +117,8 @@ class NativeTrainer:
     def __init__(
         self,
         model: nn.Module | MaseGraph,
-        x: Tensor,
-        y: Tensor,
+        x: Array,
+        y: Array,
         *,
         optimizer: str = "adam",
         betas: tuple[float, float] = (0.9, 0.999),
@@ -133,7 +134,7 @@ class NativeTrainer:
     ) -> None:
         options = OptimizerOptions(optimizer, betas, eps, momentum, nesterov, weight_decay)
         self._dtype = _dtype(dtype)
-        _check_data(x, y)
+        x, y = _check_data(x, y)
         self._targets = TrainingTargets(model, x.shape[1:], straight_through)
         self._core = _core.Trainer(
             self._targets.lowered,
@@ -142,7 +143,7 @@ class NativeTrainer:
             dtype,
             threads,
         )
-        self._core.set_data(plain_tensor(x, self._dtype), plain_tensor(y, torch.int64))
+        self._core.set_data(plain_tensor(x, self._dtype, "training: x"), plain_tensor(y, torch.int64))
         self._state = TrainerState(self._core, self._targets, options, self._dtype)
 
     @staticmethod
@@ -174,7 +175,7 @@ class NativeTrainer:
         self,
         batch_size: int,
         learning_rate: float,
-        order: Tensor | None = None,
+        order: Array | None = None,
         accumulate: int = 1,
         first_row: int = 0,
         max_steps: int | None = None,
@@ -198,7 +199,7 @@ class NativeTrainer:
             RuntimeError: another call of this trainer is at work; only :meth:`stop` and ``progress`` go beside it.
         """
         if order is not None:
-            order = plain_tensor(order, torch.int64)
+            order = plain_tensor(as_tensor(order, "training: order"), torch.int64)
         steps = -1 if max_steps is None else max_steps
         self._state.learning_rate = learning_rate
         found = self._core.epoch(batch_size, learning_rate, order, accumulate, first_row, steps)
@@ -224,10 +225,10 @@ class NativeTrainer:
         steps, losses = self._core.progress()
         return steps, losses / max(steps, 1)
 
-    def evaluate(self, x: Tensor, y: Tensor) -> Scores:
+    def evaluate(self, x: Array, y: Array) -> Scores:
         """Return the scores on other rows, as in ``model.eval()``; shapes as in the constructor."""
-        _check_data(x, y)
-        found = self._core.evaluate(plain_tensor(x, self._dtype), plain_tensor(y, torch.int64))
+        x, y = _check_data(x, y)
+        found = self._core.evaluate(plain_tensor(x, self._dtype, "training: x"), plain_tensor(y, torch.int64))
         return Scores(found["loss"], self._confusion(found["confusion"]), found["rows"])
 
     def gradients(self) -> dict[str, Tensor]:
@@ -273,8 +274,10 @@ def _dtype(name: str) -> torch.dtype:
     return torch.float32 if name == "float32" else torch.float64
 
 
-def _check_data(x: Tensor, y: Tensor) -> None:
+def _check_data(x: Array, y: Array) -> tuple[Tensor, Tensor]:
+    x, y = as_tensor(x, "training: x"), as_tensor(y, "training: y")
     if x.dim() < 2 or not x.is_floating_point():
         raise ValueError(f"training: x must hold floats, shape [rows, ...], got {x.dtype} {list(x.shape)}")
     if y.is_floating_point() or y.dim() != 1 or len(y) != len(x):
         raise ValueError(f"training: y must hold {len(x)} class indices, got {y.dtype} {list(y.shape)}")
+    return x, y

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from chop import _core
+from chop.tools.tensors import cast
 from chop.training.native_targets import TrainingTargets
 
 __all__ = ["OptimizerOptions", "TrainerState"]
@@ -111,6 +112,8 @@ class TrainerState:
         pieces, running, batches = self._pieces("parameters"), self._running_pieces(), self._core.batches
         for name, (key, stored) in self._entries.items():
             given = state[name].detach()
+            if key in self._numbers or key in self._running:
+                given = cast(given.cpu(), self._dtype, f"training: {name}")
             if key in self._numbers:
                 pieces[self._numbers[key]].copy_(given)
             elif key in self._running:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from chop.tools.tensors import tensors_in
+
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
@@ -112,7 +114,8 @@ def evaluate(
     """Cross-entropy and accuracies of ``model`` in evaluation mode, in which it stays."""
     model.eval()
     tally = Tally(classes)
-    for x, y in batches:
+    for batch in batches:
+        x, y = tensors_in(batch, "a batch")
         logits = model(x.to(device))
         tally.add(nn.functional.cross_entropy(logits, y.to(device)), logits, y)
     return tally.score()

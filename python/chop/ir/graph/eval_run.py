@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import source_text
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import tensors_in
 
 
 @contextlib.contextmanager
@@ -61,7 +62,7 @@ def batches_of(x: Any, batch_size: int, where: str) -> Iterator[tuple[int, tuple
     """Yield ``(first row, values)`` for batches of rows; what is no tensor goes into each of them whole.
 
     Args:
-        x: a tensor [rows, ...], or a tuple of the model's inputs, whose tensors have the same rows.
+        x: a tensor or NumPy array [rows, ...], or a tuple of the model's inputs, whose tensors have the same rows.
         batch_size: rows of a batch, 1 or more; the last one may have fewer.
         where: opens the messages.
 
@@ -71,7 +72,8 @@ def batches_of(x: Any, batch_size: int, where: str) -> Iterator[tuple[int, tuple
     >>> [(first, value.tolist()) for first, (value,) in batches_of(torch.arange(3), 2, "example")]
     [(0, [0, 1]), (2, [2])]
     """
-    values = tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    given = tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    values = tuple(tensors_in(value, where) for value in given)
     tensors = [value for value in values if isinstance(value, Tensor)]
     if not tensors:
         raise ConfigError(f"{where}: x must be a tensor [rows, ...] or a tuple of inputs, got {x!r}")

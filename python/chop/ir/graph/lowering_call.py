@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from chop.tools.tensors import cast
+
 Parameters = dict[str, Tensor | list[int]]
 Attributes = dict[str, float | list[int]]
 
@@ -16,15 +18,20 @@ Attributes = dict[str, float | list[int]]
 BATCH = -1
 
 
-def plain_tensor(tensor: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def plain_tensor(tensor: Tensor, dtype: torch.dtype = torch.float32, name: str = "a tensor") -> Tensor:
     """Return ``tensor`` detached, contiguous, on the CPU and of ``dtype``: what the core can read.
 
+    Args:
+        tensor: any tensor with values.
+        dtype: of the result.
+        name: opens the messages, such as "Evaluator: x".
+
     Raises:
-        ValueError: the tensor has no memory (fake or meta).
+        ValueError: the tensor has no memory (fake or meta), or a finite number that ``dtype`` does not hold.
     """
     if tensor.is_meta or isinstance(tensor, torch._subclasses.FakeTensor):
         raise ValueError("a fake or meta tensor has no values to hand to the core")
-    return tensor.detach().resolve_conj().resolve_neg().to("cpu", dtype).contiguous()
+    return cast(tensor.detach().resolve_conj().resolve_neg().cpu(), dtype, name).contiguous()
 
 
 @dataclass(frozen=True, slots=True)

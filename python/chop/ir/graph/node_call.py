@@ -16,6 +16,7 @@ from chop.ir.graph.ops import describe_target, find_row
 from chop.ir.graph.quantize_config import NodeRule
 from chop.ir.graph.quantized_node import quantized_call, quantized_layer, restore_call
 from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.tools.tensors import cast
 
 
 class Snapshot:
@@ -156,6 +157,9 @@ def _frozen(target: str, module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         raise ValueError(
             f"evaluator: layer {target} ({type(module).__name__}) cannot be copied: {error}"
         ) from error
+    for name, value in made.state_dict().items():
+        if value.is_floating_point() and not value.is_meta:
+            cast(value, torch.float32, f"layer {target}: {name}")
     return made.to("cpu", torch.float32).eval()
 
 
@@ -163,7 +167,7 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return copy.deepcopy(value)
     value = value.detach().to("cpu").clone()
-    return value.float() if value.is_floating_point() else value
+    return cast(value, torch.float32, "a tensor of the model") if value.is_floating_point() else value
 
 
 def _bytes_of(function: Any) -> int:

@@ -16,6 +16,7 @@ from chop.actions.search.metrics import evaluator_metrics
 from chop.actions.search.runners import SW_RUNNERS, NamesNow
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import as_tensor, cast, tensors_in
 
 WHERE = "search.strategy.sw_runner.basic_evaluation"
 GUESSED_SPEED = 2e9  # products a second
@@ -147,16 +148,18 @@ def first_rows(
     batches = math.ceil(num_samples / batch_size)
     if hasattr(data_module, "arrays"):
         arrays = data_module.arrays(split)
-        x, y = (torch.as_tensor(array)[: batches * batch_size] for array in arrays)
+        x, y = (as_tensor(array, where)[: batches * batch_size] for array in arrays)
     else:
         x, y = _rows_of_loader(getattr(data_module, f"{split}_dataloader")(), batches)
     if x.shape[0] == 0:
         raise ConfigError(f"{where}: the {split} split holds no rows")
-    return x.to(torch.float32).contiguous(), y.reshape(-1).to(torch.int64).contiguous()
+    return cast(x, torch.float32, f"{where}: x of {split}").contiguous(), y.reshape(-1).to(
+        torch.int64
+    ).contiguous()
 
 
 def _rows_of_loader(loader: Any, batches: int) -> tuple[torch.Tensor, torch.Tensor]:
-    taken = [batch for batch, _ in zip(loader, range(batches), strict=False)]
+    taken = [tensors_in(batch, "a batch") for batch, _ in zip(loader, range(batches), strict=False)]
     if not taken:
         return torch.empty(0), torch.empty(0, dtype=torch.int64)
     return torch.cat([batch[0] for batch in taken]), torch.cat([batch[1].reshape(-1) for batch in taken])

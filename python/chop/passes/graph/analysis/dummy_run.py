@@ -16,6 +16,7 @@ from chop.ir.graph.mase_graph import forward_inputs
 from chop.ir.graph.ops import source_text
 from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import tensors_in
 
 
 class _Recorder(fx.Interpreter):
@@ -89,7 +90,7 @@ def _arguments(graph: MaseGraph, dummy_in: Mapping[str, Any]) -> list[Any]:
         default = fixed_value(graph, node)
         if name not in dummy_in and not default:
             raise ConfigError(f"dummy_in: input {name!r} of the graph has no value")
-        value = dummy_in[name] if name in dummy_in else default[0]
+        value = tensors_in(dummy_in[name], f"dummy_in[{name!r}]") if name in dummy_in else default[0]
         values.append(
             value.clone() if isinstance(value, torch.Tensor) else value
         )  # a first layer may be in place

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import tensors_in
 
 Dims = Literal["all"] | Sequence[int] | None
 
@@ -33,6 +34,7 @@ def as_tensor(sample: Any, name: str) -> Tensor:
     >>> as_tensor([1.0, 2.0], "record")
     tensor([1., 2.])
     """
+    sample = tensors_in(sample, f"{name}: a sample")
     tensor = sample if isinstance(sample, Tensor) else _gathered(sample, name)
     tensor = tensor.detach().resolve_conj().resolve_neg()
     if tensor.is_complex():

@@ -16,6 +16,7 @@ from chop.ir.graph.ops import find_row
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import QUANTIZERS
 from chop.tools.errors import ConfigError
+from chop.tools.tensors import tensors_in
 
 Data = Tensor | Sequence[Tensor]
 
@@ -76,7 +77,8 @@ def calculate_modules(
 
 
 def _first(data: Data) -> Tensor:
-    return data if isinstance(data, Tensor) else data[0]
+    given = tensors_in(data, "calculate_modules")
+    return given if isinstance(given, Tensor) else given[0]
 
 
 def _op_of(module: nn.Module) -> str:
