@@ -225,7 +225,9 @@ class Evaluator:
         for rule in resolve_quantize_config(self._targets, config) if config is not None else ():
             if rule.formats is not None and rule.quantizer not in native_quantizers():
                 by_torch[rule.node] = f"the quantizer {rule.quantizer!r} has no native twin"
-        return certify(self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch)
+        return certify(
+            self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch, self._x.is_contiguous()
+        )
 
     def _formats(self, config: Config | None) -> _core.Formats:
         if config is None:

@@ -24,6 +24,9 @@ _ELEMENT_BY_ELEMENT = frozenset(
         "clamp_max", "add_scalar", "sub_scalar", "mul_scalar", "div_scalar",
     }
 )  # fmt: skip
+# Their results are views that lie in torch's memory otherwise than row after row, and these keep how things lie.
+_VIEWS = frozenset({"slice", "permute", "transpose"})
+_KEEPS_LAYOUT = _ELEMENT_BY_ELEMENT | {"add", "sub", "mul", "div", "minimum", "maximum"}
 
 
 def certify(
@@ -32,6 +35,7 @@ def certify(
     rows: int,
     float_ops: Mapping[str, bool],
     by_torch: Mapping[str, str] | None = None,
+    contiguous: bool = True,
 ) -> Certificate:
     """Make a certificate of what the core found.
 
@@ -41,8 +45,9 @@ def certify(
         rows: rows of the data.
         float_ops: operations on floats, and whether torch gives the same bits on every machine.
         by_torch: nodes that torch computes under the config, each with the reason.
+        contiguous: whether the data lies row after row, as copies do and slices of a table do not.
     """
-    return _Certifying(nodes, found, float_ops, by_torch or {}).certificate(rows)
+    return _Certifying(nodes, found, float_ops, by_torch or {}, contiguous).certificate(rows)
 
 
 class _Certifying:
@@ -54,8 +59,11 @@ class _Certifying:
         found: Sequence[Mapping[str, Any]],
         float_ops: Mapping[str, bool],
         by_torch: Mapping[str, str],
+        contiguous: bool,
     ) -> None:
         self.nodes, self.float_ops, self.by_torch = nodes, float_ops, by_torch
+        self.contiguous = contiguous
+        self.by_name = {node["name"]: node for node in nodes}
         self.found: dict[str, list[Mapping[str, Any]]] = {}
         for entry in found:
             self.found.setdefault(entry["node"], []).append(entry)
@@ -156,6 +164,21 @@ class _Certifying:
             )
         if not self.float_ops.get(op, True):
             return f"{name} ({op}) gives other bits on other machines"
+        if op.startswith("batch_norm") and (view := self._view_before(node)):
+            return f"{name} ({op}) reads a view ({view}), for which torch rounds in another order"
+        return ""
+
+    def _view_before(self, node: Mapping[str, Any]) -> str:
+        """The name of what makes a node's input a view in torch's memory; empty if nothing does."""
+        waiting, seen = list(node["inputs"]), set[str]()
+        while waiting:
+            name = waiting.pop()
+            op = self.by_name[name]["op"]
+            if op in _VIEWS or (op == "input" and not self.contiguous):
+                return str(name)
+            if op in _KEEPS_LAYOUT and name not in seen:
+                seen.add(name)
+                waiting += self.by_name[name]["inputs"]
         return ""
 
 
