@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Mapping
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,47 @@ _NAME = "lightning_logs"
 def has_tensorboard() -> bool:
     """Whether TensorBoard is installed."""
     return importlib.util.find_spec("tensorboard") is not None
+
+
+class _EventFile:
+    """TensorBoard's events, written by this thread: its own writer has one that prints a traceback on a full disk."""
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.0"
+        with self._errors():
+            self._file = self._path.open("wb")
+            self._records = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
+        self.flush()
+
+    def add(self, name: str, value: float, step: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._write(step=step, summary=Summary(value=[Summary.Value(tag=name, simple_value=float(value))]))
+
+    def flush(self) -> None:
+        with self._errors():
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._errors():
+            self._file.close()
+
+    def _write(self, **fields: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        with self._errors():
+            self._records.write(Event(wall_time=time.time(), **fields).SerializeToString())
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # of a write, which names no file
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 class ScalarLog:
@@ -35,9 +80,7 @@ class ScalarLog:
         if not has_tensorboard():
             logger.info("no TensorBoard logs: it is not installed (pip install 'chop[train]')")
             return
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(_next_version(folder / _NAME)))
+        self._writer = _EventFile(_next_version(folder / _NAME))
 
     @property
     def active(self) -> bool:
@@ -52,7 +95,8 @@ class ScalarLog:
         """Write scalars at a step (from 0)."""
         if self._writer is not None:
             for name, value in scalars.items():
-                self._writer.add_scalar(name, value, step)
+                self._writer.add(name, value, step)
+            self._writer.flush()
 
     def close(self) -> None:
         """Bring everything to the disk."""
