@@ -121,7 +121,7 @@ def test_bad_input():
         get_model("jsc-tiny", task="translation")
     with pytest.raises(ConfigError, match="quant_config"):
         get_model("jsc-tiny", quant_config={"by": "type"})
-    with pytest.raises(ConfigError, match=r"must end in one of \.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"a\.onnx does not exist"):
         get_model("jsc-tiny", checkpoint="a.onnx")
 
 

@@ -266,6 +266,20 @@ def test_weights_alone_load_into_a_plain_model(tmp_path):
     assert list(state) == list(graph.model.state_dict())
 
 
+@pytest.mark.parametrize("config", [EIGHT, WRAPPING, {**EIGHT, "bypass": True}])
+def test_the_state_dict_beside_a_graph_holds_what_the_graph_computes_with(config, tmp_path):
+    x = sample(Functional)
+    graph, _ = quantize_transform_pass(MaseGraph(Functional().eval()), by_type(config))
+    save_mase_graph_interface_pass(graph, tmp_path)
+    state, layer = load_model(tmp_path / "state_dict.pt"), graph.modules["fc1"]
+    assert torch.equal(state["fc1.weight"], layer.weight if layer.bypass else layer.w_quantizer(layer.weight))
+    assert torch.equal(state["fc1.bias"], layer.bias if layer.bypass else layer.b_quantizer(layer.bias))
+    expected, before = graph.model(x), layer.weight.clone()
+    graph.model.load_state_dict(state)
+    assert torch.equal(graph.model(x), expected), "a value on the grid is its own nearest value"
+    assert torch.equal(load_model(tmp_path / "graph_module.mz")["fc1.weight"], before)
+
+
 def test_metadata_file_keeps_statistics_kinds_and_none(tmp_path):
     graph = analysed(Reshaping().eval(), sample(Reshaping))
     node = next(node for node in graph.nodes if node.name == "fc")

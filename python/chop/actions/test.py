@@ -35,7 +35,7 @@ def test(
     save_path: str | os.PathLike[str] | None = None,
     visualizer: Any = None,
     load_name: str | os.PathLike[str] | None = None,
-    load_type: str = "mz",
+    load_type: str | None = None,
 ) -> dict[str, Any]:
     """Score a classifier on the test split and print one line and the confusion matrix.
 
@@ -45,7 +45,7 @@ def test(
         task: "cls" or "classification".
         plt_trainer_args: only accelerator matters.
         save_path: folder for ``confusion_matrix.csv`` and (with matplotlib) ``confusion_matrix.png``; None: no files.
-        load_name, load_type: weights to load first.
+        load_name, load_type: weights to load first; None: the type is found in the file.
         model_info, optimizer, learning_rate, weight_decay, auto_requeue, visualizer: MASE's interface.
 
     Returns:

@@ -32,7 +32,7 @@ def train(
     save_path: str | os.PathLike[str] | None = None,
     visualizer: Any = None,
     load_name: str | os.PathLike[str] | None = None,
-    load_type: str = "mz",
+    load_type: str | None = None,
     seed: int = 0,
     engine: str = "auto",
     resume: str | os.PathLike[str] | None = None,
@@ -58,7 +58,7 @@ def train(
         save_path: folder for ``best.ckpt`` (lowest validation loss), ``last.ckpt``, ``metrics.csv`` and
             ``learning_curves.png`` (with matplotlib); None writes nothing.
         visualizer: folder for TensorBoard logs, or one of Lightning's loggers, whose folder is taken.
-        load_name, load_type: weights to start from.
+        load_name, load_type: weights to start from; None: the type is found in the file.
         seed: decides the order of the rows; one seed gives the same weights, bit for bit, on any number of
             threads: the CPU part runs on one.
         engine: "native" (the C++ core, for graphs that it knows, on the CPU), "lightning" (extra ``train``), or "auto":

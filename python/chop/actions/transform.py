@@ -27,7 +27,7 @@ def transform(
     config: Mapping[str, Any] | str | os.PathLike[str],
     save_dir: str | os.PathLike[str],
     load_name: str | None = None,
-    load_type: str = "mz",
+    load_type: str | None = None,
     accelerator: str = "auto",
     *,
     model_name: str | None = None,
@@ -44,7 +44,7 @@ def transform(
         config: the whole TOML as a mapping, or its path.
         save_dir: receives ``transformed_ckpt/{graph_module.mz, state_dict.pt, node_meta_param.toml}`` and
             what the passes write.
-        load_name, load_type: checkpoint to load first.
+        load_name, load_type: checkpoint to load first; its type is found in the file where it is None.
         accelerator: kept for MASE's interface; passes look at one batch, on the CPU.
         model_name, dataset_info: MASE's further keywords; not needed.
         validate_only: check everything against the graph and stop; nothing is written.
@@ -144,7 +144,7 @@ def _run_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -
     return graph
 
 
-def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: nn.Module) -> nn.Module:
+def load_transformed(load_name: str | os.PathLike[str], load_type: str | None, model: nn.Module) -> nn.Module:
     """Load a checkpoint into ``model``; one that holds a graph comes back as that graph, quantized or not.
 
     Returns:
@@ -154,12 +154,12 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
         FileNotFoundError: no such file.
         ConfigError: an unreadable checkpoint, or one of another model.
     """
-    from chop.tools.checkpoint_load import load_model, read_mz
+    from chop.tools.checkpoint_load import find_load_type, load_model, read_mz
 
-    redefined = load_type == "mz" and _has_other_widths(Path(load_name), model)
-    if not redefined:
+    kind = find_load_type(load_name, load_type)
+    if kind != "mz" or not _has_other_widths(Path(load_name), model):
         model = load_model(load_name, load_type, model)
-    if load_type != "mz" or "graph" not in read_mz(load_name)[1]:
+    if kind != "mz" or "graph" not in read_mz(load_name)[1]:
         return model
     from chop.ir.graph import MaseGraph
     from chop.passes.graph import load_mase_graph_interface_pass
@@ -169,7 +169,7 @@ def load_transformed(load_name: str | os.PathLike[str], load_type: str, model: n
     return graph.model
 
 
-def load_float(load_name: str | os.PathLike[str], load_type: str, model: nn.Module) -> nn.Module:
+def load_float(load_name: str | os.PathLike[str], load_type: str | None, model: nn.Module) -> nn.Module:
     """Load the weights of a checkpoint into ``model``, without its quantization: what a search starts from.
 
     Returns:
@@ -178,9 +178,9 @@ def load_float(load_name: str | os.PathLike[str], load_type: str, model: nn.Modu
     Raises:
         FileNotFoundError, ConfigError: as :func:`load_transformed`.
     """
-    from chop.tools.checkpoint_load import load_model
+    from chop.tools.checkpoint_load import find_load_type, load_model
 
-    if load_type != "mz" or not _has_other_widths(Path(load_name), model):
+    if find_load_type(load_name, load_type) != "mz" or not _has_other_widths(Path(load_name), model):
         return load_model(load_name, load_type, model)
     from chop.ir.graph import MaseGraph
     from chop.passes.graph import quantize_transform_pass

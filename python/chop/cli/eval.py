@@ -177,7 +177,9 @@ def _measure(options: Options, asked: _Asked, chosen: Chosen | None) -> Measured
 
 def _weights(options: Options) -> str:
     if options.load_name is not None:
-        return f"{options.load_name} ({options.load_type})"
+        from chop.tools.checkpoint_load import find_load_type
+
+        return f"{options.load_name} ({find_load_type(options.load_name, options.load_type)})"
     return "shipped with chop" if options.is_pretrained else "random: neither --load nor --pretrained"
 
 

@@ -92,9 +92,10 @@ class Options(BaseModel):
         _flag("--task", group="general", metavar="TASK", help="task to perform")] = "classification"
     load_name: Annotated[Text | None,
         _flag("--load", group="general", metavar="PATH", help="checkpoint to start from")] = None
-    load_type: Annotated[Literal["mz", "pt", "pl", "hf"],
+    load_type: Annotated[Literal["mz", "pt", "pl", "hf"] | None,
         _flag("--load-type", group="general", metavar="TYPE",
-              help="mz: written by chop; pt: state dict; pl: Lightning checkpoint")] = "mz"
+              help="what the file must be: mz: written by chop; pt: state dict; pl: Lightning checkpoint; "
+                   "default: whatever it is")] = None
     batch_size: Annotated[Positive,
         _flag("--batch-size", group="general", metavar="NUM", help="rows in a batch")] = 128
     to_debug: Annotated[bool,

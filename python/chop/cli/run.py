@@ -137,7 +137,10 @@ def _quantized(model: nn.Module, path: str) -> nn.Module:
 
 
 def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
-    logger.info("Loading %s (%s)", options.load_name, options.load_type)
+    from chop.tools.checkpoint_load import find_load_type
+
+    kind = find_load_type(str(options.load_name), options.load_type)
+    logger.info("Loading %s (%s)", options.load_name, kind)
     if action == "search":
         # A search starts from the float weights: it tries its own quantization.
         from chop.actions.transform import load_float

@@ -17,7 +17,6 @@ from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
 
 _CLASSIFICATION = ("cls", "classification")
-_LOAD_TYPE_OF_SUFFIX = {".ckpt": "pl", ".pt": "pt", ".pth": "pt", ".mz": "mz", ".safetensors": "mz"}
 _WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -49,8 +48,7 @@ def get_model(
         dataset_info: ``num_features`` and ``num_classes`` as attributes or keys; None stands for 16 and 5.
         pretrained: load the weights that ship in the package, trained on the synthetic set ``jsc-synth``
             with class order g q t w z.
-        checkpoint: a file to load instead: ``.ckpt`` (Lightning), ``.pt`` (state dict), ``.mz`` or
-            ``.safetensors``.
+        checkpoint: a file to load instead, of any type that :func:`load_model` reads.
         quant_config: must be None; models are quantized by ``quantize_transform_pass``.
 
     Returns:
@@ -75,7 +73,7 @@ def get_model(
         )
     model: nn.Module = entry["model"](dataset_info)
     if checkpoint is not None:
-        return load_model(checkpoint, _load_type(Path(checkpoint)), model)
+        return load_model(checkpoint, None, model)
     if pretrained:
         load_model(pretrained_path(name), "mz", model)
     return model
@@ -107,11 +105,3 @@ def _entry(name: str) -> dict[str, Any]:
     raise UnknownNameError(
         f"model {name!r} is not known{did_you_mean(name, known)}; known: {', '.join(known)}"
     )
-
-
-def _load_type(path: Path) -> str:
-    try:
-        return _LOAD_TYPE_OF_SUFFIX[path.suffix]
-    except KeyError:
-        allowed = ", ".join(_LOAD_TYPE_OF_SUFFIX)
-        raise ConfigError(f"checkpoint: {path} must end in one of {allowed}") from None

@@ -48,6 +48,11 @@ class Place:
         return " and there ".join(parts) or "the whole"
 
     @property
+    def is_larger(self) -> bool:
+        """Whether there are further names under the prefix: the state is one of a larger model."""
+        return any(name.startswith(self.prefix) for name in self.rest)
+
+    @property
     def python(self) -> str:
         """How Python gets it out of ``content``."""
         found = "content" + "".join(f"[{key!r}]" for key in self.keys)
@@ -98,14 +103,14 @@ def state_for(content: Any, model: nn.Module, path: Path) -> dict[str, Tensor]:
             f"{'; '.join(map(str, fits[:4]))}; keep one of them: content = torch.load({path.name!r}); "
             f"torch.save({fits[0].python}, 'weights.pt')"
         )
-    if not fits:
+    if not fits or fits[0].is_larger:
         raise ConfigError(_why_not(content, found, own, model, path))
     fit = fits[0]
     return _taken(fit, own, _ties(model), path)
 
 
 def _fits(place: Place, own: Mapping[str, Any], model: nn.Module) -> Iterator[Place]:
-    """Each prefix under which a place holds all names of the model in their shapes, and no other."""
+    """Each prefix under which a place holds all names of the model in their shapes, whatever else it holds."""
     ties = _ties(model)
     needed = [name for name in own if not _may_be_missing(name, own, ties)]
     anchor = next(iter(needed), None)
@@ -117,8 +122,6 @@ def _fits(place: Place, own: Mapping[str, Any], model: nn.Module) -> Iterator[Pl
         if any(prefix + name not in place.entries for name in needed):
             continue
         rest = [n for n in place.entries if not n.startswith(prefix) or n.removeprefix(prefix) not in own]
-        if any(name.startswith(prefix) for name in rest):
-            continue  # a larger model than this one
         fit = Place(place.keys, place.entries, prefix, rest)
         if _wrong_shape(fit, own) is None:
             yield fit

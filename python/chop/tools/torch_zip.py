@@ -104,10 +104,19 @@ def _directory(payload: bytes) -> _Directory:
 
 def _entry(payload: bytes, place: int, limit: int) -> _Entry:
     fields = _read(_ENTRY, payload, place, b"PK\1\2")
-    _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment, disk, _, _, at = fields
+    _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment, disk, _, attributes, at = (
+        fields
+    )
     name_at = place + _ENTRY.size
     end = name_at + name_size + extra_size
-    if end > limit or comment or disk:
+    # torch takes a part with an attribute of MS-DOS (a folder) for empty, and leaves its tensor as memory was.
+    if (
+        end > limit
+        or comment
+        or disk
+        or attributes & 0xFF
+        or payload[name_at : name_at + name_size].endswith(b"/")
+    ):
         raise BrokenZip("its directory is damaged")
     if flags & ~(_DESCRIPTOR_FOLLOWS | _UTF8) or method:
         raise BrokenZip("its parts are compressed or encrypted")

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from chop.tools.atomic_write import atomic_write
 from chop.tools.checkpoint_load import read_lightning
-from chop.tools.errors import ConfigError
 
 # The layout's version, from which Lightning decides what it must migrate.
 _LAYOUT_VERSION = "2.5.0"
@@ -111,14 +110,11 @@ def load_resumable(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ConfigError: unreadable, or not a checkpoint of a run of chop.
+        ConfigError: unreadable.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"resume: checkpoint {path} does not exist")
-    content = read_lightning(Path(path))
-    if not {"epoch", "optimizer_states", "lr_schedulers", "chop_run", "chop_scores"} <= content.keys():
-        raise ConfigError(f"resume: {path} is no checkpoint of ch train; start from its weights with --load")
-    return content
+    return read_lightning(Path(path))
 
 
 def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:

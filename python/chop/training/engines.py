@@ -51,6 +51,8 @@ def choose(name: str, job: Job) -> Engine:
         raise ConfigError(f"engine must be one of {', '.join(engine_names())}, got {name!r}{hint}")
     if job.checkpoint is not None and name == AUTO:
         name = job.checkpoint["chop_run"]["engine"]
+        if name not in ENGINES:
+            raise ConfigError(f"resume: {job.resume} was written by the unknown engine {name!r}")
     if name != AUTO:
         why = ENGINES[name].why_not(job)
         if why is not None:

@@ -17,6 +17,7 @@ from chop.training.checkpoints import load_resumable
 from chop.training.data import TrainingData
 from chop.training.engines import AUTO, choose
 from chop.training.plan import Job, Plan
+from chop.training.resumable import check_facts, check_state
 from chop.training.trainer_args import TrainerArgs
 
 
@@ -112,6 +113,7 @@ def fit(
         job.resume, job.checkpoint = _resumed(Path(resume), job.folder)
     chosen = choose(engine, job)
     job.check_resumed(chosen.name)
+    check_state(job, chosen.name)
     return {} if validate_only else chosen.fit(job)
 
 
@@ -124,4 +126,6 @@ def _resumed(path: Path, folder: Path | None) -> tuple[Path, dict[str, Any]]:
         raise ConfigError(
             f"resume: a run goes on where it was saved: save_path must be {path.parent}, got {folder}"
         )
-    return path, load_resumable(path)
+    content = load_resumable(path)
+    check_facts(content, path)
+    return path, content

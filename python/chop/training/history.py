@@ -80,6 +80,12 @@ class History:
         history.rows.append(dict(checkpoint["chop_scores"]))
         best = checkpoint["chop_run"]["best"]
         history.best_epoch, history.best_loss = int(best["epoch"]), float(best["loss"])
+        for row in history.rows[:-1]:
+            if row["epoch"] == history.best_epoch and row.get("val_loss_epoch") not in (None, best["loss"]):
+                raise ConfigError(
+                    f"resume: the best loss of the checkpoint, {best['loss']!r}, is not that of epoch {best['epoch']} "
+                    f"in {path}; without that file the run goes on too"
+                )
         return history
 
 

@@ -31,9 +31,11 @@ class Record(lightning.Callback):
         self._last = (math.nan, math.nan)
         self._rate = math.nan
         self.interrupt: BaseException | None = None
+        self.began = False  # what fails before that is the checkpoint's fault
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the figures of an epoch."""
+        self.began = True
         self._learned, self._checked = Tally(self._job.plan.classes), None
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
@@ -109,7 +111,9 @@ class Record(lightning.Callback):
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the figures and the plan."""
         checkpoint["chop_scores"] = dict(self._history.rows[-1])
-        checkpoint["chop_run"] = run_facts("lightning", self._job, self._history)
+        checkpoint["chop_run"] = run_facts(
+            "lightning", self._job, self._history, checkpoint["optimizer_states"]
+        )
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep a Ctrl-C, of which Lightning makes an exit code."""

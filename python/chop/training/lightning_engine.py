@@ -22,6 +22,7 @@ from torch import nn
 
 from chop.ir.graph.mase_graph import TRACING
 from chop.nn.quantizers.straight_through import straight_through
+from chop.tools.errors import ConfigError
 from chop.training.checkpoints import weights_of
 from chop.training.history import History
 from chop.training.outcome import finished, outcome
@@ -155,6 +156,10 @@ def _fit(trainer: Any, record: Any, wrapper: Any, loaders: tuple[Any, Any], resu
     before = signal.getsignal(signal.SIGINT) if main else None
     try:
         trainer.fit(wrapper, *loaders, ckpt_path=None if resume is None else str(resume))
+    except Exception as error:
+        if resume is None or record.began:
+            raise
+        raise ConfigError(f"resume: {resume} cannot be gone on from: {error!r:.200}") from error
     except SystemExit:
         # Lightning makes an exit code of Ctrl-C, and leaves the signal switched off.
         if record.interrupt is None:

@@ -276,12 +276,13 @@ class _Run:
         for group in state["param_groups"]:
             group["lr"] = self.clock.param_groups[0]["lr"]
             group.setdefault("initial_lr", self.plan.learning_rate)
-        facts = run_facts("native", self.job, self.history)
+        facts = run_facts("native", self.job, self.history, [state])
         weights, schedule = self.trainer.state_dict(exact=True), self.schedule.state_dict()
         return checkpoint_content(weights, state, schedule, self.history.rows[-1], facts, self.batches)
 
 
-def run_facts(engine: str, job: Job, history: History) -> dict[str, Any]:
-    """What a checkpoint keeps of its run."""
+def run_facts(engine: str, job: Job, history: History, optimizers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a checkpoint keeps of its run; ``optimizers`` are the states that lie beside."""
     best = {"epoch": history.best_epoch, "loss": history.best_loss}
-    return {"engine": engine, "plan": job.plan.identity(), "rows": job.data.digest(), "best": best}
+    facts = {"engine": engine, "plan": job.plan.identity(), "rows": job.data.digest(), "best": best}
+    return facts | {"trained": [len(state["state"]) for state in optimizers]}

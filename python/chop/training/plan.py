@@ -128,5 +128,5 @@ class Job:
             old = before["plan"].get(key)
             if key not in free and value != old:
                 raise ConfigError(f"resume: {self.resume} was trained with {key} {old!r}, got {value!r}")
-        if before.get("rows", self.data.digest()) != self.data.digest():
+        if before["rows"] != self.data.digest():
             raise ConfigError(f"resume: {self.resume} was trained on other rows")

@@ -31,7 +31,7 @@ def search(
     save_path: str | os.PathLike[str] | None,
     accelerator: str = "auto",
     load_name: str | None = None,
-    load_type: str = "mz",
+    load_type: str | None = None,
     visualizer: Any = None,
     seed: int = 0,
     validate_only: bool = False,
@@ -55,7 +55,7 @@ def search(
             and has the same config, weights, rows and seed is continued up to ``n_trials`` in all; any other
             is left as it is. None: nothing is written, for a study with storage "memory".
         accelerator: taken for compatibility; the evaluator runs on the CPU.
-        load_name, load_type: a checkpoint to load into the model first.
+        load_name, load_type: a checkpoint to load into the model first; its type is found in the file where it is None.
         visualizer: an object with ``log_metrics(metrics, step)``; it receives the scaled metrics of each
             trial. ``chop.plotting.live_front()`` is one: in a notebook it draws a front that grows. One with a method
             ``draw(study)`` is asked for it at the end.
@@ -176,7 +176,7 @@ def _estimate(strategy: Any, name: str, objective: Any) -> None:
     strategy.estimate(objective)
 
 
-def _graph_of(model: Any, load_name: str | None, load_type: str) -> MaseGraph:
+def _graph_of(model: Any, load_name: str | None, load_type: str | None) -> MaseGraph:
     from chop.ir.graph.mase_graph import MaseGraph
 
     if load_name is not None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from chop.ir.graph import MaseGraph, MaseMetadata
 from chop.ir.graph.graph_check import difference
 from chop.ir.graph.graph_file import describe_graph, rebuild_graph
+from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.passes.graph.interface.node_meta_param import save_node_meta_param_interface_pass
 from chop.passes.graph.registry import path_argument, register_pass
 from chop.tools.atomic_write import atomic_write
@@ -20,7 +22,7 @@ from chop.tools.logger import get_logger
 from chop.tools.mz_file import mz_payload, parts_of, read_mz_parts
 
 logger = get_logger(__name__)
-_GRAPH = "graph_module.mz"
+_GRAPH, _STATE = "graph_module.mz", "state_dict.pt"
 
 
 @register_pass("save_mase_graph", "interface")
@@ -30,8 +32,9 @@ def save_mase_graph_interface_pass(
     """Write a graph to a folder: ``graph_module.mz``, ``state_dict.pt`` and ``node_meta_param.toml``.
 
     The first file holds everything (safetensors with a JSON description, see
-    :mod:`chop.tools.mz_file`); the others are for other programs and for readers. The metadata file
-    is left out where nodes have no metadata.
+    :mod:`chop.tools.mz_file`); the others are for other programs and for readers. ``state_dict.pt`` has the weights as
+    the graph computes with them: those of quantized layers lie on their grids (the first file has them as they were
+    before, too). The metadata file is left out where nodes have no metadata.
 
     Args:
         graph: any traced graph, quantized or not; it stays as it is.
@@ -53,12 +56,29 @@ def save_mase_graph_interface_pass(
     folder = Path(path_argument(pass_args, "save_dir", "save_mase_graph"))
     payload = _graph_payload(graph)
     atomic_write(folder / _GRAPH, payload)
+    on_grid = _quantized_weights(graph)
     buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in graph.model.state_dict().items()}, buffer)
-    atomic_write(folder / "state_dict.pt", buffer.getvalue())
+    torch.save({name: tensor.cpu() for name, tensor in graph.model.state_dict().items()} | on_grid, buffer)
+    atomic_write(folder / _STATE, buffer.getvalue())
+    if on_grid:
+        logger.info("%s holds quantized weights, %s those before quantization", _STATE, _GRAPH)
     if all(isinstance(node.meta.get("mase"), MaseMetadata) for node in graph.nodes):
         save_node_meta_param_interface_pass(graph, folder / "node_meta_param.toml")
     return graph, {}
+
+
+def _quantized_weights(graph: MaseGraph) -> dict[str, Tensor]:
+    """Weights and biases of quantized layers, quantized, by their names in the state dict."""
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for name, module in graph.model.named_modules(remove_duplicate=False):
+            if not isinstance(module, QuantizedModule):
+                continue
+            for part, quantizer in (("weight", module.w_quantizer), ("bias", module.b_quantizer)):
+                tensor = getattr(module, part, None)
+                if quantizer is not None and isinstance(tensor, Tensor):
+                    found[f"{name}.{part}"] = quantizer(tensor.detach()).cpu()
+    return found
 
 
 def _graph_payload(graph: MaseGraph) -> bytes:
