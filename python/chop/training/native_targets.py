@@ -11,6 +11,8 @@ from chop import _core
 from chop.ir.graph.lowering import lower, node_parameters
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row
+from chop.ir.graph.own_code import gradient_code, shared_memory
+from chop.ir.graph.root_call import refuse_inputs
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 
@@ -43,7 +45,13 @@ class TrainingTargets:
     ) -> None:
         graph = model if isinstance(model, MaseGraph) else MaseGraph(model)
         self.model: nn.Module = graph.model if isinstance(model, MaseGraph) else model
+        refuse_inputs(graph.fx_graph, "training")
         self.lowered = lower(graph, input_shapes=input_shape, values=False)
+        for name, other in shared_memory(graph.model).items():
+            raise ValueError(
+                f"training: {name} lies in the memory of {other}, which a copy would not follow: make both the same "
+                "Parameter (a.weight = b.weight), or clone one"
+            )
         self._graph, self._modules = graph, graph.modules
         for node in graph.nodes:
             _refuse(node, self._modules)
@@ -110,6 +118,10 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
     if mase_op == "detach":
         raise ValueError(f"training: node {node.name} (detach) stops gradients, which the core cannot")
     module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
+    if module is not None and (why := gradient_code(module)):
+        raise ValueError(
+            f"training: node {node.name}: layer {node.target} {why}, which the core does not train"
+        )
     if mase_op == "dropout" and _drop_rate(node, module) != 0:
         raise ValueError(
             f"training: node {node.name} (dropout) drops numbers at random, which the core cannot"

@@ -14,8 +14,12 @@ from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.lowering_call import BATCH, Call, Lowered, plain_tensor
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
-from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.op_rows import OpRow
 from chop.ir.graph.ops import describe_target, find_row, source_text
+from chop.ir.graph.own_code import current_weights, hooked_code, own_code, refuse_global_hooks
+from chop.ir.graph.root_call import free_inputs, is_fixed_input
+from chop.nn.quantized.quantized_module import QuantizedModule
 
 __all__ = ["lower", "node_parameters", "plain_tensor"]
 
@@ -89,11 +93,21 @@ class Lowering:
         self.sizes: set[fx.Node] = set()  # nodes that compute sizes, not tensors
 
     def run(self) -> _core.Graph:
+        refuse_global_hooks()
+        if why := hooked_code(self.mg.model):
+            raise ValueError(f"lower: the graph's model {why}, which no node stands for: hang it on a layer")
+        called = [self.modules[str(node.target)] for node in self.mg.nodes if node.op == "call_module"]
+        with current_weights(called):
+            return self._run()
+
+    def _run(self) -> _core.Graph:
         for node in self.mg.nodes:
             if node.op == "output":
                 if not isinstance(node.args[0], fx.Node):
                     raise ValueError(f"lower: a model with one output is needed, got {node.args[0]}")
                 return self._build(node.args[0])
+            if is_fixed_input(node):
+                continue
             if node.op == "placeholder":
                 self._add_input(node, [BATCH, *self._input_shape(node)])
             elif node.op != "get_attr" and not self._is_size(node) and not self._is_pieces(node):
@@ -116,6 +130,8 @@ class Lowering:
         mase_op = row.mase_op if row else describe_target(node, self.modules)
         rule = _rule(node, mase_op)
         module = self.modules[str(node.target)] if node.op == "call_module" else None
+        if module is not None and row is not None:
+            self._refuse_own_code(node, module, row)
         arguments = Arguments(node, rule.signature) if module is None else {}
         tensor_of = lambda value: _stored_tensor(self.mg, value)  # noqa: E731
         call = Call(node, mase_op, module, arguments, tensor_of, self._size, self._shape_of, self.values)
@@ -125,6 +141,14 @@ class Lowering:
         elif len(node.args) + len(node.kwargs) != 1:
             raise ValueError(f"lower: node {node.name} ({mase_op}){source_text(node)} needs one argument")
         return made
+
+    def _refuse_own_code(self, node: fx.Node, module: nn.Module, row: OpRow) -> None:
+        classes = (type(module),) if isinstance(module, QuantizedModule) else row.modules
+        if why := own_code(module, classes):
+            raise ValueError(
+                f"lower: node {node.name} ({row.mase_op}): layer {node.target} {why}, which only torch computes; "
+                "costs and native training need the layer without it"
+            )
 
     def _refuse_get_attr(self, node: fx.Node, made: Lowered) -> None:
         for source in node.all_input_nodes:
@@ -140,10 +164,12 @@ class Lowering:
             if node.name not in given and str(node.target) not in given:
                 raise ValueError(f"lower: input_shapes has no shape for the input {node.name}")
             return list(given.get(node.name, given.get(str(node.target), ())))
-        if len(inputs := forward_inputs(self.mg.fx_graph)) != 1 and (
-            given is not None or not _stored_shape(node)
-        ):
-            raise ValueError(f"lower: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}}")
+        inputs = [each.name for each in free_inputs(self.mg.fx_graph)]
+        if len(inputs) != 1 and (given is not None or not _stored_shape(node)):
+            raise ValueError(
+                f"lower: the model has {len(inputs)} inputs ({', '.join(inputs)}); pass input_shapes={{name: shape}}, "
+                f"or fix one with MaseGraph(model, cf_args={{{inputs[-1]!r}: value}})"
+            )
         if given is not None:
             return list(given)
         return _stored_shape(node) or [first_layer_features(self.mg)]
@@ -207,6 +233,7 @@ def _rule(node: fx.Node, mase_op: str) -> Any:
 
 
 def _stored_tensor(mg: MaseGraph, value: Any) -> Tensor | None:
+    """Return the parameter or buffer that a get_attr node reads, None for anything else."""
     if not isinstance(value, fx.Node) or value.op != "get_attr":
         return None
     found: Any = mg.model

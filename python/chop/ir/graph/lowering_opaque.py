@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import fx, nn
+from torch import fx
 
 from chop import _core
 from chop.ir.graph.lowering import InputShapes, Lowering
@@ -13,7 +13,7 @@ from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.opaque import OpaqueNodes
 from chop.ir.graph.ops import find_row
-from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.ir.graph.root_call import refuse_inputs
 
 
 def lower_with_torch(
@@ -49,6 +49,7 @@ class _LoweringAll(Lowering):
         self, mg: MaseGraph, input_shapes: InputShapes | Sequence[int] | None, opaque: OpaqueNodes
     ) -> None:
         super().__init__(mg, input_shapes, values=True)
+        refuse_inputs(mg.fx_graph, "Evaluator")
         self.opaque = opaque
         self.shapes: dict[str, list[int]] = {}  # of the nodes added so far
 
@@ -83,17 +84,10 @@ class _LoweringAll(Lowering):
             self.builder.add(node.name, "opaque", inputs, {"shape": shape}, {}, [])
             self.shapes[node.name] = [BATCH, *shape]
 
-    def _computes_as_its_row(self, module: nn.Module, node: fx.Node) -> bool:
-        """False for a layer that is derived from a known one, or pads otherwise, and so computes something else."""
-        row = find_row(node, self.modules)
-        known = isinstance(module, QuantizedModule) or any(
-            type(module).forward is each.forward for each in (row.modules if row else ())
-        )
-        return known and getattr(module, "padding_mode", "zeros") == "zeros"
-
     def _add_native(self, node: fx.Node) -> None:
-        if node.op == "call_module" and not self._computes_as_its_row(self.modules[str(node.target)], node):
-            raise ValueError(f"lower: node {node.name} computes something of its own")
+        module = self.modules[str(node.target)] if node.op == "call_module" else None
+        if getattr(module, "padding_mode", "zeros") != "zeros":
+            raise ValueError(f"lower: node {node.name} does not pad with zeros")
         made = self._lowered(node)
         trial = _core.GraphBuilder()  # a refusal by the rule of shapes must leave no trace
         for name in dict.fromkeys(made.inputs):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from chop.ir.graph.ops import known_module_class
+from chop.ir.graph.own_code import gradient_code, own_code
 from chop.ir.graph.value_codec import Decoder, Encoder
 from chop.nn.quantized.modules import quantized_module_map
 from chop.nn.quantized.quantized_module import QuantizedModule
@@ -30,15 +31,23 @@ def describe_module(module: nn.Module, encoder: Encoder, where: str) -> dict[str
     """Describe a layer of torch, or a quantized one, so that it can be built anew.
 
     Anything else (classes of the user's own, layers with hooks or methods of their own, pruned ones) is described
-    by its class's name and its text alone: it has to come from a graph that has it.
+    by its class's name and its text alone: it has to come from a graph that has it. Of a quantized layer that is not
+    what its class says, the float layer is the user's own.
     """
     found = _closed_table_class(module)
-    if found is not None:
+    if found is not None and not (own_code(module, (found[2],)) or gradient_code(module)):
         kind, name, cls = found
         arguments = _arguments(module, cls)
         if arguments is not None and _builds_alike(cls, arguments, module):
             return {"kind": kind, "name": name, "arguments": encoder(arguments, where)}
-    return {"kind": "own", "name": class_name(module), "text": _text(module), "hooks": _hooks(module)}
+    own: dict[str, Any] = {"kind": "own"}
+    if isinstance(module, QuantizedModule):
+        own |= {
+            "quantized": f"{module.mase_op}_{module.quantizer_name}",
+            "config": encoder(module.config, where),
+        }
+        module = module.to_float()
+    return {**own, "name": class_name(module), "text": _text(module), "hooks": _hooks(module)}
 
 
 def build_module(
@@ -60,13 +69,17 @@ def build_module(
     """
     kind, name = description["kind"], description["name"]
     if kind == "own":
-        if donor is None or class_name(donor) != name:
+        float_donor = donor.to_float() if isinstance(donor, QuantizedModule) else donor
+        if float_donor is None or class_name(float_donor) != name:
             raise ConfigError(
                 f"module {where} is of the class {name}, which a file cannot hold: "
                 "load into the graph of a model that has it"
             )
-        _check_donor(description, donor, where)
-        return None
+        _check_donor(description, float_donor, where)
+        if "quantized" in description:
+            config = decoder(description["config"])
+            return quantized_module_map[description["quantized"]].from_float(float_donor, config)
+        return None if donor is float_donor else float_donor
     cls = quantized_module_map[name] if kind == "quantized" else _layer_class(name)
     if cls is None:
         raise ConfigError(f"module {where} is of the unknown class {name}; register_op makes classes known")
@@ -149,7 +162,8 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _hooks(module: nn.Module) -> int:
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+    tables = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(vars(part)[table]) for part in module.modules() for table in tables)
 
 
 def _text(module: nn.Module) -> str:

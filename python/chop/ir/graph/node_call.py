@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from chop.ir.graph.mase_graph import MaseGraph, copy_module
 from chop.ir.graph.ops import describe_target, find_row
+from chop.ir.graph.own_code import hooked_code, replaced_code
 from chop.ir.graph.quantize_config import NodeRule
 from chop.ir.graph.quantized_node import quantized_call, quantized_layer, restore_call
 from chop.nn.quantized.quantized_module import QuantizedModule
@@ -151,9 +152,11 @@ class _Constant:
 
 
 def _frozen(target: str, module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    if isinstance(module, QuantizedModule) and (why := replaced_code(module, (type(module),))):
+        raise ValueError(f"evaluator: layer {target} {why}, which its float form would lose")
     try:
         made = module.to_float() if isinstance(module, QuantizedModule) else copy_module(module, memo)
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:
         raise ValueError(
             f"evaluator: layer {target} ({type(module).__name__}) cannot be copied: {error}"
         ) from error
@@ -177,6 +180,10 @@ def _bytes_of(function: Any) -> int:
 
 
 def _is_known_package(function: Any) -> bool:
+    if isinstance(function, nn.Module) and any(
+        hooked_code(each) or replaced_code(each, (type(each),)) for each in function.modules()
+    ):
+        return False
     owner = type(function) if isinstance(function, nn.Module | _Method | _Constant) else function
     package = (getattr(owner, "__module__", None) or "torch").partition(".")[0]
     return package in ("torch", "chop", "_operator", "operator", "builtins", "math")

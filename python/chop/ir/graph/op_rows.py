@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.fx._symbolic_trace import _assert_is_none
 from torch.nn import functional as F
 
 RELATED, MODULE, BUILTIN, IMPLICIT = "module_related_func", "module", "builtin_func", "implicit_func"
@@ -199,7 +200,7 @@ _RESHAPES: tuple[OpRow, ...] = (
     _reshape("clone", torch.clone),
     OpRow("to", IMPLICIT, (), (), ("to", "type_as", "float", "double", "half", "long", "int", "bool")),
     OpRow("getattr", IMPLICIT, (), (getattr,), (), ("name",)),
-    OpRow("assert", IMPLICIT, (), (torch._assert,), (), ("message",)),
+    OpRow("assert", IMPLICIT, (), (torch._assert, _assert_is_none), (), ("message",)),
     OpRow("getitem", IMPLICIT, (), (operator.getitem,), (), ("index",)),
 )
 

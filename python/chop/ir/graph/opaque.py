@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.node_call import NodeCall, Snapshot
+from chop.ir.graph.root_call import is_fixed_input
 
 _MOST_ROWS, _FEWEST_ROWS = 61, 4
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-6  # sums in torch depend a little on the number of rows
@@ -109,7 +110,7 @@ class _Run:
     def _compute(self, name: str) -> Any:
         node = self._snapshot.nodes[name]
         if node.op == "placeholder":
-            return self._x
+            return node.args[0] if is_fixed_input(node) else self._x
         sources = [self._snapshot.names[source] for source in node.all_input_nodes]
         # Layers that work in place must not change what is kept.
         values = [_copied(self._values[source]) for source in sources]

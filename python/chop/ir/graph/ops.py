@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import fx, nn
 
 from chop.ir.graph.op_rows import BUILTIN, MASE_TYPES, MODULE, OP_ROWS, RELATED, OpRow
+from chop.ir.graph.own_code import replaced_code
 from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
 from chop.nn.quantized.modules import LAYERS
 from chop.nn.quantized.quantized_module import QuantizedModule
@@ -188,7 +189,7 @@ def quantizeable_op(node: fx.Node, modules: Mapping[str, nn.Module]) -> str | No
     if node.op == "call_module":
         module = modules[str(node.target)]
         exact = type(module) is LAYERS[row.mase_op].float_type or isinstance(module, QuantizedModule)
-        return row.mase_op if exact else None
+        return row.mase_op if exact and replaced_code(module, (type(module),)) is None else None
     return row.mase_op if row.mase_op in FUNCTIONS and _replaceable_call(node, modules) else None
 
 

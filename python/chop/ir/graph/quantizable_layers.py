@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import quantizeable_op
+from chop.ir.graph.own_code import current_weights
 from chop.nn.quantized.functional import FUNCTIONS
 from chop.nn.quantizers import OPERANDS
 
@@ -62,6 +63,7 @@ def _layer(nodes: list[fx.Node], modules: Mapping[str, nn.Module]) -> Layer:
     mase_op = quantizeable_op(nodes[0], modules)
     assert mase_op is not None
     module = modules[str(nodes[0].target)] if nodes[0].op == "call_module" else None
-    found = {name: getattr(module, name, None) for name in ("weight", "bias")}
+    with current_weights([module] if module is not None else []):
+        found = {name: getattr(module, name, None) for name in ("weight", "bias")}
     parameters = {name: t.detach() for name, t in found.items() if isinstance(t, Tensor)}
     return Layer(tuple(node.name for node in nodes), mase_op, parameters)

@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from chop.ir.graph.ops import OPERAND_KEYWORDS
+from chop.ir.graph.own_code import current_weights
 from chop.nn.quantized.functional import FUNCTIONS, quantized_func_map, quantized_function_op
 from chop.nn.quantized.modules import quantized_module_map
 from chop.nn.quantized.quantized_module import QuantizedModule
@@ -30,7 +31,8 @@ def quantized_layer(
     module: nn.Module, mase_op: str, quantizer: str, config: Mapping[str, Any]
 ) -> QuantizedModule:
     """Return the quantized twin of a layer, float or quantized; weights are copied."""
-    return quantized_module_map[f"{mase_op}_{quantizer}"].from_float(module, config)
+    with current_weights([module]):
+        return quantized_module_map[f"{mase_op}_{quantizer}"].from_float(module, config)
 
 
 def quantized_call(node: fx.Node, mase_op: str, quantizer: str, config: Mapping[str, Any]) -> QuantizedCall:

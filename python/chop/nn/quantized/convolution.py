@@ -8,7 +8,8 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from chop.nn.quantized.weighted_module import QuantizedWeightModule, copy_parameters
+from chop.nn.quantized.layer_state import copy_parameters
+from chop.nn.quantized.weighted_module import QuantizedWeightModule
 
 
 class QuantizedConvolution(QuantizedWeightModule, _ConvNd):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers.straight_through import is_clipped
@@ -92,13 +92,3 @@ class QuantizedWeightModule(QuantizedModule):
         if self.bypass:
             raise ValueError("a bypassed layer has no integer weight")
         return self.formats["weight"]
-
-
-def copy_parameters(source: nn.Module, target: nn.Module) -> None:
-    """Give ``target`` copies of the source's weight and bias, and its mode."""
-    # By attribute: a pruned or weight-normed layer has a computed weight and parameters of other names.
-    for name in ("weight", "bias"):
-        tensor = getattr(source, name)
-        if tensor is not None:
-            setattr(target, name, nn.Parameter(tensor.detach().clone(), tensor.requires_grad))
-    target.train(source.training)

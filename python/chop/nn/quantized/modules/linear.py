@@ -8,8 +8,9 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chop.nn.quantized.layer_state import copy_parameters
 from chop.nn.quantized.quantized_module import derive_by_class_name, derive_module
-from chop.nn.quantized.weighted_module import QuantizedWeightModule, copy_parameters
+from chop.nn.quantized.weighted_module import QuantizedWeightModule
 
 
 class QuantizedLinear(QuantizedWeightModule, nn.Linear):

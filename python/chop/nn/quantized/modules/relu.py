@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chop.nn.quantized.layer_state import copy_hooks
 from chop.nn.quantized.quantized_module import QuantizedModule, derive_by_class_name, derive_module
 
 
@@ -37,10 +38,14 @@ class QuantizedReLU(QuantizedModule, nn.ReLU):
     @classmethod
     def from_float(cls, module: nn.Module, config: Mapping[str, Any]) -> Self:
         assert isinstance(module, nn.ReLU)
-        return cls(module.inplace, config).train(module.training)
+        made = cls(module.inplace, config)
+        copy_hooks(module, made)
+        return made
 
     def to_float(self) -> nn.ReLU:
-        return nn.ReLU(self.inplace).train(self.training)
+        made = nn.ReLU(self.inplace)
+        copy_hooks(self, made)
+        return made
 
 
 ReLUInteger = derive_module(QuantizedReLU, "integer")

@@ -12,7 +12,8 @@ from chop.nn.quantizers import check_quantizer_config
 from chop.passes.graph.graph_entries import graph_entries
 from chop.passes.graph.precision import write_precision
 from chop.passes.graph.registry import register_pass
-from chop.passes.graph.transforms.quantize.modify import apply_rule
+from chop.passes.graph.ties import Ties
+from chop.passes.graph.transforms.quantize.modify import apply_rule, refuse_layers, restore_floats
 from chop.tools.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,12 @@ def quantize_transform_pass(
     if left:
         logger.warning("quantize: these nodes have no quantized form and stay float: %s", ", ".join(left))
     nodes = {node.name: node for node in graph.nodes}
+    refuse_layers(graph, nodes, rules)
+    ties = Ties(graph)
     for rule in rules:
         apply_rule(graph, nodes[rule.node], rule)
+    restore_floats(graph)
+    ties.tie(graph)
     graph.model.graph.lint()
     graph.model.recompile()
     modules = graph.modules

@@ -1,0 +1,175 @@
+"""What a forward leaves behind in its model while it is traced: undone, and refused where the graph depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from chop.ir.graph.own_code import COMPUTING_HOOKS
+from chop.tools.errors import ConfigError
+
+_CONTAINERS = (list, dict, set)
+_CONSTANT = "_tensor_constant"  # where torch.fx keeps tensors that a forward makes, until the graph has them
+
+
+class ModelState:
+    """The attributes of a model and its parts, and what their lists and dicts hold.
+
+    >>> model = nn.ReLU()
+    >>> state = ModelState(model)
+    >>> model.calls = 1
+    >>> state.changed(), state.restore(), hasattr(model, "calls")
+    (['ReLU.calls'], None, False)
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._attributes = [(module, dict(vars(module))) for module in model.modules()]
+        held = [
+            value
+            for _, attributes in self._attributes
+            for value in attributes.values()
+            if type(value) in _CONTAINERS
+        ]
+        self._buffers = [
+            (name, buffer, buffer._version, buffer.clone())
+            for name, buffer in model.named_buffers()
+            if not buffer.is_inference()
+        ]
+        self._held: list[tuple[Any, Any]] = [(value, value.copy()) for value in held]
+
+    def changed(self) -> list[str]:
+        """Return ``Class.attribute`` of what differs now."""
+        found = []
+        held = {id(value): kept for value, kept in self._held}
+        for module, attributes in self._attributes:
+            now = vars(module)
+            for name in {**attributes, **now}:
+                value, before = now.get(name, self), attributes.get(name, self)
+                if name.startswith(_CONSTANT):
+                    continue
+                if value is not before or not _alike(value, held.get(id(value), value)):
+                    found.append(f"{type(module).__name__}.{name}")
+        return found
+
+    def written(self) -> list[str]:
+        """Return the buffers whose values have changed: torch.fx runs a forward's calls on them while it traces."""
+        return [name for name, buffer, version, _ in self._buffers if buffer._version != version]
+
+    @contextmanager
+    def kept(self) -> Iterator[ModelState]:
+        """Put everything back at the end."""
+        try:
+            yield self
+        finally:
+            if (
+                self.changed()
+                or self.written()
+                or any(name.startswith(_CONSTANT) for m, _ in self._attributes for name in vars(m))
+            ):
+                self.restore()
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for module, attributes in self._attributes:
+            vars(module).clear()
+            vars(module).update(attributes)
+        with torch.no_grad():
+            for _, buffer, version, values in self._buffers:
+                if buffer._version != version:
+                    buffer.copy_(values)
+        for value, kept in self._held:
+            if not _alike(value, kept):
+                value.clear()
+                value.extend(kept) if isinstance(value, list) else value.update(kept)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two lists, dicts or sets hold the same objects; their values may refuse to be compared."""
+    if a is b:
+        return True
+    kept = [[*map(id, each), *(map(id, each.values()) if isinstance(each, dict) else ())] for each in (a, b)]
+    return kept[0] == kept[1]
+
+
+def refuse_state(
+    made: fx.GraphModule,
+    tracer: fx.Tracer,
+    model: nn.Module,
+    fixed: dict[str, Any] | None,
+    state: ModelState,
+) -> None:
+    """Raise ConfigError if a forward computes with what an earlier call has changed: a second trace tells.
+
+    Args:
+        made: the graph of the first trace.
+        tracer: for the second.
+        model: as the first trace has left it.
+        fixed: as for the first.
+        state: that of before.
+    """
+    if buffers := state.written():
+        raise ConfigError(
+            f"torch.fx cannot trace {type(model).__name__}: a call writes into {', '.join(buffers)}, which a graph "
+            "would not; move that into a module of its own and name it in MaseGraph(model, leaf_modules=(…,))"
+        )
+    changed = state.changed()
+    if not changed:
+        return
+    for name in [name for name in vars(model) if name.startswith(_CONSTANT)]:
+        delattr(model, name)
+    try:
+        again = fx.GraphModule(model, tracer.trace(model, fixed))
+    except Exception:
+        again = None
+    if again is None or not _same_graphs(made, again):
+        raise ConfigError(
+            f"torch.fx cannot trace {type(model).__name__}: a call changes {', '.join(changed)}, and the next call "
+            "computes with it, which a graph does not; keep this state out of the forward"
+        )
+
+
+def _same_graphs(a: fx.GraphModule, b: fx.GraphModule) -> bool:
+    constants = [[v for n, v in g.named_buffers() if n.startswith(_CONSTANT)] for g in (a, b)]
+    if a.code.partition("\n")[2] != b.code.partition("\n")[2] or len(constants[0]) != len(constants[1]):
+        return False
+    return all(torch.equal(x, y) for x, y in zip(*constants, strict=True))
+
+
+@contextmanager
+def hooks_that_tell(module: nn.Module, name: str) -> Iterator[None]:
+    """Within it, hooks of a traced container must return a value: one that only looks would never run again.
+
+    Raises:
+        ConfigError: a hook returned None.
+    """
+    tables: list[Any] = [module._forward_hooks, module._forward_pre_hooks]
+    before = [dict(table) for table in tables]
+    for table in tables:
+        for key, hook in table.items():
+            if not isinstance(hook, COMPUTING_HOOKS):
+                table[key] = _telling(hook, module, name)
+    try:
+        yield
+    finally:
+        for table, hooks in zip(tables, before, strict=True):
+            table.update(hooks)
+
+
+def _telling(hook: Any, module: nn.Module, name: str) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = hook(*args, **kwargs)
+        if result is None:
+            what = (
+                f"module {name} ({type(module).__name__})" if name else f"the model ({type(module).__name__})"
+            )
+            raise ConfigError(
+                f"{what} has a forward hook or pre-hook that returns nothing: it would run while the graph is made and "
+                "never again; remove it (handle.remove()), or hang it on a layer"
+            )
+        return result
+
+    return call
