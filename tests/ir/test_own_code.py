@@ -79,9 +79,8 @@ def test_what_hangs_on_a_layer_is_computed_and_no_native_reader_passes_over_it(c
     model = chain().eval()
     change(model)
     agree(model, tmp_path)
-    for reader in (lambda: Costs(model), lambda: NativeTrainer(model, X, Y)):
-        with pytest.raises(ValueError, match=r"layer [012] has a forward"):
-            reader()
+    with pytest.raises(ValueError, match=r"layer [012] has a forward"):
+        NativeTrainer(model, X, Y)
 
 
 @pytest.mark.parametrize("keywords", [False, True])
@@ -141,7 +140,7 @@ def test_derived_layers(layer, leaf):
     agree(model, leaf_modules=(layer,) if leaf else ())
     if leaf and layer is Twice:
         with pytest.raises(ValueError, match="layer 0 is a Twice, which computes something of its own"):
-            Costs(MaseGraph(model, leaf_modules=(layer,)))
+            NativeTrainer(MaseGraph(model, leaf_modules=(layer,)), X, Y)
 
 
 def spectral(module):
@@ -182,7 +181,7 @@ def test_computed_weights_are_those_of_the_next_call_in_eval_mode(compute, train
     assert model[0].training == train
     got = quantized.model.eval()(X)
     assert "computed before each call" in NativeTrainer.why_not(model)
-    assert Costs(model, models=("parameters",)).evaluate() == {"parameters": 117.0}
+    assert Costs(model, models=("macs",)).evaluate() == {"macs": 104.0}
     want = model.eval()(X)
     torch.testing.assert_close(evaluated, want, rtol=0, atol=1e-4)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-3)
@@ -201,3 +200,14 @@ def test_a_pruned_layer_stays_pruned_while_its_quantized_form_is_trained():
     assert not torch.equal(graph.modules["0"].weight_orig, model[0].weight_orig)
     graph.model(X)
     assert torch.equal(graph.modules["0"].weight == 0, model[0].weight_mask == 0)
+
+
+def test_costs_count_what_hangs_on_a_layer():
+    plain = Costs(chain(), models=("flops_arithmetic", "macs")).evaluate()
+    hooked = chain()
+    hooked[0].register_forward_hook(lambda layer, args, out: out * 0.5)
+    patched = chain()
+    patched[0].forward = lambda x, m=patched[0]: F.linear(x, m.weight) * 2
+    for model in (hooked, patched):
+        found = Costs(model, models=("flops_arithmetic", "macs")).evaluate()
+        assert found["macs"] == plain["macs"] and found["flops_arithmetic"] == plain["flops_arithmetic"] + 8

@@ -22,7 +22,9 @@ from chop.cost.work import RULES, UNKNOWN, Applied, Product, Work
 from chop.ir.graph.eval_run import eval_mode
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import describe_target, find_row, mase_type_and_op, source_text
+from chop.ir.graph.own_code import own_code
 from chop.ir.graph.quantized_node import restore_call
+from chop.ir.graph.root_call import asserts
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.tools.errors import ConfigError
@@ -120,6 +122,9 @@ class _Run:
         if node.op == "placeholder":
             self.seen[name] = Seen(self.place(values[name]), Work())
             return
+        if asserts(node):
+            self.seen[name] = Seen(None, Work())
+            return
         lost = [self.names[each] for each in node.all_input_nodes if self.seen[self.names[each]].is_lost]
         if lost:
             self.seen[name] = Seen(None, NOT_KNOWN, f"reads {lost[0]}, whose shape is not known")
@@ -179,13 +184,9 @@ def _float_nodes(mg: MaseGraph) -> tuple[list[fx.Node], dict[fx.Node, str]]:
 
 
 def _computes_as_known(module: nn.Module, row: Any) -> bool:
-    """False for a class of somebody's own, also one derived from a known one with another forward."""
-    if isinstance(module, QuantizedModule):
-        return True
-    known = row.modules if row is not None else ()
-    return type(module).__module__.startswith("torch.") or any(
-        type(module).forward is k.forward for k in known
-    )
+    """False for a class of somebody's own, and for whatever computes something else than its class says."""
+    own_class = isinstance(module, QuantizedModule) or type(module).__module__.startswith("torch.")
+    return own_code(module, (type(module),) if own_class else row.modules if row is not None else ()) is None
 
 
 def _is_of_torch(node: fx.Node) -> bool:

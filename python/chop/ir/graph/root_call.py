@@ -126,12 +126,13 @@ def refuse_inputs(graph: fx.Graph, where: str) -> None:
 
 def is_fixed_input(node: fx.Node) -> bool:
     """Whether an input of a graph has one value only, which assertions alone read."""
-    return node.op == "placeholder" and bool(node.args) and all(_asserts(user) for user in node.users)
+    return node.op == "placeholder" and bool(node.args) and all(asserts(user) for user in node.users)
 
 
-def _asserts(node: fx.Node) -> bool:
+def asserts(node: fx.Node) -> bool:
+    """Whether a node does nothing but watch over the value of a fixed input."""
     if node.target is operator.eq:
-        return bool(node.users) and all(_asserts(user) for user in node.users)
+        return bool(node.users) and all(asserts(user) for user in node.users)
     return node.target in (torch._assert, _assert_is_none)
 
 
@@ -165,6 +166,7 @@ def _inside(model: nn.Module) -> nn.Module | None:
 
 
 __all__ = [
+    "asserts",
     "free_inputs",
     "has_nested_placeholders",
     "is_fixed_input",
