@@ -195,3 +195,55 @@ def test_a_quantized_graph_stays_quantized() -> None:
     quantize_transform_pass(graph, {"by": "type", "default": {"config": {"name": None}}})
     back = graph.model.get_submodule("seq_blocks.4")
     assert type(back) is nn.Linear and torch.equal(back.weight, layer.weight)
+
+
+class Depthwise(nn.Module):
+    def __init__(self, multiplier: int = 1) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, 1)
+        self.dw = nn.Conv2d(4, 4 * multiplier, 3, padding=1, groups=4)
+        self.b = nn.Conv2d(4 * multiplier, 5, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.dw(self.a(x))).mean((2, 3))
+
+
+@pytest.mark.parametrize("multiplier", [1, 2])
+@pytest.mark.parametrize("factor", [2, 0.5])
+def test_a_depthwise_convolution_stays_depthwise_or_is_refused(multiplier: int, factor: float) -> None:
+    rules = {"a": rule("output_only", factor), "b": rule("input_only")}
+    model = redefined(Depthwise(multiplier), **rules, dw=rule("both", factor))
+    assert model.dw.groups == model.dw.in_channels == int(4 * factor)
+    assert model.dw.weight.shape == (int(4 * factor) * multiplier, 1, 3, 3)
+    assert model(IMAGE).shape == (2, 5)
+    wider = redefined(Depthwise(), dw=rule("output_only", 3), b=rule("input_only"))
+    assert wider.dw.groups == 4 and wider.dw.out_channels == 12
+    message = refusal(Depthwise(), a=rule("output_only", 3), dw=rule("input_only"))
+    assert "dw is a convolution in 12 groups" in message and "4 channels" in message
+
+
+class Joined(nn.Module):
+    def __init__(self, twice: bool) -> None:
+        super().__init__()
+        self.a, self.twice = nn.Linear(6, 8), twice
+        self.head = nn.Linear(16 if twice else 14, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.a(x))
+        return self.head(torch.relu(torch.cat([h, h] if self.twice else [h, x], 1)))
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_is_joined_with_itself_or_with_the_input(twice: bool) -> None:
+    x = torch.randn(3, 6)
+    model = redefined(Joined(twice), a=rule("output_only", 2), head=rule("input_only"))
+    assert model.head.in_features == (32 if twice else 22) and model(x).shape == (3, 5)
+    before = Joined(twice)
+    graph, _ = redefine_transform_pass(
+        MaseGraph(before),
+        {"config": {"a": rule("output_only", 2), "head": rule("input_only")}, "weights": "inherit"},
+    )
+    with torch.no_grad():
+        graph.model.a.weight[8:] = 0
+        graph.model.a.bias[8:] = 0
+    torch.testing.assert_close(graph.model(x), before(x))

@@ -80,6 +80,9 @@ def hand_on(node: fx.Node, flows: Mapping[fx.Node, Flow], modules: Mapping[str, 
         return Flow(node.name)
     row = find_row(node, modules)
     mase_op = row.mase_op if row is not None else ""
+    if mase_op == "cat":  # one tensor may be there twice
+        tensors = [each for each in joined_tensors(node) if isinstance(each, fx.Node)]
+        inputs = _counted(node, {each: flows[each] for each in tensors}, tensors, modules)
     first = inputs[0]
     if mase_op in _ELEMENTWISE and len(inputs) == 1:
         return first
@@ -191,9 +194,56 @@ def _keeps_rows_and_infers(node: fx.Node) -> bool:
     return bool(len(shape) == 2 and shape[1] == -1 and shape[0] != -1)
 
 
+def joined_tensors(node: fx.Node) -> tuple[Any, ...]:
+    """Return what a concatenation joins."""
+    tensors = node.args[0] if node.args else node.kwargs.get("tensors", ())
+    return tuple(tensors) if isinstance(tensors, (tuple, list)) else ()
+
+
+def _counted(
+    node: fx.Node, flows: Mapping[fx.Node, Flow], tensors: list[fx.Node], modules: Mapping[str, nn.Module]
+) -> list[Flow]:
+    """The channels of what is joined, also of a tensor that no layer made, such as the input of the model."""
+    axis = next((flow.axis for flow in flows.values() if flow.segments is not None), LAST)
+    widths = {each: recorded_width(each, axis) for each, flow in flows.items() if flow.segments is None}
+    open_ = [each for each, width in widths.items() if width is None]
+    if len(open_) == 1 and (total := _width_read(node, modules)) is not None:
+        known = sum((flows[each].old or widths.get(each) or 0) for each in tensors)
+        rest, times = total - known, tensors.count(open_[0])
+        widths[open_[0]] = rest // times if rest > 0 and rest % times == 0 else None
+    return [
+        flow if (width := widths.get(each)) is None else replace(flow, segments=((width, width),), axis=axis)
+        for each, flow in ((each, flows[each]) for each in tensors)
+    ]
+
+
+def recorded_width(node: fx.Node, axis: int) -> int | None:
+    """Channels of a node's result on an axis from the end, where metadata tell."""
+    entry = recorded_result(node)
+    shape = None if entry is None else entry.get("shape")
+    return int(shape[axis]) if isinstance(shape, list) and len(shape) >= -axis else None
+
+
+def _width_read(node: fx.Node, modules: Mapping[str, nn.Module]) -> int | None:
+    """Channels that the first layer behind a node takes, with only elementwise operations between."""
+    for user in node.users:
+        module = modules.get(str(user.target)) if user.op == "call_module" else None
+        row = find_row(user, modules)
+        for name in ("in_features", "in_channels", "num_features"):
+            if isinstance(found := getattr(module, name, None), int):
+                return found
+        if (
+            row is not None
+            and row.mase_op in _ELEMENTWISE
+            and (found := _width_read(user, modules)) is not None
+        ):
+            return found
+    return None
+
+
 def _concatenated(node: fx.Node, inputs: list[Flow]) -> Flow | None:
     axis = _argument(node, 1, "dim", 0)
-    tensors = node.args[0] if node.args else ()
+    tensors = joined_tensors(node)
     axes = {flow.axis for flow in inputs}
     whole = isinstance(tensors, (list, tuple)) and len(tensors) == len(inputs)
     if not whole or len(axes) > 1 or any(flow.segments is None or flow.tiled is not None for flow in inputs):

@@ -51,8 +51,8 @@ def _resized(old: Any, change: LayerChange) -> nn.Module:
         return nn.Linear(fan_in, fan_out, old.bias is not None)
     if isinstance(old, (nn.BatchNorm1d, nn.BatchNorm2d)):
         return type(old)(fan_out, old.eps, old.momentum, old.affine, old.track_running_stats)
-    kept = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
-    sizes = {name: getattr(old, name) for name in kept}
+    kept = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+    sizes = {"groups": change.groups, **{name: getattr(old, name) for name in kept}}
     return cast(nn.Module, type(old)(fan_in, fan_out, bias=old.bias is not None, **sizes))
 
 

@@ -46,6 +46,7 @@ class LayerChange:
         segments: which stretches of channels the input has, before and after.
         tiled: how they lie after a flattening, see :class:`Flow`.
         follows: True for a batch norm that no rule names.
+        groups: of a convolution, after; a depthwise one has as many as channels.
     """
 
     node: str
@@ -55,6 +56,7 @@ class LayerChange:
     segments: tuple[Segment, ...]
     tiled: bool
     follows: bool = False
+    groups: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +161,12 @@ class _Planner:
         out = (
             scaled(before[1], rule.multiplier, node) if rule is not None and rule.scales_output else before[1]
         )
-        if not linear:
-            check_groups(node, module.groups, taken, out)
-        check_size(node, taken // getattr(module, "groups", 1), out, module)
-        self._keep(node, (before[0], taken), (before[1], out), flow, False)
+        groups = 1 if linear else module.groups
+        if groups > 1 and groups == before[0]:  # depthwise: a group for each channel
+            groups = taken
+        check_groups(node, groups, taken, out)
+        check_size(node, taken // groups, out, module)
+        self._keep(node, (before[0], taken), (before[1], out), flow, False, groups)
         return Flow(node.name, ((before[1], out),), _AXES[mase_op], layered=True)
 
     def _norm(self, node: fx.Node, mase_op: str, rule: RedefineRule | None) -> Flow:
@@ -239,10 +243,19 @@ class _Planner:
             f"redefine: node {flow.maker} gives {given} channels, but node {node.name} takes {taken}{hint}"
         )
 
-    def _keep(self, node: fx.Node, inputs: Segment, outputs: Segment, flow: Flow, follows: bool) -> None:
+    def _keep(
+        self, node: fx.Node, inputs: Segment, outputs: Segment, flow: Flow, follows: bool, groups: int = 1
+    ) -> None:
         segments = flow.segments if flow.changed and flow.segments is not None else (inputs,)
         change = LayerChange(
-            node.name, str(node.target), inputs, outputs, segments, flow.changed and bool(flow.tiled), follows
+            node.name,
+            str(node.target),
+            inputs,
+            outputs,
+            segments,
+            flow.changed and bool(flow.tiled),
+            follows,
+            groups,
         )
         first = self.changes.setdefault(id(self.modules[change.target]), change)
         if (first.inputs, first.outputs) != (inputs, outputs):
