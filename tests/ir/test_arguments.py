@@ -159,3 +159,45 @@ def test_state_that_the_next_call_reads_is_refused(forward, message):
     with pytest.raises(ConfigError, match=message):
         MaseGraph(model)
     assert (model.factor, model.last, float(model.steps)) == (1.0, None, 0.0)
+
+
+def test_wrappers_of_a_model_are_looked_through():
+    def inside():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 5)).eval()
+
+    want = inside()(X)
+    wrappers = [
+        nn.DataParallel,
+        lambda m: torch.compile(m, backend="eager"),
+        torch.optim.swa_utils.AveragedModel,
+        fx.symbolic_trace,
+        lambda m: nn.Sequential(torch.jit.script(m)),
+    ]
+    for wrap in wrappers:
+        torch.testing.assert_close(Evaluator(wrap(inside()).eval(), X).forward(), want)
+    wrapped = nn.DataParallel(inside())
+    wrapped.register_forward_hook(lambda m, args, out: out * 2)
+    with pytest.raises(ConfigError, match=r"wrapper DataParallel has a forward hook.*\.module"):
+        MaseGraph(wrapped)
+    with pytest.raises(ConfigError, match="scripted model"):
+        MaseGraph(torch.jit.script(inside()))
+    with pytest.raises(ConfigError, match=r"module 0 .LazyLinear. has no weights yet"):
+        MaseGraph(nn.Sequential(nn.LazyLinear(3)))
+    with pytest.raises(ValueError, match="meta device"):
+        Evaluator(inside().to("meta"), X)
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(8), nn.LayerNorm(8), nn.Linear(8, 5)])
+def test_a_bare_layer_is_a_model(layer):
+    layer.eval()
+    torch.testing.assert_close(Evaluator(layer, X).forward(), layer(X))
+
+
+def test_training_goes_back_to_a_layer_with_two_names():
+    layer = nn.Linear(8, 8)
+    model = nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(8, 5))
+    trainer = NativeTrainer(MaseGraph(model), X, Y)
+    trainer.epoch(10, 0.1)
+    trainer.write_back(model)
+    assert torch.equal(model[2].weight, trainer.state_dict()["0.weight"])

@@ -256,8 +256,16 @@ class NativeTrainer:
         self._state.load_optimizer(state)
 
     def write_back(self, model: nn.Module) -> None:
-        """Copy weights and buffers into a model with the same names."""
-        model.load_state_dict(self.state_dict())
+        """Copy weights and buffers into a model with the same names; second names of a tensor need not be known."""
+        state, first = self.state_dict(), dict[int, str]()
+        names = model.state_dict(keep_vars=True)
+        for name, tensor in names.items():
+            if name in state:
+                first.setdefault(id(tensor), name)
+        again = {
+            name: state[first[id(t)]] for name, t in names.items() if name not in state and id(t) in first
+        }
+        model.load_state_dict(state | again)
 
     def _confusion(self, counts: Sequence[int]) -> Tensor:
         classes = self._core.classes

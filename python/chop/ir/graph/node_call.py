@@ -33,6 +33,11 @@ class Snapshot:
     """
 
     def __init__(self, mg: MaseGraph) -> None:
+        if any(tensor.is_meta for tensor in (*mg.model.parameters(), *mg.model.buffers())):
+            raise ValueError(
+                "evaluator: the model is on the meta device, so its weights have no values: "
+                "model.to_empty(device='cpu') and load_state_dict give it some"
+            )
         self.graph = copy.deepcopy(mg.fx_graph)
         self.nodes = dict(zip((node.name for node in mg.nodes), self.graph.nodes, strict=True))
         self.names = {node: name for name, node in self.nodes.items()}

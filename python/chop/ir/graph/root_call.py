@@ -26,14 +26,17 @@ def root_call(
 ) -> tuple[Callable[..., Any], list[Any]]:
     """Return a function that calls ``root`` on the inputs of the graph, and those inputs.
 
-    An argument without a default is an input, and the first one if all have a default. The others have their default,
-    as in a call that leaves them out; ``fixed`` gives other values, or ``torch.fx.PH`` to make it an input. Fixed
-    numbers, texts and None are inputs that must have their value and may be left out, so that calls of the model are
-    calls of the graph.
+    An argument without a default is an input; if all have one the first of them is, and if there is only ``*args``, its
+    first value. The others have their default, as in a call that leaves them out; ``fixed`` gives other values, or
+    ``torch.fx.PH`` to make it an input. Fixed numbers, texts and None are inputs that must have their value and may be
+    left out, so that calls of the model are calls of the graph.
     """
     arguments = inspect.signature(root.forward).parameters
     values, asserted = dict(fixed), list[tuple[Any, str, Any]]()
     named = [p for p in arguments.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    rest = next((p.name for p in arguments.values() if p.kind is p.VAR_POSITIONAL), None)
+    if not named and rest is not None and rest not in fixed:  # a wrapper that hands on what it is given
+        values[rest] = (tracer.create_proxy("placeholder", "input", (), {}),)
     if named and all(_value(p, fixed) for p in named):  # model(x) gives the first one
         first = next((p.name for p in named if p.name not in fixed), None)
         fixed = fixed if first is None else {**fixed, first: PH}
