@@ -20,7 +20,7 @@ Operation operation(const std::string& name, std::vector<int> inputs, double ele
 
 Operation linear(const std::string& name, int input, double batch, double fan_in, double fan_out) {
   Operation o = operation(name, {input}, batch * fan_out, batch * fan_in * fan_out);
-  o.products = {{batch * fan_in * fan_out, batch * fan_out, true, 0}};
+  o.products = {{batch * fan_in * fan_out, batch * fan_out, true, 0, batch * fan_out}};
   o.weights_used = fan_in * fan_out;
   o.is_layer = o.is_linear_layer = true;
   return o;
@@ -118,7 +118,7 @@ TEST(effective_bits_of_codes) {
 
 TEST(what_is_not_known_counts_for_nothing_and_is_seen) {
   Operation unknown = operation("fft", {0}, 8, kUnknown);
-  unknown.products = {{kUnknown, kUnknown, false, 0}};
+  unknown.products = {{kUnknown, kUnknown, false, 0, 0}};
   std::vector<std::string> names;
   for (const auto& [name, model] : registry().members()) names.push_back(name);
   const std::vector<Figures> found =

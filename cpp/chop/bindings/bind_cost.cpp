@@ -20,7 +20,7 @@ using cost::Operand;
 using cost::Product;
 using cost::Stored;
 using PyBits = std::tuple<double, double, double>;
-using PyProduct = std::tuple<double, double, bool, double>;
+using PyProduct = std::tuple<double, double, bool, double, double>;
 using PyStored = std::pair<double, std::vector<std::pair<int, std::string>>>;
 
 NodeWidths make_widths(int node, bool quantized, const PyBits& data_in, const PyBits& weight, const PyBits& bias,
@@ -53,8 +53,8 @@ Operation operation(const pybind11::dict& row) {
   o.work = row["work"].cast<double>();
   o.features = row["features"].cast<double>();
   o.weights_used = row["weights_used"].cast<double>();
-  for (const auto& [macs, outputs, biased, padded] : row["products"].cast<std::vector<PyProduct>>())
-    o.products.push_back({macs, outputs, biased, padded});
+  for (const auto& [macs, outputs, biased, padded, hgq2_biases] : row["products"].cast<std::vector<PyProduct>>())
+    o.products.push_back({macs, outputs, biased, padded, hgq2_biases});
   const auto kind = row["kind"].cast<std::string>();
   o.is_view = kind == "view";
   o.is_linear_layer = kind == "linear";
@@ -132,7 +132,7 @@ void bind_cost(pybind11::module_& m) {
   pybind11::class_<Costs, std::shared_ptr<Costs>>(m, "Costs", "Cost models of one graph at one batch size.")
       .def(pybind11::init(&make_costs), arg("operations"), arg("outputs"), arg("parameters"), arg("models"),
            "operations: name, inputs, output_elements, work, features, weights_used, kind, and products: (macs, "
-           "outputs, biased, padded); parameters: (numbers, [(node, operand)]).")
+           "outputs, biased, padded, hgq2_biases); parameters: (numbers, [(node, operand)]).")
       .def(
           "figures",
           [](const Costs& self, const Config& config) {

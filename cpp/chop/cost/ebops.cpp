@@ -20,7 +20,7 @@ double ebops_of_paper(const Operation& o, const Widths& w) {
 double ebops_of_library(const Operation& o, const Widths& w) {
   double bits = 0;
   for (const Product& p : o.products)
-    bits += (p.macs - p.padded) * w.data_in.declared * w.weight.declared + (p.biased ? p.outputs * w.bias.declared : 0);
+    bits += (p.macs - p.padded) * w.data_in.declared * w.weight.declared + (p.biased ? p.hgq2_biases * w.bias.declared : 0);
   return bits;
 }
 
@@ -39,8 +39,8 @@ double ebops_of_library(const Operation& o, const Widths& w) {
     registry().add("ebops_hgq2",
                    {"EBOPs",
                     "as the library HGQ2 0.2.0 counts: for each multiplication the declared bits of input and weight, "
-                    "zeros and powers of two alike, but none for zeros that pad, and for each output those of the "
-                    "bias; without the sign of a format that wraps, with it where it saturates (float: 32 bits); "
+                    "zeros and powers of two alike, but none for zeros that pad, and for each place of the input "
+                    "and channel of the output those of the bias; without the sign of a format that wraps, with it where it saturates (float: 32 bits); "
                     "additions and activations, to which HGQ2 gives a count too, are left out",
                     ebops_of_library})};
 

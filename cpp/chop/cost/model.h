@@ -18,7 +18,8 @@ inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 struct Product {
   double macs = 0, outputs = 0;
   bool biased = false;
-  double padded = 0;  // of the products, those with a zero that only pads
+  double padded = 0;       // of the products, those with a zero that only pads
+  double hgq2_biases = 0;  // how many biases HGQ2 counts: of a convolution as many as its input has places
 };
 
 // One node of a graph with the batch filled in. Counts are exact up to 2^53.

@@ -13,7 +13,11 @@ def _convolution(call: Applied) -> Work:
     weight, y = call.get("weight", 1), call.output
     macs = y.numel() * weight[0].numel()
     sums, padded = _taps(call, list(weight.shape[2:]), list(y.shape[-(weight.dim() - 2) :]))
-    return products(Product(macs, y.numel(), call.get("bias", 2) is not None, macs // sums * padded))
+    # HGQ2 counts a bias at every place of the input.
+    channels_in = weight.shape[1] * call.get("groups", 6, 1)
+    biases = call.input.numel() // channels_in * weight.shape[0]
+    biased = call.get("bias", 2) is not None
+    return products(Product(macs, y.numel(), biased, macs // sums * padded, biases))
 
 
 def _taps(call: Applied, kernel: list[int], outputs: list[int]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from chop.cost.core_nodes import CoreNodes
 from chop.cost.walk import NOT_KNOWN, Seen
-from chop.cost.work import UNKNOWN, Work, tensors_of, words
+from chop.cost.work import UNKNOWN, Product, Work, tensors_of, words
 from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
@@ -110,7 +110,7 @@ class _Builder:
                 "work": found.work.work,
                 "features": float(found.work.features),
                 "weights_used": float(weights),
-                "products": [(p.macs, p.outputs, p.biased, p.padded) for p in found.work.products],
+                "products": [_for_core(p) for p in found.work.products],
                 "kind": kind,
             }
         )
@@ -204,3 +204,8 @@ class _Builder:
             return {}
         given = Arguments(node, LOWERING[row.mase_op].signature)
         return {value: name for name, value in given.items() if isinstance(value, fx.Node)}
+
+
+def _for_core(product: Product) -> tuple[float, float, bool, float, float]:
+    biases = product.outputs if product.hgq2_biases is None else product.hgq2_biases
+    return product.macs, product.outputs, product.biased, product.padded, biases

@@ -21,12 +21,14 @@ class Product:
         outputs: how many sums.
         biased: whether one number is added to each.
         padded: of all products, those with a zero that only pads.
+        hgq2_biases: how many biases HGQ2 counts; None: one a sum.
     """
 
     macs: float
     outputs: float
     biased: bool = False
     padded: float = 0.0
+    hgq2_biases: float | None = None
 
     @classmethod
     def of(cls, outputs: float, terms: float, biased: bool = False) -> Self:
