@@ -25,7 +25,6 @@ from .torch_models import CLASSES, FEATURES, Swirl, model_of
         (lambda self, x: x.flip(0).exp(), r"node flip \(flip\) mixes the rows"),
         (lambda self, x: x * torch.rand_like(x), r"node rand_like \(rand_like\) depends on chance"),
         (lambda self, x: torch.cumsum(x, 0), r"node cumsum \(cumsum\) mixes the rows"),
-        (lambda self, x: x.exp_() + x, r"node exp_ \(exp_\) overwrites the value of relu"),
         (lambda self, x: torch.einsum("bi,ci->bc", x, x)[:, :6], r"mixes|fails"),
         (lambda self, x: torch.sin(x).view(7, -1), "view"),
         (lambda self, x: torch.erf(x).sum(0), r"."),

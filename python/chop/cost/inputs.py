@@ -12,7 +12,7 @@ from torch import Tensor, fx
 
 from chop.cost.work import tensors_of
 from chop.ir.graph.eval_run import fixed_value
-from chop.ir.graph.lowering import first_layer_features, stored_input
+from chop.ir.graph.lowering_inputs import first_layer_features, stored_input
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import find_row
 from chop.tools.errors import ConfigError

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from chop.ir.graph.mase_graph import TRACING
+from chop.ir.graph.tracing import TRACING
 from chop.tools.errors import ConfigError
 from chop.training.axes import check_axes, points
 from chop.training.data import TrainingData, digest_of

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chop.ir.graph.mase_graph import TRACING
+from chop.ir.graph.tracing import TRACING
 from chop.nn.quantizers.straight_through import straight_through
 from chop.tools.errors import ConfigError
 from chop.training.checkpoints import weights_of

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm.auto import tqdm
 
-from chop.ir.graph.mase_graph import TRACING
+from chop.ir.graph.tracing import TRACING
 from chop.tools.errors import ConfigError
 from chop.training.checkpoints import checkpoint_content, weights_of
 from chop.training.history import History, Row, row_of

@@ -122,6 +122,10 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
         raise ValueError(
             f"training: node {node.name}: layer {node.target} {why}, which the core does not train"
         )
+    if mase_op in ("by_mode", "traced_mode"):
+        raise ValueError(
+            f"training: node {node.name} ({mase_op}) makes train mode differ from eval mode, which the core has"
+        )
     if mase_op == "dropout" and _drop_rate(node, module) != 0:
         raise ValueError(
             f"training: node {node.name} (dropout) drops numbers at random, which the core cannot"

@@ -16,7 +16,7 @@ from chop.actions.search.metrics import SearchMetric, metric_class
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.threads import in_order
 from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
-from chop.ir.graph.mase_graph import TRACING
+from chop.ir.graph.tracing import TRACING
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chop.actions.search.context import SearchContext
-from chop.ir.graph.mase_graph import TRACING, MaseGraph
+from chop.ir.graph.mase_graph import MaseGraph
+from chop.ir.graph.tracing import TRACING
 from chop.tools.errors import ConfigError
 
 Passes = Mapping[str, Mapping[str, Any]]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from chop import _core
+from chop.ir.graph.by_mode import ByMode, TracedMode
+from chop.ir.graph.functional import refuse_writes
 from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.lowering_call import BATCH, Call, Lowered, plain_tensor
+from chop.ir.graph.lowering_inputs import first_layer_features, stored_shape
 from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.lowering_slices import PIECES
 from chop.ir.graph.mase_graph import MaseGraph
@@ -90,9 +92,11 @@ class Lowering:
         self.mg, self.modules, self.values = mg, mg.modules, values
         self.input_shapes = input_shapes
         self.builder = _core.GraphBuilder()
+        self.by_mode: dict[fx.Node, Any] = {}  # arguments that the mode decides, in eval mode
         self.sizes: set[fx.Node] = set()  # nodes that compute sizes, not tensors
 
     def run(self) -> _core.Graph:
+        refuse_writes(self.mg.fx_graph, self.modules, "lower")
         refuse_global_hooks()
         if why := hooked_code(self.mg.model):
             raise ValueError(f"lower: the graph's model {why}, which no node stands for: hang it on a layer")
@@ -110,7 +114,12 @@ class Lowering:
                 continue
             if node.op == "placeholder":
                 self._add_input(node, [BATCH, *self._input_shape(node)])
-            elif node.op != "get_attr" and not self._is_size(node) and not self._is_pieces(node):
+            elif (
+                node.op != "get_attr"
+                and not self._is_mode(node)
+                and not self._is_size(node)
+                and not self._is_pieces(node)
+            ):
                 self._add(node)
         raise ValueError("lower: the graph has no output node")
 
@@ -132,7 +141,7 @@ class Lowering:
         module = self.modules[str(node.target)] if node.op == "call_module" else None
         if module is not None and row is not None:
             self._refuse_own_code(node, module, row)
-        arguments = Arguments(node, rule.signature) if module is None else {}
+        arguments = Arguments(node, rule.signature, self.by_mode) if module is None else {}
         tensor_of = lambda value: _stored_tensor(self.mg, value)  # noqa: E731
         call = Call(node, mase_op, module, arguments, tensor_of, self._size, self._shape_of, self.values)
         made = rule.make(call)
@@ -165,14 +174,14 @@ class Lowering:
                 raise ValueError(f"lower: input_shapes has no shape for the input {node.name}")
             return list(given.get(node.name, given.get(str(node.target), ())))
         inputs = [each.name for each in free_inputs(self.mg.fx_graph)]
-        if len(inputs) != 1 and (given is not None or not _stored_shape(node)):
+        if len(inputs) != 1 and (given is not None or not stored_shape(node)):
             raise ValueError(
                 f"lower: the model has {len(inputs)} inputs ({', '.join(inputs)}); pass input_shapes={{name: shape}}, "
                 f"or fix one with MaseGraph(model, cf_args={{{inputs[-1]!r}: value}})"
             )
         if given is not None:
             return list(given)
-        return _stored_shape(node) or [first_layer_features(self.mg)]
+        return stored_shape(node) or [first_layer_features(self.mg)]
 
     def _is_size(self, node: fx.Node) -> bool:
         row = find_row(node, self.modules)
@@ -187,6 +196,15 @@ class Lowering:
         if found:
             self.sizes.add(node)
         return found
+
+    def _is_mode(self, node: fx.Node) -> bool:
+        """Whether a node tells the mode; the lowered graph is the model in eval mode."""
+        module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, TracedMode) and module.traced_training:
+            raise ValueError(f"lower: {module.message()}")
+        if isinstance(module, ByMode):
+            self.by_mode[node] = module.eval_value
+        return isinstance(module, (ByMode, TracedMode))
 
     def _is_pieces(self, node: fx.Node) -> bool:
         """Whether a node gives several tensors; what takes one of them is lowered as a slice."""
@@ -240,44 +258,3 @@ def _stored_tensor(mg: MaseGraph, value: Any) -> Tensor | None:
     for part in str(value.target).split("."):
         found = getattr(found, part)
     return found if isinstance(found, Tensor) else None
-
-
-class StoredInput(NamedTuple):
-    """What the metadata pass recorded for an input, without its batch."""
-
-    shape: list[int]
-    dtype: torch.dtype | None
-
-
-def stored_input(node: fx.Node) -> StoredInput | None:
-    """Return the shape and dtype of an input that a metadata pass recorded, else None."""
-    meta = node.meta.get("mase")
-    result = (meta["common"].get("results", {}) if meta is not None else {}).get("data_out_0", {})
-    shape, dtype = result.get("shape"), result.get("torch_dtype")
-    if not shape:
-        return None
-    return StoredInput([int(size) for size in shape[1:]], dtype if isinstance(dtype, torch.dtype) else None)
-
-
-def _stored_shape(node: fx.Node) -> list[int] | None:
-    found = stored_input(node)
-    return found.shape if found else None
-
-
-def first_layer_features(mg: MaseGraph) -> int:
-    """Return the features of a model's input where its first layer tells them.
-
-    Raises:
-        ValueError: it does not.
-    """
-    modules = mg.modules
-    for node in mg.nodes:
-        module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
-        if hasattr(module, "in_channels") or hasattr(module, "num_embeddings"):
-            break  # the shape has more than features
-        for name in ("in_features", "num_features"):
-            if hasattr(module, name):
-                return int(getattr(module, name))
-    raise ValueError(
-        "lower: no layer tells how many features the input has; pass features=… or input_shapes=…"
-    )

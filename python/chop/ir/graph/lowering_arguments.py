@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from torch import fx
@@ -32,6 +32,7 @@ class Arguments(Mapping[str, Any]):
     Args:
         node: the call.
         signature: names of the positional arguments, for functions that do not tell.
+        known: values of nodes that are no tensors.
 
     >>> import torch
     >>> graph = fx.Graph()
@@ -41,12 +42,15 @@ class Arguments(Mapping[str, Any]):
     (x, 1, ['dtype'])
     """
 
-    def __init__(self, node: fx.Node, signature: str = "") -> None:
+    def __init__(
+        self, node: fx.Node, signature: str = "", known: Mapping[fx.Node, Any] = MappingProxyType({})
+    ) -> None:
         names, self._defaults = _parameters(node, signature.split())
-        given = dict(zip(names, node.args, strict=False))
-        if rest := node.args[len(names) :]:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda each: known.get(each, each))
+        given = dict(zip(names, args, strict=False))
+        if rest := args[len(names) :]:
             given["rest"] = rest
-        for name, value in node.kwargs.items():
+        for name, value in kwargs.items():
             given[name if name in names else _SPELLINGS.get(name, name)] = value
         self._given = given
         self._read = set[str]()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from chop.ir.graph.aliases import effect
 from chop.ir.graph.mase_graph import MaseGraph, copy_module
 from chop.ir.graph.ops import describe_target, find_row
 from chop.ir.graph.own_code import hooked_code, replaced_code
@@ -56,6 +57,11 @@ class Snapshot:
         """Return ``name (operation)`` for messages."""
         row = find_row(self.nodes[name], self.modules)
         return f"{name} ({row.mase_op if row else describe_target(self.nodes[name], self.modules)})"
+
+    def has_later_reader(self, source: str, name: str) -> bool:
+        """Whether a node after ``name`` reads ``source``."""
+        order = list(self.nodes)
+        return any(order.index(self.names[user]) > order.index(name) for user in self.nodes[source].users)
 
     def folded(self, name: str, known: Collection[str]) -> tuple[list[str], list[str]]:
         """Return what must be computed for a node (itself last), and which ``known`` nodes that reads.
@@ -105,8 +111,11 @@ class NodeCall:
         self._inputs = [snapshot.nodes[each] for each in inputs]
         computed, _ = snapshot.folded(name, inputs)
         self._instructions = [_instruction(snapshot, each, rules.get(each)) for each in computed]
-        # The user's own code may keep what it is given.
-        self.foreign = any(not _is_known_package(each.function) for each in self._instructions)
+        # The user's own code may keep what it is given, others may write into it.
+        self.foreign = any(
+            not _is_known_package(each.function) or effect(each.node, snapshot.modules).written
+            for each in self._instructions
+        )
         self.bytes = sum(_bytes_of(each.function) for each in self._instructions)
 
     def __call__(self, values: Iterable[Tensor]) -> Any:
@@ -132,7 +141,8 @@ def _instruction(snapshot: Snapshot, name: str, rule: NodeRule | None) -> _Instr
     elif node.op == "call_method":
         function = _Method(target)
     elif node.op == "get_attr":
-        function = _Constant(snapshot.tensors[target])
+        written = any(node in effect(user, snapshot.modules).written for user in node.users)
+        function = _Constant(snapshot.tensors[target], written)
     elif node.op == "call_function":
         function = node.target
     else:
@@ -151,9 +161,10 @@ class _Method:
 @dataclass(frozen=True, slots=True)
 class _Constant:
     value: Any
+    is_written: bool  # by another node of the call
 
     def __call__(self) -> Any:
-        return self.value
+        return self.value.clone() if self.is_written else self.value
 
 
 def _frozen(target: str, module: nn.Module, memo: dict[int, Any]) -> nn.Module:

@@ -13,6 +13,10 @@ from torch import nn
 from torch.fx._symbolic_trace import _assert_is_none
 from torch.nn import functional as F
 
+from chop.ir.graph.by_mode import ByMode, TracedMode
+from chop.ir.graph.stop_gradient import stop_gradient
+from chop.ir.graph.write_view import write_view
+
 RELATED, MODULE, BUILTIN, IMPLICIT = "module_related_func", "module", "builtin_func", "implicit_func"
 MASE_TYPES = (RELATED, MODULE, BUILTIN, IMPLICIT)
 
@@ -112,8 +116,11 @@ _ACTIVATIONS: tuple[OpRow, ...] = (
     OpRow(
         "dropout",
         RELATED,
-        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
-        (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d),
+        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
+        (
+            *(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout),
+            *(torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout),
+        ),
         ("dropout", "dropout_"),
         ("p", "training", "inplace"),
     ),
@@ -196,11 +203,15 @@ _RESHAPES: tuple[OpRow, ...] = (
     _reshape("select", torch.select, params="dim index"),
     _reshape("index_select", torch.index_select, params="dim"),
     _reshape("narrow", torch.narrow, params="dim start length"),
-    _reshape("detach", torch.detach),
+    _reshape("detach", torch.detach, stop_gradient),
     _reshape("clone", torch.clone),
     OpRow("to", IMPLICIT, (), (), ("to", "type_as", "float", "double", "half", "long", "int", "bool")),
     OpRow("getattr", IMPLICIT, (), (getattr,), (), ("name",)),
     OpRow("assert", IMPLICIT, (), (torch._assert, _assert_is_none), (), ("message",)),
+    OpRow("write_view", IMPLICIT, (), (write_view,), (), ("steps",)),
+    OpRow("by_mode", IMPLICIT, (ByMode,)),
+    OpRow("traced_mode", IMPLICIT, (TracedMode,)),
+    OpRow("setitem", IMPLICIT, (), (operator.setitem,), (), ("index", "value")),
     OpRow("getitem", IMPLICIT, (), (operator.getitem,), (), ("index",)),
 )
 

@@ -75,7 +75,7 @@ class OpaqueNodes:
         given = [value.clone() for value in values]
         whole = _copied(call(given))
         for source, value, before in zip(inputs, given, values, strict=True):
-            if not _close(value, before) and len(self.snapshot.nodes[source].users) > 1:
+            if not _close(value, before) and self.snapshot.has_later_reader(source, name):
                 raise self._refusal(name, f"overwrites the value of {source}, which others read")
         if not _close(_copied(call([value.clone() for value in values])), whole):
             raise self._refusal(name, "depends on chance: two calls with the same rows differ")

@@ -200,13 +200,13 @@ def _replaceable_call(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     sources = node.all_input_nodes
     if sources and all(is_number(source, modules) for source in sources):
         return False
-    # Written into its first operand, which somebody else reads as well: the new value would not arrive there.
-    return not (_writes_in_place(node) and len(sources[0].users) > 1)
+    # A tensor of the model's own has to be written.
+    return not (_writes_in_place(node) and sources[0].op == "get_attr")
 
 
 def _writes_in_place(node: fx.Node) -> bool:
     name = getattr(node.target, "__name__", str(node.target))
-    return name in ("iadd", "isub", "imul") or (name.endswith("_") and name != "relu_")
+    return name in ("iadd", "isub", "imul") or name.endswith("_")
 
 
 def is_number(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:

@@ -135,8 +135,8 @@ def check_rule_keys(
 def nodes_left_float(mg: MaseGraph, config: Mapping[str, Any]) -> list[str]:
     """Name the nodes that compute in float although a rule of a (valid) config asks for a quantized form.
 
-    They are calls without a quantized twin: ``F.linear``, relatives of ``Linear``, sums written in place or
-    with ``out=``. Arithmetic on sizes is none of them.
+    They are calls without a quantized twin: ``F.linear``, relatives of ``Linear``, sums with
+    ``out=``. Arithmetic on sizes is none of them.
     """
     by, rules = _read_rules(config)
     patterns = _patterns(by, rules)

@@ -15,7 +15,7 @@ from chop.actions.search.runners import SW_RUNNERS
 from chop.actions.search.runners.basic_evaluation import first_rows, rows_digest
 from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
-from chop.ir.graph.mase_graph import TRACING
+from chop.ir.graph.tracing import TRACING
 from chop.registry import UnknownNameError
 
 if TYPE_CHECKING:

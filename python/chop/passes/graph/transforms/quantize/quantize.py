@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chop.ir.graph import MaseGraph
+from chop.ir.graph.functional import refuse_writes
 from chop.ir.graph.quantize_config import check_rule_keys, nodes_left_float, resolve_quantize_config
 from chop.nn.quantizers import check_quantizer_config
 from chop.passes.graph.graph_entries import graph_entries
@@ -55,6 +56,8 @@ def quantize_transform_pass(
         raise ConfigError("quantize: pass_args must hold 'by' and rules, got None")
     rules = resolve_quantize_config(graph, pass_args)
     check_rule_keys([key for key in pass_args if key != "by"], pass_args["by"], graph, "quantize")
+    if any(rule.config is not None for rule in rules):
+        refuse_writes(graph.fx_graph, graph.modules, "quantize")
     left = nodes_left_float(graph, pass_args)
     if left:
         logger.warning("quantize: these nodes have no quantized form and stay float: %s", ", ".join(left))
