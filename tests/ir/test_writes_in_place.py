@@ -12,7 +12,6 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 import chop
-from chop.cost import Costs
 from chop.training import NativeTrainer
 
 Forward = Callable[["Net", Any, Any], Any]
@@ -203,7 +202,6 @@ def test_what_is_not_certain_is_refused_with_the_line(name: str, x: Tensor) -> N
     model = Net(REFUSED[name]).eval()
     for use in (
         lambda: chop.Evaluator(model, x),
-        lambda: Costs(model),
         lambda: chop.passes.quantize_transform_pass(chop.MaseGraph(model), config("default", 8, 4)),
     ):
         with pytest.raises(
