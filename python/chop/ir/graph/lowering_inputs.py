@@ -28,6 +28,7 @@ def stored_input(node: fx.Node) -> StoredInput | None:
 
 
 def stored_shape(node: fx.Node) -> list[int] | None:
+    """Return the shape of an input, without its batch, that a metadata pass recorded, else None."""
     found = stored_input(node)
     return found.shape if found else None
 
