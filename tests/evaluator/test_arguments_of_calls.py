@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import chop
-from chop.cost import Costs
 from chop.training import NativeTrainer
 
 Call = Callable[[Tensor], Tensor]
@@ -74,8 +73,6 @@ def test_who_has_only_the_core_refuses_with_the_argument(name: str) -> None:
     why = NativeTrainer.why_not(model, (8,))
     assert why is not None
     assert "not known to the core" in why
-    with pytest.raises(ValueError, match="not known to the core"):
-        Costs(model)
 
 
 def test_dropout_that_always_drops_is_refused() -> None:
