@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,20 +110,20 @@ def test_refused_before_the_first_trial(
 
 
 class TwoLines(nn.Module):
-    """A node that only torch knows between two linear layers."""
+    """A node whose work nobody can count between two linear layers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(16, 8), nn.Linear(8, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(torch.cumsum(self.first(x), dim=1))
+        return self.second(torch.sort(self.first(x), dim=1).values)
 
 
 def test_average_bitwidth_where_torch_computes_a_node() -> None:
     graph = MaseGraph(TwoLines().eval())
-    with pytest.raises(ValueError, match="cumsum"):
-        Costs(graph, models=("bops",))
+    with pytest.raises(ConfigError, match="sort"):
+        Costs(graph, models=("bops",), strict=True)
     runner = AverageBitwidthRunner(SearchContext(graph, None), AverageBitwidthOptions(compare_to=16))
     layer = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4, "weight_frac_width": 2}
     config = {
@@ -207,16 +208,38 @@ def test_what_the_sweep_refuses(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_sweep_refuses_costs_of_a_model_that_it_cannot_count(
-    changed: Changed, run: Any, tmp_path: Path
+def test_costs_of_a_model_with_a_node_that_nobody_can_count(
+    changed: Changed, run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys = {"strategy.name": "exhaustive", "strategy.setup": {}}
-    with pytest.raises(
-        ConfigError, match=r"metrics\.average_bitwidth: the strategy .* cannot work it out: .*cumsum"
-    ):
-        run(changed(keys), tmp_path / "out", model=TwoLines().eval())
-    result = run(changed({}), tmp_path / "loop", model=TwoLines().eval())
-    assert {len(trial.values) for trial in result.study.trials} == {2}
+    model = TwoLines().eval()
+    keys = {
+        "strategy.metrics": {"accuracy_micro": {}, "bops": {}},
+        "strategy.hw_runner": {"cost": {}},
+    }
+    exhaustive = {"strategy.name": "exhaustive", "strategy.setup": {}}
+    for number, table in enumerate((keys, {**keys, **exhaustive})):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "chop.cost"):
+            result = run(changed(table), tmp_path / str(number), model=model)
+        assert result.best
+        told = [r.message for r in caplog.records if "left out of the figures" in r.message]
+        assert len(told) == 1 and "sort" in told[0]
+        with pytest.raises(ConfigError, match=r"sort.*strict=False"):
+            run(
+                changed({**table, "strategy.hw_runner": {"cost": {"strict": True}}}),
+                tmp_path / "no",
+                model=model,
+            )
+
+
+def test_the_sweep_takes_one_count_of_average_widths(changed: Changed, run: Any, tmp_path: Path) -> None:
+    keys = {
+        "strategy.name": "exhaustive",
+        "strategy.setup": {},
+        "strategy.hw_runner": {"average_bitwidth": {"compare_to": 32, "count": "mase"}},
+    }
+    with pytest.raises(ConfigError, match="average_bitwidth_mase is a metric of its own"):
+        run(changed(keys), tmp_path / "out")
 
 
 def test_the_sweep_by_cost_models(own: None, changed: Changed, run: Any, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from chop import _core
 from chop.cost.inputs import Example, Inputs, Shapes
@@ -20,6 +21,7 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.tools.errors import ConfigError
 
 logger = logging.getLogger(__name__)
+_told: WeakKeyDictionary[MaseGraph, str] = WeakKeyDictionary()
 
 
 class Costs:
@@ -102,7 +104,9 @@ class Costs:
         nodes = "; ".join(f"{name} ({reason})" for name, reason in self.left_out.items())
         if strict:
             raise ConfigError(f"cost: these nodes cannot be counted: {nodes}; strict=False leaves them out")
-        logger.warning("cost: left out of the figures, since they cannot be counted: %s", nodes)
+        if _told.get(self.graph) != nodes:  # once for a graph, however often its costs are asked for
+            _told[self.graph] = nodes
+            logger.warning("cost: left out of the figures, since they cannot be counted: %s", nodes)
 
     @property
     def operations(self) -> list[dict[str, Any]]:

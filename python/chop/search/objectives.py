@@ -30,7 +30,7 @@ class Objectives:
         costs: the cost models among them, of one row of data; None where there is none.
 
     Raises:
-        ValueError: a cost model, and an operation that the core does not know.
+        ValueError: a cost model, and data that a node does not take.
         ConfigError: no objective, a bad direction, a metric that the core does not compute or that is not one number.
         UnknownNameError: neither metric nor cost model.
     """

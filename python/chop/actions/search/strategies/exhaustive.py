@@ -90,6 +90,11 @@ class SearchStrategyExhaustive:
             raise ConfigError(
                 f"{WHERE}.hw_runner.cost.batch must be 1 for the strategy exhaustive, got {batch}"
             )
+        if getattr(objective.config.hw_runner.get("average_bitwidth"), "count", "all") != "all":
+            raise ConfigError(
+                f"{WHERE}.hw_runner.average_bitwidth.count must be 'all' for the strategy exhaustive; "
+                "average_bitwidth_mase is a metric of its own"
+            )
         for name, table in objective.metrics.items():
             if table.scale == 0:
                 raise ConfigError(f"{WHERE}.metrics.{name}.scale must not be 0 for the strategy exhaustive")
@@ -209,7 +214,8 @@ def _check_swept(name: str, objective: Objective) -> None:
         )
     if name in COST_MODELS:
         try:
-            Costs(context.graph, models=(name,), input_shapes=context.row_shape)
+            strict = getattr(objective.config.hw_runner.get("cost"), "strict", False)
+            Costs(context.graph, models=(name,), input_shapes=context.row_shape, strict=strict)
         except ValueError as error:
             raise ConfigError(f"{where}: the strategy exhaustive cannot work it out: {error}") from error
 
