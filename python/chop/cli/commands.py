@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "completion": "chop.cli.completion",
     "doctor": "chop.cli.doctor",
     "eval": "chop.cli.eval",
+    "export": "chop.cli.export",
     "report": "chop.cli.report",
 }
 

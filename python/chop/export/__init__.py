@@ -9,7 +9,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from chop.export import cpp, onnx_arithmetic, onnx_qdq
+from chop.export import cpp, integers, onnx_arithmetic, onnx_qdq, torch_program
+from chop.export.integers import read_integers
 from chop.export.proof import Proof
 from chop.export.run import Exported, export
 from chop.export.target import TARGETS, MissingExecutor, Refusal, Sample, Target, register
@@ -24,9 +25,12 @@ __all__ = [
     "Target",
     "cpp",
     "export",
+    "integers",
     "onnx_arithmetic",
     "onnx_qdq",
+    "read_integers",
     "register",
+    "torch_program",
 ]
 
 

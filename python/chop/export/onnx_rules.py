@@ -27,22 +27,26 @@ def refusals(view: QuantizedView, known: frozenset[str] = OPERATION_NAMES) -> It
     """Yield what is refused in every dialect."""
     yield from unknown_operations(view, known)
     yield from foreign_quantizers(view)
+    yield from products_and_floats(view)
+    for node in view:
+        if node.op in {"conv1d", "conv2d"} and node.is_quantized and not sums_of(node).fits_float32:
+            reason = f"float32 sums would depend on their order (bound {sums_of(node).bound:,}), and runtimes"
+            yield Refusal(node.name, "", f"{reason} have no convolution in double", "torch")
+        if node.op.startswith("avg_pool"):
+            yield from _average(node)
+
+
+def products_and_floats(view: QuantizedView) -> Iterator[Refusal]:
+    """Yield the sums that no order of additions makes exact."""
     for node in view:
         if node.op in LAYERS | PRODUCTS and not node.is_quantized:
             yield Refusal(
-                node.name,
-                "",
-                "a float layer's sums depend on the order of additions: give it a format",
+                node.name, "", "a float layer's sums depend on the order of additions: give it a format"
             )
-        if node.op in PRODUCTS and node.is_quantized:
+        elif node.op in PRODUCTS:
             yield from _product(view, node)
-        if node.op in LAYERS and node.is_quantized and (bound := sums_of(node).bound) >= _DOUBLE_EXACT:
+        elif node.op in LAYERS and (bound := sums_of(node).bound) >= _DOUBLE_EXACT:
             yield Refusal(node.name, "", f"its sums reach {bound:,}, which double does not hold exactly")
-        if node.op in {"conv1d", "conv2d"} and node.is_quantized and not sums_of(node).fits_float32:
-            reason = f"float32 sums would depend on their order (bound {sums_of(node).bound:,}), and runtimes"
-            yield Refusal(node.name, "", f"{reason} have no convolution in double")
-        if node.op.startswith("avg_pool"):
-            yield from _average(node)
 
 
 def _product(view: QuantizedView, node: ViewNode) -> Iterator[Refusal]:
