@@ -111,8 +111,8 @@ def _self_tested(compiler: str, path: Path) -> None:
 def _compiled(compiler: str, path: Path, x: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "driver.cpp").write_text(_DRIVER, encoding="utf-8")
-        (folder / "x").write_bytes(x.tobytes())
+        atomic_write(folder / "driver.cpp", _DRIVER)
+        atomic_write(folder / "x", x.tobytes())
         program = str(folder / "driver")
         _call([compiler, *_FLAGS, f"-I{path}", str(folder / "driver.cpp"), "-o", program])
         _call([program, str(folder / "x"), str(folder / "y")])
