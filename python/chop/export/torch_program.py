@@ -210,4 +210,4 @@ class TorchProgram(Target):
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"torch cannot run {path.name}: {done.stderr.strip()[-500:]}")
-            return {"torch alone": np.load(ends[1])}
+            return {"torch alone": np.load(ends[1], allow_pickle=False)}
