@@ -24,6 +24,7 @@ PICKLE_CALLS = {"pickle.load", "pickle.loads", "np.load", "numpy.load", "pd.read
 # Where a library must write for itself, into a place that is then renamed or only ever appended to.
 MAY_WRITE = {
     "python/chop/tools/atomic_write.py",
+    "python/chop/training/scalar_log.py",  # TensorBoard's events, which are only ever appended to
     "python/chop/actions/search/strategies/journal_file.py",  # an append-only log: cuts a torn last line off
 }
 
