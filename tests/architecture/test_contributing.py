@@ -57,7 +57,7 @@ metrics.bits_times_loss = { scale = 1.0, direction = "minimize" }
 def lab(tmp_path: Path) -> Path:
     """A folder with the page's examples as one plugin and a config that uses each."""
     examples = blocks("CONTRIBUTING.md", "python")
-    assert len(examples) == 8
+    assert len(examples) == 9
     (tmp_path / "lab.py").write_text("\n\n".join(examples), encoding="utf-8")
     (tmp_path / "lab.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
@@ -97,3 +97,17 @@ print(y.tolist(), x.grad.tolist(), quantized_module_map["relu_trunc"].__name__)
 """
     printed = run_python((lab / "lab.py").read_text() + check, lab)
     assert printed.strip() == "[0.5, 0.0, 3.5] [1.0, 1.0, 1.0] ReLUTrunc"
+
+
+def test_an_export_format_is_proven(lab: Path) -> None:
+    script = """
+import chop, torch
+from torch import nn
+import lab
+table = {"name": "integer", "data_in_width": 6, "data_in_frac_width": 3, "weight_width": 6, "weight_frac_width": 4}
+config = {"by": "type", "default": {"config": {"name": None}}, "linear": {"config": table}}
+made = chop.export(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), config, "lab-widths", "out", x=torch.randn(50, 4))
+assert made.equal, made
+print(made.path.read_text())
+"""
+    assert "_0 " in run_python(script, lab)
