@@ -1,8 +1,15 @@
-// The thread pool: every task once, exceptions, reuse, a second caller.
+// The thread pool: every task once, exceptions, reuse, a second caller, the child of a fork.
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+#include "chop/core/fork.h"
 #include "chop/core/parallel.h"
 #include "test.h"
 
@@ -65,6 +72,54 @@ TEST(pool_serves_a_task_that_calls_it) {
   pool.run(8, [&](int64_t) { pool.run(10, [&](int64_t i) { sum += i; }); });
   CHECK(sum == 8 * 45);
 }
+
+// The sanitizer of threads allows none in such a child.
+#if defined(__unix__) && !defined(__SANITIZE_THREAD__)
+int exit_code_of_child(const std::function<bool()>& work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    _exit(work() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST(pool_works_in_the_child_of_a_fork) {
+  const ThreadPool pool(3);
+  const auto works = [&] {
+    const std::vector<int> seen = visits(pool, 100);
+    return std::count(seen.begin(), seen.end(), 1) == 100;
+  };
+  CHECK(works());
+  const uint64_t before = fork_count();
+  CHECK(exit_code_of_child([&] { return works() && fork_count() == before + 1 && exit_code_of_child(works) == 0; }) ==
+        0);
+  CHECK(works() && fork_count() == before);
+}
+
+TEST(a_fork_finds_no_mutex_held) {
+  ForkMutex mutex;
+  std::atomic<bool> over{false};
+  int guarded = 0;
+  std::thread other([&] {
+    while (!over) {
+      const std::lock_guard lock(mutex);
+      ++guarded;
+      std::this_thread::yield();
+      ++guarded;
+    }
+  });
+  for (int i = 0; i < 20; ++i)
+    CHECK(exit_code_of_child([&] {
+            const std::lock_guard lock(mutex);
+            return guarded % 2 == 0;
+          }) == 0);
+  over = true;
+  other.join();
+}
+#endif
 
 TEST(pool_refuses_silly_sizes) {
   for (const int threads : {0, -1, 1025}) CHECK_REFUSED("threads must be 1..1024", ThreadPool pool(threads));

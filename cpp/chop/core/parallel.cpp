@@ -1,18 +1,23 @@
 #include "chop/core/parallel.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "chop/core/check.h"
+#include "chop/core/fork.h"
 
 namespace chop {
 
 struct ThreadPool::State {
+  const uint64_t born = fork_count();
   std::vector<std::thread> workers;
   std::atomic<bool> busy{false};  // one job at a time
   std::mutex mutex;
@@ -24,6 +29,31 @@ struct ThreadPool::State {
   uint64_t job = 0;
   bool stop = false;
   std::exception_ptr error;
+
+  explicit State(int threads) {
+    try {
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this] { loop(); });
+    } catch (const std::system_error& refusal) {
+      const size_t started = workers.size() + 1;
+      finish();
+      throw std::runtime_error("threads: the system gives " + std::to_string(started) + " of " +
+                               std::to_string(threads) + " (" + refusal.code().message() + "); ask for fewer");
+    } catch (...) {
+      finish();
+      throw;
+    }
+  }
+  ~State() { finish(); }
+
+  void finish() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    wake.notify_all();
+    for (std::thread& worker : workers) worker.join();
+    workers.clear();
+  }
 
   void work() {
     try {
@@ -50,28 +80,33 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
-  check(threads >= 1 && threads <= 1024, "threads must be 1..1024, got ", threads);
-  for (int i = 1; i < threads; ++i) state_->workers.emplace_back([s = state_.get()] { s->loop(); });
+void check_threads(int threads) { check(threads >= 1 && threads <= 1024, "threads must be 1..1024, got ", threads); }
+
+ThreadPool::ThreadPool(int threads) : threads_(threads) {
+  check_threads(threads);
+  if (threads > 1) state_ = new State(threads);
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->wake.notify_all();
-  for (std::thread& worker : state_->workers) worker.join();
+  State* s = state_.load();
+  if (s && s->born == fork_count()) delete s;
 }
 
-int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
+// What was made before a fork is left alone: its threads are not here to be joined, its locks may be held by them.
+ThreadPool::State& ThreadPool::state() const {
+  State* s = state_.load(std::memory_order_acquire);
+  if (s->born == fork_count()) return *s;
+  auto fresh = std::make_unique<State>(threads_);
+  return state_.compare_exchange_strong(s, fresh.get()) ? *fresh.release() : *s;
+}
 
 void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) const {
-  State& s = *state_;
-  if (s.workers.empty() || count < 2 || s.busy.exchange(true)) {
+  State* own = threads_ > 1 && count > 1 ? &state() : nullptr;
+  if (!own || own->busy.exchange(true)) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
+  State& s = *own;
   {
     const std::lock_guard lock(s.mutex);
     s.task = &task;

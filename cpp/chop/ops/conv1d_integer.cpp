@@ -1,6 +1,8 @@
 // torch.ops.chop.conv1d_integer: quantize input, weight and bias, then convolve, in one call.
 #include <torch/csrc/stable/library.h>
 
+#include <tuple>
+
 #include "chop/ops/quantized_tensor.h"
 
 namespace chop::ops {
@@ -10,7 +12,8 @@ namespace {
 constexpr int64_t kLargestWindow = 128;  // channels of a group times kernel size
 constexpr int64_t kLargestChannels = 128;
 constexpr int64_t kLargestColumns =
-    1 << 18;                             // values of the gathered windows of a sample: they should stay in the cache
+    1 << 18;  // values of the gathered windows of a sample: they should stay in the cache
+constexpr int64_t kLargestNumber = (int64_t{1} << 31) - 1;  // so that no shape overflows
 constexpr int64_t kGrainWork = 1 << 18;  // multiplications; below that a thread costs more than it brings
 
 struct Convolution {
@@ -27,8 +30,10 @@ Convolution checked(const Tensor& x, const Tensor& weight, const std::optional<T
   check_dtypes("conv1d_integer", x, weight, bias);
   check(weight.dim() == 3 && x.dim() == 3,
         "conv1d_integer: weight must be [out, in / groups, kernel] and x [batch, in, length]");
-  check(stride >= 1 && dilation >= 1 && groups >= 1 && padding >= 0,
-        "conv1d_integer: stride, dilation and groups must be 1 or more, padding 0 or more");
+  for (const auto& [name, number, least] :
+       {std::tuple{"stride", stride, 1}, {"padding", padding, 0}, {"dilation", dilation, 1}, {"groups", groups, 1}})
+    check(number >= least && number <= kLargestNumber, "conv1d_integer: ", name, " must be ", least, "..",
+          kLargestNumber, ", got ", number);
   const Convolution c{x.size(0), x.size(1), x.size(2), weight.size(0), weight.size(2),
                       stride,    padding,   dilation,  groups};
   check(c.in_channels % groups == 0 && c.out_channels % groups == 0,
