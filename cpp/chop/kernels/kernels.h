@@ -41,8 +41,8 @@ struct MomentKernels {
   // Sum (in double), smallest and largest number of each column; abs: of |x|. A NaN or an infinity in a column makes
   // its sum NaN or infinite and its bounds meaningless. rows >= 1.
   void (*sums)(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, double* sum, T* low, T* high);
-  // Sum of (x - mean)^2 of each column, in double.
-  void (*squares)(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean,
+  // Sums of x - mean, what rounding took from the mean, and of (x - mean)^2 of each column, in double.
+  void (*squares)(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean, double* rest,
                   double* squares);
 };
 

@@ -67,20 +67,22 @@ void tile_sums(const T* x, int64_t rows, int64_t stride, double* sum, T* low, T*
 }
 
 template <class T, bool abs>
-void tile_squares(const T* x, int64_t rows, int64_t stride, const double* mean, double* squares) {
+void tile_squares(const T* x, int64_t rows, int64_t stride, const double* mean, double* rest, double* squares) {
   constexpr int part = 16;
   for (int c = 0; c < kMomentTile; c += part) {
-    Wide m[part / kWide], s[part / kWide];
+    Wide m[part / kWide], s[part / kWide], d1[part / kWide];
     CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) m[i] = load(mean + c + i * kWide);
-    CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) s[i] = Wide{};
+    CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) s[i] = d1[i] = Wide{};
     for (int64_t r = 0; r < rows; ++r) {
       const T* row = x + r * stride + c;
       CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) {
         const Wide d = magnitude<double, abs>(load_wide(row + i * kWide)) - m[i];
+        d1[i] += d;
         s[i] += d * d;
       }
     }
     CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) store(squares + c + i * kWide, s[i]);
+    CHOP_UNROLL for (int i = 0; i < part / kWide; ++i) store(rest + c + i * kWide, d1[i]);
   }
 }
 
@@ -91,9 +93,10 @@ void sums(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, dou
 }
 
 template <class T>
-void squares(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean, double* result) {
+void squares(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean, double* rest,
+             double* result) {
   for (int64_t c = 0; c < width; c += kMomentTile)
-    (abs ? tile_squares<T, true> : tile_squares<T, false>)(x + c, rows, stride, mean + c, result + c);
+    (abs ? tile_squares<T, true> : tile_squares<T, false>)(x + c, rows, stride, mean + c, rest + c, result + c);
 }
 
 }  // namespace

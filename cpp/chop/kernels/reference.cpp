@@ -164,13 +164,14 @@ void column_sums(const T* x, int64_t rows, int64_t stride, int64_t width, bool a
 }
 
 template <class T>
-void column_squares(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean,
+void column_squares(const T* x, int64_t rows, int64_t stride, int64_t width, bool abs, const double* mean, double* rest,
                     double* squares) {
   for (int64_t c = 0; c < width; ++c) {
-    squares[c] = 0.0;
+    rest[c] = squares[c] = 0.0;
     for (int64_t r = 0; r < rows; ++r) {
       const double v = static_cast<double>(x[r * stride + c]);
       const double distance = (abs ? std::fabs(v) : v) - mean[c];
+      rest[c] += distance;
       squares[c] += distance * distance;
     }
   }

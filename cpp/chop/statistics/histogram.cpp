@@ -11,6 +11,7 @@
 namespace chop::statistics {
 namespace {
 
+constexpr int64_t kMostCounts = int64_t{1} << 28;
 constexpr int kFinest = -1022;  // below this a width would be subnormal
 
 class Grid {
@@ -82,6 +83,8 @@ class Histogram : public Statistic {
 
  protected:
   void begin(int64_t groups) override {
+    check(groups <= kMostCounts / bins_, "histogram: ", groups, " groups of ", bins_, " bins are more than ",
+          kMostCounts, " counts");
     const auto n = static_cast<size_t>(groups);
     grids_.assign(n, {});
     count_.assign(n, 0);

@@ -35,12 +35,14 @@ void add_plain(MomentSums& sums, const T* x, int64_t rows, int64_t stride, int64
     sums.nan[g] += rows - n;
     if (n == 0) continue;
     const double mean = sum / static_cast<double>(n);
-    double squares = 0.0;
+    double rest = 0.0, squares = 0.0;
     for (int64_t r = 0; r < rows; ++r) {
       const double v = abs ? std::fabs(static_cast<double>(x[r * stride + g])) : static_cast<double>(x[r * stride + g]);
-      if (!std::isnan(v)) squares += (v - mean) * (v - mean);
+      if (std::isnan(v)) continue;
+      rest += v - mean;
+      squares += (v - mean) * (v - mean);
     }
-    sums.combine(g, n, mean, squares, low, high);
+    sums.add_part(g, {n, mean, rest, squares, low, high});
   }
 }
 
@@ -56,6 +58,7 @@ class Blocks {
         stride_(stride),
         abs_(abs),
         sum_(width),
+        rest_(width),
         squares_(width),
         mean_(width),
         low_(width),
@@ -77,9 +80,12 @@ class Blocks {
     const int64_t n = rows * (width_ / groups_);
     for (int64_t g = 0; g < groups_; ++g) sum_[g] /= static_cast<double>(n);
     for (int64_t c = 0; c < width_; c += groups_) std::copy_n(sum_.begin(), groups_, mean_.begin() + c);
-    kernel.squares(x, rows, stride_, width_, abs_, mean_.data(), squares_.data());
-    for (int64_t c = groups_; c < width_; ++c) squares_[c % groups_] += squares_[c];
-    for (int64_t g = 0; g < groups_; ++g) sums_.combine(g, n, mean_[g], squares_[g], low_[g], high_[g]);
+    kernel.squares(x, rows, stride_, width_, abs_, mean_.data(), rest_.data(), squares_.data());
+    for (int64_t c = groups_; c < width_; ++c) {
+      rest_[c % groups_] += rest_[c];
+      squares_[c % groups_] += squares_[c];
+    }
+    for (int64_t g = 0; g < groups_; ++g) sums_.add_part(g, {n, mean_[g], rest_[g], squares_[g], low_[g], high_[g]});
   }
 
   void plain(const T* x, int64_t rows) {
@@ -100,7 +106,7 @@ class Blocks {
   MomentSums& sums_;
   const int64_t width_, groups_, stride_;
   const bool abs_;
-  std::vector<double> sum_, squares_, mean_;
+  std::vector<double> sum_, rest_, squares_, mean_;
   std::vector<T> low_, high_;
 };
 
@@ -116,25 +122,40 @@ void MomentSums::reset(int64_t groups) {
   count.assign(groups, 0);
   nan.assign(groups, 0);
   mean.assign(groups, 0.0);
+  rest.assign(groups, 0.0);
   squares.assign(groups, 0.0);
   least.assign(groups, kInfinity);
   most.assign(groups, -kInfinity);
 }
 
-void MomentSums::combine(int64_t g, int64_t n, double other_mean, double other_squares, double low, double high) {
-  least[g] = std::min(least[g], low);
-  most[g] = std::max(most[g], high);
+void MomentSums::add_part(int64_t g, const Part& part) {
+  least[g] = std::min(least[g], part.low);
+  most[g] = std::max(most[g], part.high);
+  // Of huge ones even the rounding of their mean is a distance whose square overflows.
+  if (part.low == part.high && std::isfinite(part.low)) return combine(g, part.n, part.low, 0.0, 0.0);
+  const auto n = static_cast<double>(part.n);
+  const double to_mean = part.rest / n, around = part.squares - part.rest * to_mean;
+  if (std::isfinite(around)) return combine(g, part.n, part.origin, to_mean, std::max(0.0, around));
+  combine(g, part.n, part.origin, 0.0, std::isfinite(part.origin) ? part.squares : kNaN);
+}
+
+void MomentSums::combine(int64_t g, int64_t n, double other_mean, double other_rest, double other_squares) {
   const double before = static_cast<double>(count[g]), added = static_cast<double>(n), total = before + added;
   count[g] += n;
-  const double delta = other_mean - mean[g];
+  const double delta = (other_mean - mean[g]) + (other_rest - rest[g]);
   if (before == 0.0) {
     mean[g] = other_mean;
+    rest[g] = other_rest;
     squares[g] = other_squares;
   } else if (std::isfinite(delta)) {
-    mean[g] += delta * (added / total);
     squares[g] += other_squares + delta * delta * (before * added / total);
+    // Knuth's sum: what does not fit into the mean stays beside it.
+    const double step = rest[g] + delta * (added / total), next = mean[g] + step, moved = next - mean[g];
+    rest[g] = (mean[g] - (next - moved)) + (step - moved);
+    mean[g] = next;
   } else {  // an infinite mean stays, two of opposite sign give NaN, and there is no variance
     mean[g] += other_mean;
+    rest[g] = 0.0;
     squares[g] = kNaN;
   }
 }
@@ -163,7 +184,10 @@ template void MomentSums::add(const double*, int64_t, bool);
 void MomentSums::merge(const MomentSums& other) {
   for (int64_t g = 0; g < groups(); ++g) {
     nan[g] += other.nan[g];
-    if (other.count[g] > 0) combine(g, other.count[g], other.mean[g], other.squares[g], other.least[g], other.most[g]);
+    if (other.count[g] == 0) continue;
+    least[g] = std::min(least[g], other.least[g]);
+    most[g] = std::max(most[g], other.most[g]);
+    combine(g, other.count[g], other.mean[g], other.rest[g], other.squares[g]);
   }
 }
 
@@ -174,7 +198,11 @@ std::vector<double> MomentSums::variance(int64_t ddof) const {
   return result;
 }
 
-std::vector<double> MomentSums::means() const { return where_counted(count, mean); }
+std::vector<double> MomentSums::means() const {
+  std::vector<double> sum = mean;
+  for (size_t g = 0; g < sum.size(); ++g) sum[g] += rest[g];
+  return where_counted(count, std::move(sum));
+}
 std::vector<double> MomentSums::minima() const { return where_counted(count, least); }
 std::vector<double> MomentSums::maxima() const { return where_counted(count, most); }
 

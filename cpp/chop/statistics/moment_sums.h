@@ -8,7 +8,9 @@ namespace chop::statistics {
 
 struct MomentSums {
   std::vector<int64_t> count, nan;
-  std::vector<double> mean, squares, least, most;  // squares: sum of (x - mean)^2
+  // The mean is mean + rest, so that numbers far from zero keep the digits in which they differ; squares: sum of
+  // squared distances from it.
+  std::vector<double> mean, rest, squares, least, most;
 
   void reset(int64_t groups);
   int64_t groups() const { return static_cast<int64_t>(count.size()); }
@@ -26,8 +28,16 @@ struct MomentSums {
   std::vector<double> maxima() const;
   bool all_counts_below(int64_t n) const;
 
-  // Chan's formula for one group: n numbers with their mean, squares and bounds.
-  void combine(int64_t group, int64_t n, double other_mean, double other_squares, double low, double high);
+  // n numbers of one group, seen from `origin`: sums of their distances and squared distances from it.
+  struct Part {
+    int64_t n = 0;
+    double origin = 0.0, rest = 0.0, squares = 0.0, low = 0.0, high = 0.0;
+  };
+  void add_part(int64_t group, const Part& part);
+
+ private:
+  // Chan's formula for one group; squares: from the other mean.
+  void combine(int64_t group, int64_t n, double other_mean, double other_rest, double other_squares);
 };
 
 }  // namespace chop::statistics

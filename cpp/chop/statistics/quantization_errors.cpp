@@ -17,6 +17,7 @@ QuantizationErrors::QuantizationErrors(int64_t width, bool is_signed, const std:
 }
 
 void QuantizationErrors::update(const float* x, int64_t n, const ThreadPool& pool) {
+  const std::lock_guard lock(mutex_);
   const auto grids = static_cast<int64_t>(grids_.size());
   const int64_t parts = std::min<int64_t>(pool.threads(), grids);
   pool.run(parts, [&](int64_t part) {
@@ -34,11 +35,20 @@ double QuantizationErrors::total(size_t grid) const {
 }
 
 std::vector<double> QuantizationErrors::errors() const {
+  const std::lock_guard lock(mutex_);
   std::vector<double> found;
   for (size_t grid = 0; grid + 1 < grids_.size(); ++grid) found.push_back(total(grid));
   return found;
 }
 
-double QuantizationErrors::power() const { return total(grids_.size() - 1); }
+double QuantizationErrors::power() const {
+  const std::lock_guard lock(mutex_);
+  return total(grids_.size() - 1);
+}
+
+int64_t QuantizationErrors::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
 
 }  // namespace chop::statistics

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/core/parallel.h"
 #include "chop/kernels/kernels.h"
 
 namespace chop::statistics {
 
+// May be used by several threads at once.
 class QuantizationErrors {
  public:
   // Throws on a width or a fraction width out of range.
@@ -21,7 +23,7 @@ class QuantizationErrors {
   // Sum of (x - quantized x)^2 for each fraction width, and sum of x^2; NaN and infinities count for nothing.
   std::vector<double> errors() const;
   double power() const;
-  int64_t count() const { return count_; }  // of numbers, NaN and infinities included
+  int64_t count() const;  // of numbers, NaN and infinities included
 
  private:
   double total(size_t grid) const;
@@ -29,6 +31,7 @@ class QuantizationErrors {
   std::vector<GridF32> grids_;  // the last one has no code but 0: its errors are the numbers themselves
   std::vector<double> sums_;    // [grids][kErrorLanes]
   int64_t count_ = 0;
+  mutable ForkMutex mutex_;
 };
 
 }  // namespace chop::statistics

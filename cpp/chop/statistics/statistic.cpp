@@ -39,6 +39,7 @@ void Statistic::expect_groups(int64_t groups) {
 
 void Statistic::update(const Values& values) {
   check(values.rows > 0 && values.groups > 0, name_, ": an empty tensor has no statistics");
+  const std::lock_guard lock(mutex_);
   expect_groups(values.groups);
   add(values);
 }
@@ -47,12 +48,14 @@ void Statistic::merge(const Statistic& other) {
   check(&other != this, name_, ": cannot be merged with itself");
   check(name_ == other.name_ && arguments_ == other.arguments_, name_,
         ": can only be merged with a statistic of the same name and arguments");
+  const std::scoped_lock lock(mutex_, other.mutex_);
   if (other.groups_ == 0) return;
   expect_groups(other.groups_);
   join(other);
 }
 
 Result Statistic::compute() const {
+  const std::lock_guard lock(mutex_);
   check(groups_ > 0, name_, ": no sample was given yet");
   return result();
 }
@@ -67,7 +70,8 @@ std::unique_ptr<Statistic> make(const std::string& name, const Arguments& argume
 }
 
 Registry<Member>& registry() {
-  static Registry<Member> instance("statistic");
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static auto& instance = *new Registry<Member>("statistic");
   return instance;
 }
 

@@ -1,4 +1,4 @@
-// What every statistic offers: update with tensors, merge with a partner of another thread, compute.
+// What every statistic offers: update with tensors, merge with a partner, compute; by several threads at once, too.
 //
 // A statistic sees a tensor as [rows][groups]: the numbers of one group lie `groups` apart and give one answer. NaN are
 // left out, counted and reported. A member is one file that adds itself to registry().
@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/core/registry.h"
 
 namespace chop::statistics {
@@ -64,8 +65,6 @@ class Statistic {
   // Throws before the first update.
   Result compute() const;
 
-  int64_t groups() const { return groups_; }
-
  protected:
   virtual void begin(int64_t groups) = 0;  // before the first update
   virtual void add(const Values& values) = 0;
@@ -80,6 +79,7 @@ class Statistic {
   std::string name_;
   Arguments arguments_;
   int64_t groups_ = 0;  // 0: nothing seen yet
+  mutable ForkMutex mutex_;
 };
 
 struct Parameter {

@@ -28,12 +28,23 @@ TwoPass two_pass(const Samples& samples, int64_t ddof) {
   TwoPass result;
   samples.each_group([&](int64_t, const auto& numbers) {
     const auto n = static_cast<int64_t>(numbers.size());
+    const bool equal =
+        n > 0 && std::isfinite(numbers[0]) && std::count(numbers.begin(), numbers.end(), numbers[0]) == n;
     Sum sum, squares;
     for (const auto v : numbers) sum.add(static_cast<double>(v));
-    const double mean = n == 0 ? nothing : sum.value() / static_cast<double>(n);
-    for (const auto v : numbers) squares.add((static_cast<double>(v) - mean) * (static_cast<double>(v) - mean));
+    const double mean = n == 0  ? nothing
+                        : equal ? static_cast<double>(numbers[0])
+                                : sum.value() / static_cast<double>(n);
+    Sum rest;  // what rounding took from the mean
+    for (const auto v : numbers) {
+      const double distance = static_cast<double>(v) - mean;
+      rest.add(distance);
+      squares.add(distance * distance);
+    }
+    const double around = squares.value() - rest.value() * (rest.value() / static_cast<double>(n));
+    const double all = std::isfinite(around) ? std::max(0.0, around) : squares.value();
     result.mean.push_back(mean);
-    result.variance.push_back(n > ddof ? squares.value() / static_cast<double>(n - ddof) : nothing);
+    result.variance.push_back(n > ddof ? all / static_cast<double>(n - ddof) : nothing);
     result.count.push_back(n);
     result.nan.push_back(samples.rows() - n);
     result.most_numbers = std::max(result.most_numbers, n);
