@@ -1,0 +1,1 @@
+"""The Python suite on an extension with sanitizers: ``python -m tests.sanitizers address -- tests/evaluator -q``."""
