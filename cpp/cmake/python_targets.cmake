@@ -28,7 +28,8 @@ pybind11_add_module(native MODULE NO_EXTRAS ${src}/bindings/module.cpp ${src}/bi
   ${src}/bindings/bind_ir.cpp ${src}/bindings/bind_statistics.cpp ${src}/bindings/bind_cost.cpp
   ${src}/bindings/rule_memo.cpp ${src}/bindings/format_memo.cpp ${src}/bindings/bind_metrics.cpp ${src}/bindings/bind_evaluator.cpp
   ${src}/bindings/bind_quantization_errors.cpp ${src}/bindings/bind_float_ops.cpp ${src}/bindings/bind_search.cpp
-  ${src}/bindings/bind_tpe.cpp ${src}/bindings/bind_trainer.cpp)
+  ${src}/bindings/bind_tpe.cpp ${src}/bindings/bind_trainer.cpp ${src}/bindings/tensor_view.cpp
+  ${src}/bindings/torch_call.cpp)
 target_link_libraries(native PRIVATE chop_core)
 file(STRINGS ${CHOP_TORCH_DIR}/version.py torch_version REGEX "^__version__ = ")
 string(REGEX MATCH "[0-9][^'\"]*" torch_version "${torch_version}")

@@ -25,10 +25,17 @@ ir::Graph with_opaque() {
 
 float mixed(const float* nine, const float* six, int i) { return nine[i % 9] - 2.0f * six[i % 6]; }
 
-std::shared_ptr<TorchCall> mixing_call(std::vector<int>* calls = nullptr) {
+std::shared_ptr<TorchCall> empty_call() {
   const auto call = std::make_shared<TorchCall>();
-  const auto guard = std::make_shared<std::mutex>();
   call->node = "mixed";
+  call->input_sizes = {9, 6};
+  call->output_size = 15;
+  return call;
+}
+
+std::shared_ptr<TorchCall> mixing_call(std::vector<int>* calls = nullptr) {
+  const auto call = empty_call();
+  const auto guard = std::make_shared<std::mutex>();
   call->run = [calls, guard](const std::vector<const float*>& in, float* out, int rows) {
     for (int row = 0; row < rows; ++row)
       for (int i = 0; i < 15; ++i) out[row * 15 + i] = mixed(in[0] + row * 9, in[1] + row * 6, i);
@@ -105,8 +112,7 @@ TEST(company_and_threads_change_nothing) {
   const FixedPoint f = make_fixed_point(8, 4, true);
   const std::map<std::string, FixedPoint> all{{"data_in", f}, {"weight", f}, {"bias", f}};
   const TorchCallPtr call = mixing_call();
-  const auto doubled = std::make_shared<TorchCall>();
-  doubled->node = "mixed";
+  const auto doubled = empty_call();
   doubled->run = [call](const std::vector<const float*>& in, float* out, int rows) {
     call->run(in, out, rows);
     for (int i = 0; i < rows * 15; ++i) out[i] *= 2.0f;
@@ -123,8 +129,7 @@ TEST(an_exception_arrives_and_the_pool_lives_on) {
   const Sample data = sample(9000);
   std::atomic<bool> broken{false};
   const TorchCallPtr inner = mixing_call();
-  const auto call = std::make_shared<TorchCall>();
-  call->node = "mixed";
+  const auto call = empty_call();
   call->run = [&](const std::vector<const float*>& in, float* out, int rows) {
     check(!broken, "broken");
     inner->run(in, out, rows);
@@ -136,6 +141,22 @@ TEST(an_exception_arrives_and_the_pool_lives_on) {
     CHECK_REFUSED("broken", losses(evaluator, {{}}));
     broken = false;
     CHECK(first_difference(losses(evaluator, {{}}), expected) < 0);
+  }
+}
+
+TEST(a_call_of_other_sizes_is_refused) {
+  const Sample data = sample(3);
+  for (const auto& [inputs, output] : {std::pair<std::vector<int64_t>, int64_t>{{}, 15},
+                                       {{9}, 15},
+                                       {{9, 7}, 15},
+                                       {{9, 6}, 16},
+                                       {{9, 6, 1}, 15},
+                                       {{-9, 6}, 15},
+                                       {{9, 6}, int64_t{1} << 40}}) {
+    const auto call = mixing_call();
+    call->input_sizes = inputs;
+    call->output_size = output;
+    CHECK_REFUSED("must have input_sizes = [9, 6] and output_size = 15", make(data, 1, call));
   }
 }
 

@@ -232,7 +232,7 @@ TEST(bad_input_is_refused) {
   using testing::contains;
   using testing::refusal;
   CHECK(contains(refusal([] { Tpe({}, 1, {}); }), "at least one parameter"));
-  CHECK(contains(refusal([] { Tpe({{0, true}}, 1, {}); }), "at least one value, got 0"));
+  CHECK(contains(refusal([] { Tpe({{0, true}}, 1, {}); }), "must have 1..1048576 values, got 0"));
   CHECK(contains(refusal([] { Tpe({{2, true}}, 0, {}); }), "at least one objective"));
   Tpe tpe({{2, true}, {3, true}}, 2, {});
   CHECK(contains(refusal([&] { tpe.tell(0, {1}, {0, 0}, 0); }), "must have 2 indexes, got 1"));

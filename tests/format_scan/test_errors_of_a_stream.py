@@ -115,7 +115,7 @@ def test_instruction_sets_change_nothing() -> None:
 
 def test_what_the_core_refuses() -> None:
     found = _core.QuantizationErrors(8, True, [0])
-    with pytest.raises(ValueError, match=r"the tensor must be torch.float32, got torch.float64"):
+    with pytest.raises(ValueError, match=r"tensor must be torch.float32, got torch.float64"):
         found.update(torch.ones(2, dtype=torch.float64))
     with pytest.raises(ValueError, match="threads must be 1 or more, got 0"):
         found.update(torch.ones(2), 0)

@@ -23,16 +23,16 @@ const KernelTable& table_of(const std::string& isa) {
 void fake_quantize(pybind11::handle x, pybind11::handle y, int64_t width, int64_t frac_width, bool is_signed,
                    const std::string& isa, const std::string& rounding, const std::string& overflow) {
   const FixedPoint f = make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow));
-  const auto run = [&](auto zero, const char* dtype, auto kernel, auto grid) {
+  const TensorView from = view_floats(x, "x"), to = view(y, "y", from.dtype);
+  const auto run = [&](auto zero, auto kernel, auto grid) {
     using T = decltype(zero);
-    const TensorView from = view(x, "x", dtype), to = view(y, "y", dtype);
     check(from.shape == to.shape, "x and y must have the same shape");
     kernel(from.data<T>(), to.data<T>(), from.elements(), grid);
   };
-  if (pybind11::str(x.attr("dtype")).cast<std::string>() == "torch.float64") {
-    run(0.0, "torch.float64", table_of(isa).fake_quantize_f64, grid_of<GridF64>(f));
+  if (from.dtype == DType::float64) {
+    run(0.0, table_of(isa).fake_quantize_f64, grid_of<GridF64>(f));
   } else {
-    run(0.0f, "torch.float32", table_of(isa).fake_quantize_f32, grid_of<GridF32>(f));
+    run(0.0f, table_of(isa).fake_quantize_f32, grid_of<GridF32>(f));
   }
 }
 

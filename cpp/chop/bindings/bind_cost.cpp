@@ -1,8 +1,10 @@
 #include <pybind11/stl.h>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/given.h"
 #include "chop/bindings/rule_memo.h"
 #include "chop/bindings/tensor_view.h"
+#include "chop/bindings/typed.h"
 #include "chop/cost/costs.h"
 #include "chop/cost/effective_bits.h"
 
@@ -14,6 +16,13 @@ using cost::Costs;
 using cost::NodeWidths;
 using cost::Operation;
 using WidthMemo = RuleMemo<NodeWidths>;
+using PyConfig = std::vector<Given<const NodeWidths*>>;
+
+Config to_config(const PyConfig& config) {
+  Config result;
+  for (const auto& node : config) result.push_back(node.held);
+  return result;
+}
 
 using cost::Bits;
 using cost::Operand;
@@ -31,7 +40,7 @@ NodeWidths make_widths(int node, bool quantized, const PyBits& data_in, const Py
 
 double effective_weight_bits(pybind11::handle weights, int width, int frac_width, bool is_signed,
                              const std::string& rounding, const std::string& overflow) {
-  const TensorView found = view(weights, "weights", "torch.float32");
+  const TensorView found = view(weights, "weights", DType::float32);
   return cost::effective_weight_bits(
       found.data<const float>(), found.elements(),
       make_fixed_point(width, frac_width, is_signed, rounding_mode(rounding), overflow_mode(overflow)));
@@ -45,17 +54,25 @@ std::vector<std::tuple<std::string, std::string, std::string, bool, bool>> model
   return rows;
 }
 
+template <class T>
+T field(const pybind11::dict& row, const char* name, const char* type) {
+  return typed<T>(PyDict_GetItemString(row.ptr(), name), std::string("cost: the ") + name + " of an operation", type);
+}
+
+double number(const pybind11::dict& row, const char* name) { return field<double>(row, name, "a number"); }
+
 Operation operation(const pybind11::dict& row) {
   Operation o;
-  o.name = row["name"].cast<std::string>();
-  o.inputs = row["inputs"].cast<std::vector<int>>();
-  o.output_elements = row["output_elements"].cast<double>();
-  o.work = row["work"].cast<double>();
-  o.features = row["features"].cast<double>();
-  o.weights_used = row["weights_used"].cast<double>();
-  for (const auto& [macs, outputs, biased, padded, hgq2_biases] : row["products"].cast<std::vector<PyProduct>>())
+  o.name = field<std::string>(row, "name", "a word");
+  o.inputs = field<std::vector<int>>(row, "inputs", "a list of positions");
+  o.output_elements = number(row, "output_elements");
+  o.work = number(row, "work");
+  o.features = number(row, "features");
+  o.weights_used = number(row, "weights_used");
+  for (const auto& [macs, outputs, biased, padded, hgq2_biases] :
+       field<std::vector<PyProduct>>(row, "products", "a list of (macs, outputs, biased, padded, hgq2_biases)"))
     o.products.push_back({macs, outputs, biased, padded, hgq2_biases});
-  const auto kind = row["kind"].cast<std::string>();
+  const auto kind = field<std::string>(row, "kind", "a word");
   o.is_view = kind == "view";
   o.is_linear_layer = kind == "linear";
   o.is_layer = o.is_linear_layer || kind == "layer";
@@ -66,8 +83,9 @@ Operation operation(const pybind11::dict& row) {
 Stored stored(const PyStored& row) {
   Stored found{row.first, {}};
   for (const auto& [node, operand] : row.second)
-    found.readers.push_back(
-        {node, operand == "bias" ? Operand::bias : operand == "weight" ? Operand::weight : Operand::data_in});
+    found.readers.push_back({node, operand == "bias"     ? Operand::bias
+                                   : operand == "weight" ? Operand::weight
+                                                         : Operand::data_in});
   return found;
 }
 
@@ -108,8 +126,7 @@ class NamedTotals {
 
 void bind_cost(pybind11::module_& m) {
   using pybind11::arg;
-  m.def("cost_models", models,
-        "(name, unit, definition, reads_values, reads_shapes) of every native cost model.");
+  m.def("cost_models", models, "(name, unit, definition, reads_values, reads_shapes) of every native cost model.");
   m.def("effective_weight_bits", &effective_weight_bits, arg("weights"), arg("width"), arg("frac_width"),
         arg("is_signed"), arg("rounding") = "half_even", arg("overflow") = "saturate",
         "Effective bits of a float32 tensor of weights, together.");
@@ -126,8 +143,11 @@ void bind_cost(pybind11::module_& m) {
       .def(pybind11::init<>())
       .def("remember", &WidthMemo::remember, arg("config"), arg("widths"), "widths: one list a rule, in their order.");
   pybind11::class_<NamedTotals>(m, "NamedTotals", "Totals of cost models by name.")
-      .def(pybind11::init<std::shared_ptr<const Costs>, const std::vector<std::string>&>(), arg("costs"), arg("names"))
-      .def("of", &NamedTotals::of, arg("widths"))
+      .def(pybind11::init<std::shared_ptr<const Costs>, const std::vector<std::string>&>(), arg("costs").none(false),
+           arg("names"))
+      .def(
+          "of", [](const NamedTotals& self, const PyConfig& widths) { return self.of(to_config(widths)); },
+          arg("widths"))
       .def("of_config", &NamedTotals::of_config, arg("memo"), arg("config"), "None if a rule is new to the memo.");
   pybind11::class_<Costs, std::shared_ptr<Costs>>(m, "Costs", "Cost models of one graph at one batch size.")
       .def(pybind11::init(&make_costs), arg("operations"), arg("outputs"), arg("parameters"), arg("models"),
@@ -135,9 +155,9 @@ void bind_cost(pybind11::module_& m) {
            "outputs, biased, padded, hgq2_biases); parameters: (numbers, [(node, operand)]).")
       .def(
           "figures",
-          [](const Costs& self, const Config& config) {
+          [](const Costs& self, const PyConfig& config) {
             std::vector<std::pair<std::vector<double>, double>> rows;
-            for (auto& found : self.figures(config)) rows.emplace_back(std::move(found.nodes), found.total);
+            for (auto& found : self.figures(to_config(config))) rows.emplace_back(std::move(found.nodes), found.total);
             return rows;
           },
           arg("config"), "(one number a node, total) for each model; NaN where a model says nothing of a node.");

@@ -5,8 +5,12 @@
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/format_memo.h"
 #include "chop/bindings/formats.h"
+#include "chop/bindings/gil.h"
+#include "chop/bindings/given.h"
 #include "chop/bindings/metric_values.h"
 #include "chop/bindings/tensor_view.h"
+#include "chop/bindings/torch_call.h"
+#include "chop/bindings/typed.h"
 #include "chop/evaluator/evaluator.h"
 
 namespace chop::bindings {
@@ -37,10 +41,9 @@ std::vector<NodeFormat> to_formats(const std::vector<PyNode>& entries) {
 }
 
 // calls: nodes that torch computes under this config.
-Formats make_formats(const std::vector<PyNode>& nodes,
-                     const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
+Formats make_formats(const std::vector<PyNode>& nodes, const std::vector<Given<SharedCall>>& calls) {
   Formats formats{to_formats(nodes)};
-  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call});
+  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call.held});
   return formats;
 }
 
@@ -55,77 +58,35 @@ void remember_formats(FormatMemo& memo, pybind11::handle config, const std::vect
   memo.remember(config, decided);
 }
 
-pybind11::memoryview floats(const float* memory, int64_t count) {
-  return pybind11::memoryview::from_memory(const_cast<float*>(memory), count * static_cast<int64_t>(sizeof(float)));
-}
-
-// A Python function of (memoryviews of the inputs, memoryview of the output, rows), called with the GIL.
-class PythonCall {
- public:
-  PythonCall(pybind11::function function, std::vector<int64_t> input_sizes, int64_t output_size)
-      : function_(std::make_shared<Held>(std::move(function))),
-        input_sizes_(std::move(input_sizes)),
-        output_size_(output_size) {}
-
-  void operator()(const std::vector<const float*>& inputs, float* output, int rows) const {
-    const pybind11::gil_scoped_acquire acquire;
-    pybind11::list views;
-    for (size_t i = 0; i < inputs.size(); ++i) views.append(floats(inputs[i], rows * input_sizes_[i]));
-    function_->function(views, floats(output, rows * output_size_), rows);
-  }
-
- private:
-  // The last owner may not hold the GIL.
-  struct Held {
-    explicit Held(pybind11::function f) : function(std::move(f)) {}
-    ~Held() {
-      const pybind11::gil_scoped_acquire acquire;
-      function.release().dec_ref();
-    }
-    pybind11::function function;
-  };
-  std::shared_ptr<Held> function_;
-  std::vector<int64_t> input_sizes_;
-  int64_t output_size_;
-};
-
-std::shared_ptr<evaluator::TorchCall> make_call(const std::string& node, pybind11::function function,
-                                                std::vector<int64_t> input_sizes, int64_t output_size, size_t bytes) {
-  const auto call = std::make_shared<evaluator::TorchCall>();
-  call->node = node;
-  call->bytes = bytes;
-  call->run = PythonCall(std::move(function), std::move(input_sizes), output_size);
-  return call;
-}
-
 // The sizes of a row of data are the graph's business.
 std::unique_ptr<Evaluator> make(const ir::Graph& graph, pybind11::handle x, pybind11::handle y, int threads,
-                                bool fused_affine, const std::vector<std::shared_ptr<evaluator::TorchCall>>& calls) {
-  const TensorView data = view(x, "x", "torch.float32");
+                                bool fused_affine, const std::vector<Given<SharedCall>>& calls) {
+  const TensorView data = view(x, "x", DType::float32);
   check(data.shape.size() >= 2, "x must have two or more dimensions, rows first");
   const int64_t* labels = nullptr;
   if (!y.is_none()) {
-    const TensorView given = view(y, "y", "torch.int64");
+    const TensorView given = view(y, "y", DType::int64);
     check(given.shape == std::vector<int64_t>{data.shape[0]}, "y must hold one class index for each row of x");
     labels = given.data<const int64_t>();
   }
   int64_t features = 1;
   for (size_t i = 1; i < data.shape.size(); ++i) features *= data.shape[i];
   std::map<std::string, TorchCallPtr> by_node;
-  for (const auto& call : calls) by_node[call->node] = call;
-  const pybind11::gil_scoped_release release;
+  for (const auto& call : calls) by_node[call->node] = call.held;
+  const WithoutGil release;
   return std::make_unique<Evaluator>(graph, data.data<const float>(), labels, data.shape[0], features, threads,
                                      fused_affine, std::move(by_node));
 }
 
-pybind11::list evaluate(const Evaluator& self, const std::vector<const Formats*>& configs,
+pybind11::list evaluate(const Evaluator& self, const std::vector<Given<const Formats*>>& configs,
                         const std::vector<PyMetricSpec>& metrics) {
   std::vector<Config> all;
-  for (const Formats* formats : configs) all.push_back(formats->config);
+  drop_orphans();
+  for (const auto& formats : configs) all.push_back(formats->config);
   const std::vector<evaluator::MetricSpec> specs = to_metric_specs(metrics);
   std::vector<std::vector<evaluator::MetricValue>> found;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     found = self.evaluate(all, specs);
   }
   pybind11::list results;
@@ -134,10 +95,10 @@ pybind11::list evaluate(const Evaluator& self, const std::vector<const Formats*>
 }
 
 void forward(const Evaluator& self, const Formats& formats, pybind11::handle logits) {
-  const TensorView out = view(logits, "logits", "torch.float32");
+  const TensorView out = view(logits, "logits", DType::float32);
   check(!out.shape.empty() && out.shape[0] == self.rows() && out.elements() == self.rows() * self.outputs(),
         "logits must have the shape (rows, ...) of the graph's output");
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   self.forward(formats.config, out.data<float>());
 }
 
@@ -145,7 +106,7 @@ std::vector<std::tuple<std::string, std::string, double>> layers(const Evaluator
   std::vector<std::tuple<std::string, std::string, double>> rows;
   std::vector<evaluator::LayerReport> found;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     found = self.layers(formats.config);
   }
   for (const auto& layer : found) rows.emplace_back(layer.node, evaluator::road_name(layer.road), layer.bound);
@@ -157,7 +118,7 @@ pybind11::tuple to_tuple(const evaluator::Saturation& s) { return pybind11::make
 pybind11::list certificate(const Evaluator& self, const Formats& formats) {
   std::vector<evaluator::LayerCertificate> found;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     found = self.certificate(formats.config);
   }
   pybind11::list rows;
@@ -196,19 +157,8 @@ void bind_evaluator(pybind11::module_& m) {
   m.def("float_ops", &float_ops, "Operations on floats that the evaluator runs: whether torch fixes their bits.");
   m.def("nodes_for_torch", &evaluator::nodes_for_torch, arg("graph"),
         "Names of the nodes that only torch can compute.");
-  pybind11::class_<evaluator::TorchCall, std::shared_ptr<evaluator::TorchCall>>(m, "TorchCall",
-                                                                                "A node that torch computes.")
-      .def(pybind11::init(&make_call), arg("node"), arg("function"), arg("input_sizes"), arg("output_size"),
-           arg("bytes") = 0,
-           "function(inputs, output, rows): memoryviews of float32, rows times the sizes of a row. bytes: what it "
-           "holds.")
-      .def_readonly("node", &evaluator::TorchCall::node)
-      .def_property_readonly(
-          "seconds", [](const evaluator::TorchCall& call) { return static_cast<double>(call.nanoseconds) * 1e-9; },
-          "Spent so far, by all threads together.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
-      .def(pybind11::init(&make_formats), arg("nodes"),
-           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{},
+      .def(pybind11::init(&make_formats), arg("nodes"), arg("calls") = std::vector<Given<SharedCall>>{},
            "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
            "without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
@@ -219,17 +169,17 @@ void bind_evaluator(pybind11::module_& m) {
            "rules: the nodes of each rule, in their order.");
   pybind11::class_<Evaluator>(m, "Evaluator", "Evaluates configs on resident data and weights.")
       .def(pybind11::init(&make), arg("graph"), arg("x"), arg("y"), arg("threads"), arg("fused_affine"),
-           arg("calls") = std::vector<std::shared_ptr<evaluator::TorchCall>>{})
+           arg("calls") = std::vector<Given<SharedCall>>{})
       .def("evaluate", &evaluate, arg("configs"), arg("metrics"),
            "For each config the values of score(), in the order of the metrics, which are specs as there.")
       .def("forward", &forward, arg("config"), arg("logits"))
       .def("layers", &layers, arg("config"), "(node, road, bound) for every linear layer.")
       .def("certificate", &certificate, arg("config"),
            "One dict for each operand of data that is on a grid; sums: of a layer whose operands all are.")
-      .def_property_readonly("rows", &Evaluator::rows)
+      .def_property_readonly("rows", getter(&Evaluator::rows))
       .def_property_readonly(
           "output_shape", [](const Evaluator& self) { return self.output_shape(); }, "Of one row of the result.")
-      .def_property_readonly("threads", &Evaluator::threads);
+      .def_property_readonly("threads", getter(&Evaluator::threads));
 }
 
 }  // namespace chop::bindings

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/gil.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/run_node.h"
 
@@ -14,13 +15,13 @@ void run_float_op(const ir::Graph& graph, const std::string& node, const std::ve
   std::vector<std::vector<float>> values;
   int64_t samples = 0;
   for (const pybind11::object& input : inputs) {
-    const TensorView from = view(input, "input", "torch.float32");
+    const TensorView from = view(input, "input", DType::float32);
     check(!from.shape.empty(), "an input needs a batch");
     samples = from.shape[0];
     values.emplace_back(from.data<const float>(), from.data<const float>() + from.elements());
   }
-  const TensorView to = view(output, "output", "torch.float32");
-  const pybind11::gil_scoped_release release;
+  const TensorView to = view(output, "output", DType::float32);
+  const WithoutGil release;
   const std::vector<float> result = evaluator::run_node(graph, node, values, samples);
   check(static_cast<int64_t>(result.size()) == to.elements(), "output must hold ", result.size(), " numbers, got ",
         to.elements());

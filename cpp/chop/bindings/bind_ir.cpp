@@ -3,6 +3,7 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/tensor_view.h"
+#include "chop/bindings/typed.h"
 #include "chop/ir/graph.h"
 #include "chop/ir/text.h"
 
@@ -16,17 +17,17 @@ using ir::Node;
 class GraphBuilder {
  public:
   void add(const std::string& name, const std::string& op, const std::vector<std::string>& inputs,
-           const std::map<std::string, std::variant<double, ir::List>>& attributes, const pybind11::dict& parameters,
-           const ir::Shape& shape) {
+           const std::map<std::string, std::variant<double, ir::List>>& attributes,
+           const std::map<std::string, pybind11::object>& parameters, const ir::Shape& shape) {
     Graph::Spec spec{name, op, inputs, {}, {}, shape};
     for (const auto& [key, value] : attributes) spec.attributes.push_back({key, value});
-    for (const auto& [key, tensor] : parameters) {
-      const auto parameter = key.cast<std::string>();
+    for (const auto& [parameter, tensor] : parameters) {
       if (pybind11::isinstance<pybind11::sequence>(tensor)) {  // a shape alone, for what reads no values
-        spec.parameters.push_back({parameter, tensor.cast<ir::Shape>(), nullptr, 0});
+        spec.parameters.push_back(
+            {parameter, typed<ir::Shape>(tensor, parameter, "a float32 tensor or a shape of integers"), nullptr, 0});
         continue;
       }
-      const TensorView values = view(tensor, parameter.c_str(), "torch.float32");
+      const TensorView values = view(tensor, parameter, DType::float32);
       const float* data = values.data<const float>();
       spec.parameters.push_back(
           ir::Parameter::of(parameter, values.shape, std::vector<float>(data, data + values.elements())));

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/gil.h"
 #include "chop/bindings/metric_values.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/evaluator/metrics/score.h"
@@ -34,23 +35,23 @@ pybind11::list members() {
 
 pybind11::list score(pybind11::handle logits, const pybind11::object& labels, const pybind11::object& reference,
                      const std::vector<PyMetricSpec>& specs, int threads) {
-  const TensorView z = view(logits, "logits", "torch.float32");
+  const TensorView z = view(logits, "logits", DType::float32);
   check(z.shape.size() == 2, "logits must have two dimensions (rows, classes)");
   evaluator::Outputs outputs{z.data<const float>(), nullptr, nullptr, z.shape[0], z.shape[1]};
   if (!labels.is_none()) {
-    const TensorView y = view(labels, "y", "torch.int64");
+    const TensorView y = view(labels, "y", DType::int64);
     check(y.shape == std::vector<int64_t>{z.shape[0]}, "y must hold one class index for each row of the logits");
     outputs.labels = y.data<const int64_t>();
   }
   if (!reference.is_none()) {
-    const TensorView r = view(reference, "reference", "torch.float32");
+    const TensorView r = view(reference, "reference", DType::float32);
     check(r.shape == z.shape, "reference must have the shape of the logits");
     outputs.reference = r.data<const float>();
   }
   const std::vector<MetricSpec> converted = to_metric_specs(specs);
   std::vector<MetricValue> found;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     found = evaluator::score(outputs, converted, threads);
   }
   return to_metric_values(found);

@@ -2,7 +2,10 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/formats.h"
+#include "chop/bindings/gil.h"
+#include "chop/bindings/given.h"
 #include "chop/bindings/tensor_view.h"
+#include "chop/bindings/typed.h"
 #include "chop/search/pareto.h"
 #include "chop/search/sweep.h"
 
@@ -14,7 +17,7 @@ using search::Objective;
 using search::Space;
 using search::Sweep;
 
-using PyChoice = std::pair<const Formats*, std::vector<cost::NodeWidths>>;
+using PyChoice = std::pair<Given<const Formats*>, std::vector<cost::NodeWidths>>;
 
 std::unique_ptr<Space> make_space(const std::vector<std::vector<PyChoice>>& groups) {
   std::vector<std::vector<Choice>> made;
@@ -27,14 +30,14 @@ std::unique_ptr<Space> make_space(const std::vector<std::vector<PyChoice>>& grou
 
 // A float64 tensor (rows, columns).
 TensorView table(pybind11::handle tensor, const char* name) {
-  TensorView found = view(tensor, name, "torch.float64");
+  TensorView found = view(tensor, name, DType::float64);
   check(found.shape.size() == 2, name, " must have the shape (rows, columns)");
   return found;
 }
 
 void costs(const Space& self, const cost::Costs& models, int64_t first, pybind11::handle totals) {
   const TensorView out = table(totals, "totals");
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   check(out.shape[1] == static_cast<int64_t>(models.totals({}).size()), "totals must have a column for each model");
   self.costs(models, first, out.shape[0], out.data<double>());
 }
@@ -48,23 +51,23 @@ std::unique_ptr<Sweep> make_sweep(const evaluator::Evaluator& evaluator, const S
 
 void run(Sweep& self, int64_t first, bool prune, pybind11::handle values, pybind11::handle dropped) {
   const TensorView rows = table(values, "values");
-  const TensorView flags = view(dropped, "dropped", "torch.uint8");
+  const TensorView flags = view(dropped, "dropped", DType::uint8);
   check(rows.shape[1] == self.objectives() && flags.elements() == rows.shape[0],
         "values must have a column for each objective and dropped a flag for each row");
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   self.run(first, rows.shape[0], prune, rows.data<double>(), flags.data<uint8_t>());
 }
 
 void add_finished(Sweep& self, pybind11::handle values) {
   const TensorView rows = table(values, "values");
   check(rows.shape[1] == self.objectives(), "values must have a column for each objective");
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   self.add_finished(rows.data<double>(), rows.shape[0]);
 }
 
 std::vector<int64_t> front(pybind11::handle values) {
   const TensorView rows = table(values, "values");
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   return search::pareto_front(rows.data<double>(), rows.shape[0], static_cast<int>(rows.shape[1]));
 }
 
@@ -77,7 +80,7 @@ void bind_search(pybind11::module_& m) {
         "together, rows with NaN never.");
   pybind11::class_<Space>(m, "SweepSpace", "Every combination of one choice a group, the last group turning fastest.")
       .def(pybind11::init(&make_space), arg("groups"), "groups: lists of (Formats, widths of nodes).")
-      .def_property_readonly("size", &Space::size)
+      .def_property_readonly("size", getter(&Space::size))
       .def("costs", &costs, arg("models"), arg("first"), arg("totals"),
            "Fill a float64 tensor (count, models) for the configurations from first on.");
   pybind11::class_<Sweep>(m, "Sweep", "A walk over a space; see search/sweep.h.")

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/gil.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/statistics/statistic.h"
 
@@ -22,11 +23,12 @@ pybind11::dict members() {
 }
 
 void update(Statistic& self, pybind11::handle tensor, int64_t groups) {
-  const bool wide = pybind11::str(tensor.attr("dtype")).cast<std::string>() == "torch.float64";
-  const TensorView x = view(tensor, "the sample", wide ? "torch.float64" : "torch.float32");
-  check(groups > 0 && x.elements() % groups == 0, "the sample has ", x.elements(), " numbers, no multiple of ", groups);
+  const TensorView x = view_floats(tensor, "tensor");
+  const bool wide = x.dtype == DType::float64;
+  check(groups > 0 && x.elements() % groups == 0, "tensor has ", x.elements(),
+        " numbers, no multiple of groups = ", groups);
   const int64_t rows = x.elements() / groups;
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   self.update(wide ? Values(x.data<const double>(), rows, groups) : Values(x.data<const float>(), rows, groups));
 }
 
@@ -38,7 +40,7 @@ pybind11::bytearray bytes(const std::vector<T>& values) {
 pybind11::tuple compute(const Statistic& self) {
   statistics::Result result;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     result = self.compute();
   }
   pybind11::list fields;
@@ -56,7 +58,7 @@ void bind_statistics(pybind11::module_& m) {
   pybind11::class_<Statistic>(m, "Statistic", "A statistic over tensors seen as [rows][groups].")
       .def(pybind11::init(&statistics::make), arg("name"), arg("arguments"))
       .def("update", &update, arg("tensor"), arg("groups"), "Add a contiguous float32 or float64 tensor.")
-      .def("merge", &Statistic::merge, arg("other"), pybind11::call_guard<pybind11::gil_scoped_release>())
+      .def("merge", &Statistic::merge, arg("other"), pybind11::call_guard<WithoutGil>())
       .def("compute", &compute,
            "((name, float64 bytes, numbers per group, missing, integral), …), int64 bytes of the counts and of the NaN "
            "counts, "

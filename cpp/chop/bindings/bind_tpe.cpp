@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/gil.h"
 #include "chop/search/tpe.h"
 
 namespace chop::bindings {
@@ -19,7 +20,7 @@ std::unique_ptr<Tpe> make_tpe(const std::vector<std::pair<int64_t, bool>>& param
 
 std::vector<int64_t> propose(Tpe& self, int64_t number,
                              const std::vector<std::pair<int64_t, std::vector<int64_t>>>& running) {
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   std::vector<Trial> trials;
   for (const auto& [other, point] : running) trials.push_back({other, point, {}, 0});
   return self.propose(number, trials);
@@ -34,11 +35,11 @@ void bind_tpe(pybind11::module_& m) {
            arg("candidates") = 24, arg("joint") = true, arg("avoid_repeats") = true,
            "parameters: (number of choices, whether they are ordered).")
       .def("tell", &Tpe::tell, arg("number"), arg("point"), arg("values"), arg("violation") = 0.0,
-           pybind11::call_guard<pybind11::gil_scoped_release>(),
+           pybind11::call_guard<WithoutGil>(),
            "A finished trial: smaller values are better, a NaN among them says that it failed.")
       .def("propose", &propose, arg("number"), arg("running") = std::vector<std::pair<int64_t, std::vector<int64_t>>>(),
            "The point for a trial; running: (number, point) of trials without values so far.")
-      .def_property_readonly("told", &Tpe::told);
+      .def_property_readonly("told", unlocked(&Tpe::told));
 }
 
 }  // namespace chop::bindings

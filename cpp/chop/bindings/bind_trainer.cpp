@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "chop/bindings/bindings.h"
+#include "chop/bindings/gil.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/trainer/plan.h"
 #include "chop/trainer/trainer.h"
@@ -45,14 +46,15 @@ Options make_options(const std::string& optimizer, std::pair<double, double> bet
 // The trainer, with the name of its numbers' type.
 struct Held {
   std::unique_ptr<Trainer> trainer;
-  const char* dtype;
+  DType dtype;
 };
 
 std::unique_ptr<Held> make(const ir::Graph& graph, const Specification& specification, const Options& options,
                            const std::string& dtype, int threads) {
+  check(dtype == "float32" || dtype == "float64", "training: dtype must be float32 or float64, got '", dtype, "'");
   const bool wide = dtype == "float64";
   return std::make_unique<Held>(
-      Held{Trainer::make(graph, specification, options, wide, threads), wide ? "torch.float64" : "torch.float32"});
+      Held{Trainer::make(graph, specification, options, wide, threads), wide ? DType::float64 : DType::float32});
 }
 
 struct Data {
@@ -62,7 +64,7 @@ struct Data {
 };
 
 Data data(const Held& self, pybind11::handle x, pybind11::handle y) {
-  const TensorView rows = view(x, "x", self.dtype), labels = view(y, "y", "torch.int64");
+  const TensorView rows = view(x, "x", self.dtype), labels = view(y, "y", DType::int64);
   check(rows.shape.size() >= 2 && labels.shape == std::vector<int64_t>{rows.shape[0]},
         "training: x must have the shape [rows, ...], and y one class index a row");
   const int64_t count = rows.shape[0], features = self.trainer->features();
@@ -73,7 +75,7 @@ Data data(const Held& self, pybind11::handle x, pybind11::handle y) {
 
 void set_data(Held& self, pybind11::handle x, pybind11::handle y) {
   const Data given = data(self, x, y);
-  const pybind11::gil_scoped_release release;
+  const WithoutGil release;
   self.trainer->set_data(given.x, given.y, given.rows);
 }
 
@@ -87,7 +89,7 @@ pybind11::dict to_dict(const trainer::Score& score) {
 
 // Python's own signal handlers, which may raise.
 void look_at_signals() {
-  const pybind11::gil_scoped_acquire acquire;
+  const WithGil acquire;
   if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
 }
 
@@ -96,14 +98,14 @@ pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybin
   trainer::EpochCall call{batch_size, learning_rate, nullptr,   self.trainer->rows(),
                           accumulate, first_row,     max_steps, look_at_signals};
   if (!order.is_none()) {
-    const TensorView rows = view(order, "order", "torch.int64");
+    const TensorView rows = view(order, "order", DType::int64);
     check(rows.shape.size() == 1, "training: order must have one dimension");
     call.order = rows.data<const int64_t>();
     call.count = rows.shape[0];
   }
   EpochScore score;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     score = self.trainer->epoch(call);
   }
   pybind11::dict result = to_dict(score);
@@ -121,7 +123,7 @@ pybind11::dict evaluate(Held& self, pybind11::handle x, pybind11::handle y) {
   const Data given = data(self, x, y);
   trainer::Score score;
   {
-    const pybind11::gil_scoped_release release;
+    const WithoutGil release;
     score = self.trainer->evaluate(given.x, given.y, given.rows);
   }
   return to_dict(score);
@@ -141,11 +143,11 @@ State state_of(const std::string& name) {
 size_t checked_bytes(const Held& self, const TensorView& tensor, State which) {
   check(tensor.elements() == self.trainer->state_size(which), "training: the state has ",
         self.trainer->state_size(which), " numbers, got ", tensor.elements());
-  return static_cast<size_t>(tensor.elements()) * (std::strcmp(self.dtype, "torch.float64") == 0 ? 8 : 4);
+  return static_cast<size_t>(tensor.elements()) * (self.dtype == DType::float64 ? 8 : 4);
 }
 
 void read(Held& self, const std::string& name, pybind11::handle tensor) {
-  const TensorView to = view(tensor, "the state", self.dtype);
+  const TensorView to = view(tensor, "tensor", self.dtype);
   const State which = state_of(name);
   const auto lock = self.trainer->hold();
   if (const size_t bytes = checked_bytes(self, to, which))
@@ -153,7 +155,7 @@ void read(Held& self, const std::string& name, pybind11::handle tensor) {
 }
 
 void write(Held& self, const std::string& name, pybind11::handle tensor) {
-  const TensorView from = view(tensor, "the state", self.dtype);
+  const TensorView from = view(tensor, "tensor", self.dtype);
   const State which = state_of(name);
   const auto lock = self.trainer->hold();
   if (const size_t bytes = checked_bytes(self, from, which))

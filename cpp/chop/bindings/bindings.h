@@ -11,6 +11,7 @@ void bind_cost(pybind11::module_& m);
 void bind_statistics(pybind11::module_& m);
 void bind_quantization_errors(pybind11::module_& m);
 void bind_metrics(pybind11::module_& m);
+void bind_torch_call(pybind11::module_& m);
 void bind_evaluator(pybind11::module_& m);
 void bind_float_ops(pybind11::module_& m);
 void bind_search(pybind11::module_& m);

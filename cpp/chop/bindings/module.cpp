@@ -1,4 +1,22 @@
+#include <pybind11/pybind11.h>
+
 #include "chop/bindings/bindings.h"
+
+namespace {
+
+// `__new__` alone makes an object without a value, for which pybind11 would take fresh memory as if it were one.
+void refuse_unmade_objects(const pybind11::module_& m) {
+  for (const auto& entry : m.attr("__dict__").cast<pybind11::dict>()) {
+    if (!PyType_Check(entry.second.ptr())) continue;
+    auto* info = pybind11::detail::get_type_info(reinterpret_cast<PyTypeObject*>(entry.second.ptr()));
+    if (!info) continue;
+    info->operator_new = [](size_t) -> void* {
+      throw pybind11::type_error("an object was used whose __init__ was not called");
+    };
+  }
+}
+
+}  // namespace
 
 PYBIND11_MODULE(native, m) {
   m.doc() = "The C++ core of chop.";
@@ -15,9 +33,11 @@ PYBIND11_MODULE(native, m) {
   chop::bindings::bind_statistics(m);
   chop::bindings::bind_quantization_errors(m);
   chop::bindings::bind_metrics(m);
+  chop::bindings::bind_torch_call(m);
   chop::bindings::bind_evaluator(m);
   chop::bindings::bind_float_ops(m);
   chop::bindings::bind_search(m);
   chop::bindings::bind_tpe(m);
   chop::bindings::bind_trainer(m);
+  refuse_unmade_objects(m);
 }

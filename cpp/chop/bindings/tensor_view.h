@@ -11,9 +11,12 @@
 
 namespace chop::bindings {
 
+enum class DType { float32, float64, int64, uint8 };
+
 struct TensorView {
   std::uintptr_t address = 0;
   std::vector<int64_t> shape;
+  DType dtype = DType::float32;
 
   template <class T>
   T* data() const {
@@ -26,16 +29,12 @@ struct TensorView {
   }
 };
 
-// dtype: "torch.float32" and so on. Throws on another dtype, on strides and on tensors without memory (fake, meta).
-inline TensorView view(pybind11::handle tensor, const char* name, const char* dtype) {
-  TensorView result;
-  const auto found = pybind11::str(tensor.attr("dtype")).cast<std::string>();
-  check(found == dtype, name, " must be ", dtype, ", got ", found);
-  check(tensor.attr("is_contiguous")().cast<bool>(), name, " must be contiguous");
-  for (const pybind11::handle size : tensor.attr("shape")) result.shape.push_back(size.cast<int64_t>());
-  result.address = tensor.attr("data_ptr")().cast<std::uintptr_t>();
-  check(result.address != 0 || result.elements() == 0, name, " has no memory (a fake or meta tensor)");
-  return result;
-}
+bool is_tensor(pybind11::handle object);
+// TypeError that names the argument for what is no tensor. ValueError for another dtype, for strides, for memory that
+// is not the CPU's, not there (fake, meta), not as large as the shape says, or not as the numbers stand in it
+// (negated).
+TensorView view(pybind11::handle tensor, const std::string& name, DType dtype);
+// The same for float32 or float64, whichever it is.
+TensorView view_floats(pybind11::handle tensor, const std::string& name);
 
 }  // namespace chop::bindings

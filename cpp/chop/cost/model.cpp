@@ -5,7 +5,8 @@
 namespace chop::cost {
 
 Registry<Model>& registry() {
-  static Registry<Model> instance("cost model");
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static auto& instance = *new Registry<Model>("cost model");
   return instance;
 }
 

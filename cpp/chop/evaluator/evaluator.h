@@ -3,9 +3,9 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/core/parallel.h"
 #include "chop/evaluator/certificate.h"
 #include "chop/evaluator/dataset.h"
@@ -63,7 +63,7 @@ class Evaluator {
   Dataset data_;
   ThreadPool pool_;
   InputCache inputs_;
-  mutable std::mutex metrics_mutex_;
+  mutable ForkMutex metrics_mutex_;
   mutable std::vector<MetricSpec> asked_;
   mutable std::shared_ptr<const MetricSet> metrics_;
 };

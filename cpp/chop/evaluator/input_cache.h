@@ -4,9 +4,9 @@
 
 #include <list>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/core/parallel.h"
 #include "chop/evaluator/dataset.h"
 #include "chop/evaluator/plan.h"
@@ -26,7 +26,7 @@ class InputCache {
   std::shared_ptr<const Blocks> find(const StepPtr& step) const;
   void keep(Entry entry) const;
 
-  mutable std::mutex mutex_;
+  mutable ForkMutex mutex_;
   mutable std::list<Entry> entries_;  // the one used last is first
 };
 

@@ -4,10 +4,10 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/evaluator/layer.h"
 #include "chop/evaluator/layer_observer.h"
 #include "chop/evaluator/plan.h"
@@ -57,7 +57,7 @@ class Planner {
   bool fused_affine_;
   int inputs_ = 0, outputs_ = 0, together_ = 1;
   std::vector<NodeFacts> facts_;
-  mutable std::mutex mutex_;
+  mutable ForkMutex mutex_;
   mutable StepCache<Step> steps_;
   mutable StepCache<Layer> layers_;
 };

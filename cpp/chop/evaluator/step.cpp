@@ -11,7 +11,8 @@ void Step::run_many(const std::vector<Neighbours>& in, const Neighbours& out, in
 }
 
 Registry<FloatOp>& float_ops() {
-  static Registry<FloatOp> instance("operation of the evaluator");
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static auto& instance = *new Registry<FloatOp>("operation of the evaluator");
   return instance;
 }
 

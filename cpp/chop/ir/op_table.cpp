@@ -149,7 +149,8 @@ std::vector<Op> make_table() {
 }  // namespace
 
 const std::vector<Op>& op_table() {
-  static const std::vector<Op> table = make_table();
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static const auto& table = *new std::vector<Op>(make_table());
   return table;
 }
 

@@ -21,7 +21,8 @@ double number(double x, const FixedPoint& format) {
 }  // namespace
 
 Registry<Quantizer>& registry() {
-  static Registry<Quantizer> instance("quantizer");
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static auto& instance = *new Registry<Quantizer>("quantizer");
   return instance;
 }
 

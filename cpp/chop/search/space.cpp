@@ -20,6 +20,11 @@ Space::Space(std::vector<std::vector<Choice>> groups) : groups_(std::move(groups
   }
 }
 
+void Space::check_range(int64_t first, int64_t count) const {
+  check(first >= 0 && count >= 0 && first <= size_ - count, "sweep: there are ", size_, " configurations, not ", count,
+        " from ", first, " on");
+}
+
 template <class Visit>
 void Space::visit(int64_t number, Visit visit) const {
   check(number >= 0 && number < size_, "sweep: configuration ", number, " of ", size_);
@@ -39,6 +44,7 @@ evaluator::Config Space::config(int64_t number) const {
 }
 
 void Space::costs(const cost::Costs& models, int64_t first, int64_t count, double* totals) const {
+  check_range(first, count);
   for (int64_t i = 0; i < count; ++i) {
     cost::Config config;
     visit(first + i, [&](const Choice& choice) {

@@ -23,6 +23,8 @@ class Space {
   explicit Space(std::vector<std::vector<Choice>> groups);
 
   int64_t size() const { return size_; }
+  // Throws std::invalid_argument unless there are the `count` configurations from `first` on.
+  void check_range(int64_t first, int64_t count) const;
   evaluator::Config config(int64_t number) const;
   // [count][models], of the configurations from `first` on.
   void costs(const cost::Costs& models, int64_t first, int64_t count, double* totals) const;

@@ -40,13 +40,16 @@ Sweep::Sweep(const evaluator::Evaluator& evaluator, const Space& space, std::vec
 }
 
 void Sweep::run(int64_t first, int64_t count, bool prune, double* values, uint8_t* dropped) {
+  space_.check_range(first, count);
   std::vector<evaluator::Config> configs;
   for (int64_t i = 0; i < count; ++i) configs.push_back(space_.config(first + i));
   const size_t width = objectives_.size();
   evaluator::GoOn go_on;
   if (prune && prunable_)
     go_on = [&](size_t i, const evaluator::Counts& counts, const std::vector<evaluator::MetricValue>& so_far,
-                int64_t rows) { return may_reach_front(values + i * width, {counts, so_far, rows}); };
+                int64_t rows) {
+      return may_reach_front(values + i * width, {counts, so_far, rows});
+    };
   std::vector<std::vector<evaluator::MetricValue>> found(configs.size());
   if (!specs_.empty()) found = evaluator_.evaluate(configs, specs_, pool_, go_on);
   for (size_t i = 0; i < configs.size(); ++i) {
@@ -73,6 +76,7 @@ void Sweep::add_finished(const double* values, int64_t count) {
 }
 
 bool Sweep::may_reach_front(const double* values, const Seen& seen) {
+  const std::lock_guard lock(mutex_);
   Row row(values, values + objectives_.size());
   size_t next = 0;
   for (size_t k = 0; k < row.size(); ++k) {
@@ -105,6 +109,7 @@ Sweep::Row Sweep::minimised(const double* values) const {
 
 void Sweep::add(const Row& row) {
   if (!prunable_ || has_nan(row)) return;
+  const std::lock_guard lock(mutex_);
   const auto width = static_cast<int>(row.size());
   for (const Row& finished : front_)
     if (finished == row || dominates(finished.data(), row.data(), width)) return;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/evaluator/evaluator.h"
 #include "chop/search/space.h"
 
@@ -18,7 +19,7 @@ struct Objective {
   bool maximize = false;
 };
 
-// One thread at a time calls it.
+// May be used by several threads at once; what is dropped then depends on what is finished by then.
 class Sweep {
  public:
   // The evaluator and the space outlive the sweep. Throws std::invalid_argument on what is not one number.
@@ -53,6 +54,7 @@ class Sweep {
   std::vector<evaluator::MetricSpec> specs_;
   bool prunable_ = false;
   ThreadPool pool_;
+  ForkMutex mutex_;                                  // of the two below
   std::vector<Row> front_;                           // minimised; some of the finished ones, when there are many
   std::map<int64_t, std::vector<int64_t>> support_;  // rows of each class among the first so many rows
 };

@@ -12,7 +12,8 @@ constexpr int rounds = 8;          // of candidates, before chance decides
 constexpr int random_tries = 256;  // before the whole space is looked through
 constexpr double small_space = 1 << 16;
 constexpr size_t most_good = 25;
-constexpr size_t young = 25;  // trials of full weight
+constexpr size_t young = 25;                                         // trials of full weight
+constexpr int64_t most_values = 1 << 20, most_candidates = 1 << 16;  // both are held in tables
 
 size_t how_many_good(size_t finished, int objectives) {
   const auto tenth = static_cast<size_t>(std::ceil(0.1 * static_cast<double>(finished)));
@@ -26,9 +27,11 @@ Tpe::Tpe(std::vector<Parameter> parameters, int objectives, TpeOptions options)
   check(!parameters_.empty(), "tpe: there must be at least one parameter");
   check(objectives >= 1, "tpe: there must be at least one objective, got ", objectives);
   check(options.startup >= 0, "tpe: startup must be at least 0, got ", options.startup);
-  check(options.candidates >= 1, "tpe: candidates must be at least 1, got ", options.candidates);
+  check(options.candidates >= 1 && options.candidates <= most_candidates, "tpe: candidates must be 1..",
+        most_candidates, ", got ", options.candidates);
   for (const Parameter& parameter : parameters_) {
-    check(parameter.length >= 1, "tpe: a parameter must have at least one value, got ", parameter.length);
+    check(parameter.length >= 1 && parameter.length <= most_values, "tpe: a parameter must have 1..", most_values,
+          " values, got ", parameter.length);
     size_ *= static_cast<double>(parameter.length);
     good_tables_.emplace_back(parameter);
     bad_tables_.emplace_back(parameter);
@@ -47,6 +50,8 @@ void Tpe::tell(int64_t number, Point point, std::vector<double> values, double v
   check_point(point);
   check(values.size() == static_cast<size_t>(objectives_), "tpe: a trial must have ", objectives_, " values, got ",
         values.size());
+  check(!std::isnan(violation), "tpe: violation must be a number, got NaN");
+  const std::lock_guard lock(mutex_);
   if (trials_.contains(number)) return;
   if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) values.clear();
   if (options_.avoid_repeats) seen_.insert(point);
@@ -56,6 +61,7 @@ void Tpe::tell(int64_t number, Point point, std::vector<double> values, double v
 }
 
 Tpe::Point Tpe::propose(int64_t number, const std::vector<Trial>& running) {
+  const std::lock_guard lock(mutex_);
   Seen taken;
   for (const Trial& trial : running) {
     check_point(trial.point);
@@ -66,6 +72,11 @@ Tpe::Point Tpe::propose(int64_t number, const std::vector<Trial>& running) {
   Point found = starting ? uniform(random) : estimated(random, running, taken);
   if (!options_.avoid_repeats || is_free(found, taken)) return found;
   return untried(random, std::move(found), taken);
+}
+
+int64_t Tpe::told() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(trials_.size());
 }
 
 Tpe::Point Tpe::uniform(Random& random) const {

@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "chop/core/fork.h"
 #include "chop/search/good_trials.h"
 #include "chop/search/parzen.h"
 
@@ -21,7 +22,8 @@ struct TpeOptions {
   bool avoid_repeats = true;  // a configuration that was tried is not proposed while others are left
 };
 
-// A proposal depends on the options, its number and the set of trials known, not on the order in which they came.
+// A proposal depends on the options, its number and the set of trials known, not on the order in which they came. May
+// be used by several threads at once.
 class Tpe {
  public:
   // Throws std::invalid_argument without a parameter, with an empty one, and without an objective.
@@ -33,7 +35,7 @@ class Tpe {
   // The point for trial `number`; running: trials without values so far, which count as bad ones.
   std::vector<int64_t> propose(int64_t number, const std::vector<Trial>& running);
 
-  int64_t told() const { return static_cast<int64_t>(trials_.size()); }
+  int64_t told() const;
 
  private:
   using Point = std::vector<int64_t>;
@@ -56,6 +58,7 @@ class Tpe {
   Ranking ranking_;
   Seen seen_;
   std::vector<Kernels> good_tables_, bad_tables_;
+  mutable ForkMutex mutex_;
 };
 
 }  // namespace chop::search

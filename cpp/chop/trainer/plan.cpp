@@ -9,6 +9,8 @@ namespace {
 
 using ir::Node;
 
+constexpr int64_t kMostNumbers = int64_t{1} << 28;
+
 [[noreturn]] void refuse(const Node& node, const std::string& why) {
   fail("training: node ", node.name, " (", node.op->name, ") ", why);
 }
@@ -71,7 +73,18 @@ class Builder {
  public:
   Builder(const ir::Graph& graph, const Specification& specification) : graph_(graph), spec_(specification) {
     places_.push_back(0);
-    for (const int64_t size : spec_.sizes) places_.push_back(places_.back() + size);
+    for (const int64_t size : spec_.sizes) {
+      check(size >= 0 && size <= kMostNumbers - places_.back(),
+            "training: the sizes of parameters must be 0 or more and ", kMostNumbers, " at most together, got ", size);
+      places_.push_back(places_.back() + size);
+    }
+    int64_t channels = 0;
+    for (const int count : spec_.running) {
+      check(count >= 0 && count <= kMostNumbers - channels,
+            "training: the channels of running statistics must be 0 or more ", "and ", kMostNumbers,
+            " at most together, got ", count);
+      channels += count;
+    }
     check(spec_.trained >= 0 && static_cast<size_t>(spec_.trained) <= spec_.sizes.size(), "training: there are ",
           spec_.sizes.size(), " parameters, and ", spec_.trained, " of them to be trained");
     plan_.parameters = places_.back();

@@ -112,7 +112,7 @@ class TrainerOf final : public Trainer {
 
   void stop() override { stop_.store(true); }
   std::pair<int64_t, double> progress() const override { return {steps_.load(), total_.load()}; }
-  int64_t rows() const override { return rows_; }
+  int64_t rows() const override { return rows_.load(); }
   int64_t features() const override { return plan_.values[static_cast<size_t>(plan_.input)].features; }
   int classes() const override { return plan_.values[static_cast<size_t>(plan_.output)].features; }
 
@@ -208,7 +208,7 @@ class TrainerOf final : public Trainer {
   LargeArray<T> memory_;
   std::vector<uint16_t> labels_;
   Rows<T> data_;
-  int64_t rows_ = 0;
+  std::atomic<int64_t> rows_{0};
   std::mutex working_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> steps_{0};

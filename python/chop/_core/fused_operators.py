@@ -48,7 +48,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None, *formats: int) -> Tensor:
-    torch._check(
+    torch._check_value(
         weight.dim() == 2 and x.dim() >= 1, lambda: "linear_integer: weight must be [out, in] and x [..., in]"
     )
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
@@ -90,7 +90,11 @@ def _conv1d_fake(
     *formats: int,
 ) -> Tensor:
     message = "conv1d_integer: weight must be [out, in / groups, kernel] and x [batch, in, length]"
-    torch._check(weight.dim() == 3 and x.dim() == 3, lambda: message)
+    torch._check_value(weight.dim() == 3 and x.dim() == 3, lambda: message)
+    torch._check_value(
+        min(stride, dilation, groups) >= 1 and padding >= 0,
+        lambda: "conv1d_integer: stride, dilation and groups must be 1 or more, padding 0 or more",
+    )
     length = (x.shape[2] + 2 * padding - dilation * (weight.shape[2] - 1) - 1) // stride + 1
     return x.new_empty((x.shape[0], weight.shape[0], length))
 

@@ -16,7 +16,8 @@ class CountMetric final : public Metric {
 }  // namespace
 
 Registry<MetricMember>& metrics() {
-  static Registry<MetricMember> instance("metric");
+  // Not destroyed: a daemon thread may read it while the process ends.
+  static auto& instance = *new Registry<MetricMember>("metric");
   return instance;
 }
 

@@ -56,9 +56,10 @@ std::vector<MetricValue> score(const Outputs& outputs, const std::vector<MetricS
   check(!set.needs_reference() || outputs.reference,
         "score: one of the metrics compares with the float model: give its logits as the reference");
   OrderedScores joined(set);
-  const ThreadPool pool(threads);
-  pool.run((outputs.rows + kSumRows - 1) / kSumRows,
-           [&](int64_t chunk) { joined.put(chunk, score_chunk(set, outputs, chunk * kSumRows)); });
+  check_threads(threads);
+  const int64_t chunks = (outputs.rows + kSumRows - 1) / kSumRows;
+  const ThreadPool pool(static_cast<int>(std::min<int64_t>(threads, chunks)));
+  pool.run(chunks, [&](int64_t chunk) { joined.put(chunk, score_chunk(set, outputs, chunk * kSumRows)); });
   return set.values(joined.joined());
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ class NativeTpeSampler(BaseSampler):
     """Proposes from the finished trials of the study, read where they were not told.
 
     A proposal depends on the seed, the trial's number and the trials that are there, so a study that was stopped goes
-    on as if it had not been. Trials that others run count as bad ones (Optuna's ``constant_liar``).
+    on as if it had not been. Trials that others run count as bad ones (Optuna's ``constant_liar``). Threads share one
+    (``n_jobs``); what is pickled reads the study again.
 
     Args:
         lengths: parameter -> number of choices.
@@ -49,10 +51,23 @@ class NativeTpeSampler(BaseSampler):
         self._parameters = [(length, name in ordered) for name, length in lengths.items()]
         self._options = (seed, startup, candidates, multivariate, avoid_repeats)
         self.startup = startup
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know of no trial."""
+        self._lock = threading.RLock()  # of all below
         self._core: _core.Tpe | None = None
         self._signs: list[float] = []
         self._told: set[int] = set()
         self._first_open = 0  # all trials before this number are told
+
+    def __getstate__(self) -> dict[str, Any]:
+        known = ("_lock", "_core", "_signs", "_told", "_first_open")
+        return {name: value for name, value in self.__dict__.items() if name not in known}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     def ask(self, number: int, most: int, directions: Sequence[StudyDirection]) -> list[list[int]]:
         """Return the points of trials ``number``, …: as many as do not depend on values that are still missing.
@@ -70,14 +85,15 @@ class NativeTpeSampler(BaseSampler):
 
     def tell(self, trial: Any, directions: Sequence[StudyDirection]) -> None:
         """Take in a finished trial."""
-        core = self._made(directions)
-        self._told.add(trial.number)
-        if core is None or trial.params.keys() != self._space.keys():
-            return
-        values = trial.values or [math.nan] * len(self._signs)
-        signed = [value * sign for value, sign in zip(values, self._signs, strict=True)]
-        violation = sum(v for v in getattr(trial, "constraints", {}).values() if v > 0)
-        core.tell(trial.number, [trial.params[name] for name in self._space], signed, violation)
+        with self._lock:
+            core = self._made(directions)
+            self._told.add(trial.number)
+            if core is None or trial.params.keys() != self._space.keys():
+                return
+            values = trial.values or [math.nan] * len(self._signs)
+            signed = [value * sign for value, sign in zip(values, self._signs, strict=True)]
+            violation = sum(v for v in getattr(trial, "constraints", {}).values() if v > 0)
+            core.tell(trial.number, [trial.params[name] for name in self._space], signed, violation)
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self._space
@@ -85,8 +101,9 @@ class NativeTpeSampler(BaseSampler):
     def sample_relative(
         self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        running = self._read(study, trial.number)
-        core = self._made(study.directions)
+        with self._lock:
+            running = self._read(study, trial.number)
+            core = self._made(study.directions)
         point = [] if core is None else core.propose(trial.number, running)
         return dict(zip(search_space, point, strict=True))
 
@@ -97,10 +114,11 @@ class NativeTpeSampler(BaseSampler):
 
     def _made(self, directions: Sequence[StudyDirection]) -> _core.Tpe | None:
         """The estimator; None in a space without a choice."""
-        if self._core is None and self._parameters:
-            self._signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
-            self._core = _core.Tpe(self._parameters, len(self._signs), *self._options)
-        return self._core
+        with self._lock:
+            if self._core is None and self._parameters:
+                self._signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+                self._core = _core.Tpe(self._parameters, len(self._signs), *self._options)
+            return self._core
 
     def _read(self, study: Any, number: int) -> list[tuple[int, list[int]]]:
         """Tell what was not told; return the points of the trials that run beside ``number``."""
