@@ -237,16 +237,6 @@ void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat*
   values_.push_back(std::move(out));
 }
 
-namespace {
-
-std::string list_text(const std::vector<int>& numbers) {
-  std::string text = "[";
-  for (const int n : numbers) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + "]";
-}
-
-}  // namespace
-
 void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr& call) {
   std::vector<int> blocks, sizes;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -254,10 +244,6 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
     sizes.push_back(value.channels * value.places);
     blocks.push_back(settle(&value));
   }
-  check(std::equal(sizes.begin(), sizes.end(), call->input_sizes.begin(), call->input_sizes.end()) &&
-            call->output_size == elements(node),
-        "evaluator: the call of node ", node.name, " must have input_sizes = ", list_text(sizes),
-        " and output_size = ", elements(node), ", as the graph says");
   const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
   Value out = shaped(
       index, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+
+#include "chop/core/check.h"
 
 namespace chop::evaluator {
 namespace {
@@ -31,7 +34,22 @@ void to_blocks(const float* from, int rows, int columns, const Neighbours& to, i
   }
 }
 
+std::string list_text(const std::vector<int>& numbers) {
+  std::string text = "[";
+  for (const int n : numbers) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
 }  // namespace
+
+TorchStep::TorchStep(TorchCallPtr call, std::vector<int> input_sizes, int output_size)
+    : Step(output_size), call_(std::move(call)), input_sizes_(std::move(input_sizes)) {
+  const std::vector<int64_t>& given = call_->input_sizes;
+  check(std::equal(input_sizes_.begin(), input_sizes_.end(), given.begin(), given.end()) &&
+            call_->output_size == output_size,
+        "evaluator: the call of node ", call_->node, " must have input_sizes = ", list_text(input_sizes_),
+        " and output_size = ", output_size, ", as the graph says");
+}
 
 void TorchStep::run(const void* const* in, void* out) const {
   std::vector<Neighbours> inputs;

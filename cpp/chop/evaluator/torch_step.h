@@ -10,9 +10,8 @@ namespace chop::evaluator {
 
 class TorchStep : public Step {
  public:
-  // sizes: numbers in a row of each input, and of the output.
-  TorchStep(TorchCallPtr call, std::vector<int> input_sizes, int output_size)
-      : Step(output_size), call_(std::move(call)), input_sizes_(std::move(input_sizes)) {}
+  // sizes: numbers in a row of each input, and of the output. Throws unless the call has the same.
+  TorchStep(TorchCallPtr call, std::vector<int> input_sizes, int output_size);
   void run(const void* const* in, void* out) const override;
   void run_many(const std::vector<Neighbours>& in, const Neighbours& out, int count, int rows,
                 std::vector<const void*>* arguments) const override;
