@@ -163,7 +163,7 @@ def is_refusal(target: Target, error: BaseException) -> bool:
     if isinstance(error, REFUSALS):
         return True
     # torch itself judges what an operator's schema does not take, and which devices and layouts have a kernel.
-    return target.name.startswith("chop::") and isinstance(error, RuntimeError) and "chop::" in str(error)
+    return target.name.startswith("chop::") and isinstance(error, RuntimeError)
 
 
 def main(seed: int, calls: int) -> None:
