@@ -204,8 +204,8 @@ def test_bad_linear(change: dict, message: str) -> None:
         ({"x": torch.zeros(2, 6, 16)}, "x has 6 channels, the weight takes 4"),
         ({"x": torch.zeros(4, 16)}, r"x \[batch, in, length\]"),
         ({"x": torch.zeros(2, 4, 2)}, "kernel is longer than the padded input of 4"),
-        ({"window": (0, 1, 2, 2)}, "must be 1 or more"),
-        ({"window": (1, -1, 2, 2)}, "padding 0 or more"),
+        ({"window": (0, 1, 2, 2)}, r"stride must be 1\.\."),
+        ({"window": (1, -1, 2, 2)}, r"padding must be 0\.\."),
         ({"bias": torch.zeros(4)}, r"bias must be \[6\]"),
     ],
 )
