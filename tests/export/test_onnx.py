@@ -139,3 +139,18 @@ def test_the_package_is_the_function(sequences: chop.Evaluator, tmp_path: Path) 
     assert chop.export(sequences, config(), "onnx", tmp_path).equal
     with pytest.raises(KeyError, match="did you mean 'onnx'"):
         chop.export(sequences, config(), "onxn", tmp_path)
+
+
+class Numbers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.o = nn.Linear(8, 8), nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.o(torch.relu((self.a(x) * 0.3 + 1.53 - 0.7) * 3))
+
+
+def test_numbers_of_the_source_are_on_the_grid(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = chop.Evaluator(Numbers(), rows(64, 8))
+    written(made, config((8, 4), (8, 4), ("linear", "add", "sub", "mul", "relu")), "onnx", tmp_path)

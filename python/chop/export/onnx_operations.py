@@ -44,7 +44,7 @@ def _clip(low: str | float, high: str | float) -> Maker:
 
 def _scalar(kind: str) -> Maker:
     def make(b: OnnxBuilder, view: QuantizedView, node: ViewNode, inputs: Sequence[str]) -> str:
-        operands = [*inputs, b.scalar(node.attributes["other"])]
+        operands = [*inputs, b.scalar(node.number)]
         return b.op(kind, operands[::-1] if node.attributes["reversed"] else operands, node.name)
 
     return make

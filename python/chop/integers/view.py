@@ -59,6 +59,16 @@ class ViewNode:
         )
         return found
 
+    @property
+    def number(self) -> float:
+        """The 0.3 of ``x * 0.3``: in a quantized node on the grid of the data, unless the source has an integer there."""
+        value = float(self.attributes["other"])
+        if "data_in" not in self.formats or self.attributes.get("whole", 1.0):
+            return value
+        f = self.formats["data_in"]
+        given = torch.tensor(value, dtype=torch.float64)
+        return float(integer_quantizer(given, f.width, f.frac_width, f.is_signed, f.rounding, f.overflow))
+
     def codes(self, parameter: str) -> np.ndarray:
         """Return the whole numbers that stand for a quantized parameter, int64: value times ``2**frac_width``."""
         scaled = self.on_grid(parameter).astype(np.float64) * 2.0 ** self.formats[parameter].frac_width
