@@ -61,7 +61,7 @@ class ViewNode:
 
     @property
     def number(self) -> float:
-        """The 0.3 of ``x * 0.3``: in a quantized node on the grid of the data, unless the source has an integer there."""
+        """The 0.3 of ``x * 0.3``: in a quantized node on the grid of the data, unless it is an integer there."""
         value = float(self.attributes["other"])
         if "data_in" not in self.formats or self.attributes.get("whole", 1.0):
             return value
