@@ -5,11 +5,7 @@ from __future__ import annotations
 KINDS: frozenset[str] = frozenset(
     {
         "computed",
-        "dropout",
         "hook",
-        "inplace",
-        "mode",
-        "nograd",
         "optional",
         "patched",
         "state",

@@ -13,6 +13,7 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row
 from chop.ir.graph.own_code import gradient_code, shared_memory
 from chop.ir.graph.root_call import refuse_inputs
+from chop.ir.graph.saved_tensors import refuse_saved_writes
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 
@@ -53,6 +54,7 @@ class TrainingTargets:
                 "Parameter (a.weight = b.weight), or clone one"
             )
         self._graph, self._modules = graph, graph.modules
+        refuse_saved_writes(graph.fx_graph, self._modules, "training")
         for node in graph.nodes:
             _refuse(node, self._modules)
         found = {id(t): t for node in graph.nodes for _, t in node_parameters(graph, self._modules, node)}

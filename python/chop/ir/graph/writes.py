@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import fx, nn
 
 from chop.ir.graph.aliases import Effect, effect, step_of
-from chop.ir.graph.ops import source_text
+from chop.ir.graph.ops import find_row, source_text
 from chop.ir.graph.write_view import write_view
 
 
@@ -91,6 +91,7 @@ class Memory:
     """
 
     def __init__(self, graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
+        self._modules = modules
         self.places = {node: place for place, node in enumerate(graph.nodes)}
         self.tensors: dict[fx.Node, Tensor] = {}  # what a name stands for, in the end
         self.made: dict[fx.Node, Tensor] = {}  # by that node
@@ -124,6 +125,11 @@ class Memory:
         ):  # from here on the tensor is seen like that under all its names
             self.tensors.update({name: made for name, held in self.tensors.items() if held is sources[0]})
         self.tensors[node] = made
+
+    def op(self, node: fx.Node) -> str:
+        """Return a node's operation, empty where the table has none."""
+        row = find_row(node, self._modules)
+        return row.mase_op if row else ""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield each write that somebody must see who would not, if nodes had no side effects."""
