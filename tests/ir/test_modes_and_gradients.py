@@ -255,3 +255,15 @@ def test_a_write_that_autograd_does_not_see_is_refused() -> None:
         ValueError, match=rf"{Path(__file__).name}:\d+\) writes in place into a.*gradients are off"
     ):
         chop.MaseGraph(Net(forward))
+
+
+def test_autocast_within_a_forward_is_refused() -> None:
+    def forward(net: Net, x: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            h = net.a(x)
+        return net.o(h.float())
+
+    with pytest.raises(ValueError, match=rf"{Path(__file__).name}:\d+.*autocast is on"):
+        chop.MaseGraph(Net(forward))
+    with torch.autocast("cpu", torch.bfloat16):
+        chop.MaseGraph(Net(branch))

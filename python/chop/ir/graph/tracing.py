@@ -91,6 +91,10 @@ class MaseTracer(fx.Tracer):
             name = quantized_function_op(target) or (plain and plain.__name__.rstrip("_")) or name
         if isinstance(type_expr, str):
             type_expr = None  # a postponed annotation: to fx no type, only text in its listing
+        if kind.startswith("call_") and (
+            torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+        ):
+            raise RuntimeError("torch.autocast is on within the forward, which a graph does not record")
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         if kind.startswith("call_") and (place := user_frame_place()) is not None:
             node.meta["chop_source"] = place  # errors about this node name the user's line
@@ -107,6 +111,14 @@ def traced(
     Raises:
         ConfigError: a forward that cannot be traced, or that a graph cannot say.
     """
+    # The surroundings of this call are not the forward's.
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        return _traced(model, cf_args, leaf_modules)
+
+
+def _traced(
+    model: nn.Module, cf_args: dict[str, Any], leaf_modules: Sequence[type[nn.Module]]
+) -> tuple[MaseTracer, fx.GraphModule]:
     tracer = MaseTracer(custom_leaf_layers=leaf_modules)
     try:
         with ModelState(model).kept() as state:
