@@ -52,8 +52,7 @@ def multiply_add_shift(first: int, steps: np.ndarray, stop: int) -> tuple[int, i
     The smallest shift that works, and of its factors the smallest. The code must be clamped to its range.
 
     >>> multiply_add_shift(0, np.array([3, 6, 9]), 11)
-    (1, 0, 2) is None
-    False
+    (3, -1, 3)
     """
     reached = steps[steps <= stop].astype(object)
     if len(reached) == 0:
