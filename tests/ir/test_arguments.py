@@ -146,9 +146,23 @@ def counting(self, x):
     return self.o(self.a(x) * self.steps)
 
 
+def binding(self, x):
+    self.steps = self.steps + 1
+    return self.o(self.a(x) * self.steps)
+
+
+def caching_what_it_reads(self, x):
+    factor = self.factor
+    if self.last is None:
+        self.last, self.factor = torch.ones(8), 3.0
+    return self.o(self.a(x) * self.last * factor)
+
+
 @pytest.mark.parametrize(
     "forward, message",
     [
+        (binding, "changes Net._buffers, and the next call"),
+        (caching_what_it_reads, "changes Net.factor, Net.last, and the next call"),
         (growing, "changes Net.factor, and the next call"),
         (recurrent, "changes Net.last, and the next call"),
         (counting, "writes into steps"),
@@ -201,3 +215,16 @@ def test_training_goes_back_to_a_layer_with_two_names():
     trainer.epoch(10, 0.1)
     trainer.write_back(model)
     assert torch.equal(model[2].weight, trainer.state_dict()["0.weight"])
+
+
+def test_a_constant_that_the_first_call_makes_is_kept():
+    def caching(self, x):
+        if self.last is None:
+            self.last = torch.linspace(0, 1, 8) * self.factor
+        return self.o(self.a(x) * self.last)
+
+    model, other = net(caching), net(caching)
+    graph = MaseGraph(model)
+    assert model.last is None
+    assert torch.equal(graph.model(X), other(X)) and torch.equal(graph.model(X), other(X))
+    assert torch.equal(graph.model.train()(X), other.train()(X))

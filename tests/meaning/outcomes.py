@@ -10,6 +10,7 @@ GOOD = frozenset({EQUAL, REFUSED, SKIPPED})
 # A refusal says which part of the model it is about.
 _NAMES_A_PART = re.compile(
     r"node \w+|layer \S+|module \S+|cannot trace Net|argument|the output|inputs|hooks? of|parameter \S+|no gradient"
+    r"|was traced in"
 )
 
 
@@ -37,5 +38,6 @@ class Outcome:
 def raised(stage: str, error: Exception) -> Outcome:
     """A refusal where it is one clear sentence, else a crash."""
     text = f"{type(error).__name__}: {error}"
-    clear = isinstance(error, ValueError) and "\n" not in text and _NAMES_A_PART.search(text)
+    kinds = (ValueError, RuntimeError) if "the graph was traced in" in text else ValueError
+    clear = isinstance(error, kinds) and "\n" not in text and _NAMES_A_PART.search(text)
     return Outcome(stage, REFUSED if clear else CRASHED, text)

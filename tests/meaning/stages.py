@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +15,21 @@ from chop.passes.graph import (
     save_mase_graph_interface_pass,
 )
 from tests.meaning.bench import ROWS, Bench, gap_of, same
-from tests.meaning.composer import Case
+from tests.meaning.case import Case
 from tests.meaning.formats import Config, by_type, some_configs
+from tests.meaning.oracle import Rounding
 from tests.meaning.outcomes import DIFFERS, EQUAL, SKIPPED, Outcome, raised
 from tests.meaning.training_stages import gradients, trainer
 
 Verdict = tuple[str, str]
 GOOD: Verdict = (EQUAL, "")
+NOTHING: Config = {"by": "type", "default": {"config": {"name": None}}}
 
 
 def graph(bench: Bench) -> Verdict:
     """The traced graph, run by torch twice: the same bits."""
-    made = MaseGraph(bench.model()).model
-    torch.manual_seed(bench.case.seed)
+    made = bench.graph.model.eval()
+    torch.default_generator.manual_seed(bench.case.seed)
     with torch.no_grad():
         found = [made(bench.x.clone()), made(bench.x.clone())]
     return _first_bad(_bits(found[0], bench.want), _bits(found[1], bench.second))
@@ -44,14 +46,14 @@ def _first_bad(*verdicts: Verdict) -> Verdict:
 def modes(bench: Bench) -> Verdict:
     """Traced in train mode, run in eval mode."""
     made = MaseGraph(bench.model(training=True)).model.eval()
-    torch.manual_seed(bench.case.seed)
+    torch.default_generator.manual_seed(bench.case.seed)
     with torch.no_grad():
         return _bits(made(bench.x.clone()), bench.want)
 
 
 def evaluator(bench: Bench) -> Verdict:
     """The evaluator in float."""
-    found = Evaluator(bench.user, bench.x, threads=1).forward()
+    found = Evaluator(bench.graph, bench.x, threads=1).forward()
     if not bench.same_each_time:
         return DIFFERS, "the model gives another value each time, the evaluator one"
     return near(found, bench.want, 1e-5 * bench.scale + 100 * bench.sensitivity)
@@ -69,7 +71,7 @@ def fine(bench: Bench) -> Verdict:
     """Quantized to 32 bits on a grid so fine that the model's own numbers must come out."""
     if not bench.same_each_time:
         return SKIPPED, "depends on chance"
-    made = bench.graph()
+    made = bench.graph
     largest = bench.largest_inside(made)
     frac = 20 if largest < 1000 else 12
     if largest > 2.0 ** (30 - frac):
@@ -85,8 +87,8 @@ def fine(bench: Bench) -> Verdict:
 def coarse(bench: Bench) -> Verdict:
     """The evaluator under configs against the graph that the quantize pass makes, config after config."""
     labels = bench.y % bench.want.shape[1] if bench.want.dim() == 2 else None
-    evaluator = Evaluator(bench.graph(), bench.x, labels)
-    quantized, seen = bench.graph(), 0
+    evaluator = Evaluator(bench.graph, bench.x, labels)
+    quantized, seen = bench.graph, 0
     for name, config in some_configs(quantized, bench.case.seed).items():
         quantized, info = quantize_transform_pass(quantized, config)
         if not info["rules"]:
@@ -104,12 +106,15 @@ def _as_certified(evaluator: Evaluator, config: Config, want: Tensor) -> Verdict
     found, certificate = evaluator.forward(config), evaluator.certificate(config)
     if certificate.quantized_part_is_exact and not certificate.behind:
         return GOOD if same(found, want) else (DIFFERS, f"{gap_of(found, want)}, the certificate says exact")
+    # Float sums in another order: a number near the middle of two grid points may go to either.
+    return _mostly_near(found, want, 0 if certificate.quantized_part_is_exact else ROWS // 5)
+
+
+def _mostly_near(found: Tensor, want: Tensor, few: int) -> Verdict:
     if found.shape != want.shape:
         return DIFFERS, gap_of(found, want)
     scale = max(1.0, float(want[want.isfinite()].abs().max()) if want.isfinite().any() else 1.0)
     close = torch.isclose(found, want, rtol=1e-4, atol=1e-4 * scale, equal_nan=True).flatten(1).all(1)
-    # Float sums in another order: a number near the middle of two grid points may go to either.
-    few = 0 if certificate.quantized_part_is_exact else ROWS // 5
     return (
         GOOD
         if int((~close).sum()) <= few
@@ -117,10 +122,24 @@ def _as_certified(evaluator: Evaluator, config: Config, want: Tensor) -> Verdict
     )
 
 
+def rounded(bench: Bench) -> Verdict:
+    """The quantized graph against the user's own code with the operands of its calls rounded, without a graph."""
+    if not bench.same_each_time:
+        return SKIPPED, "depends on chance"
+    rounding, model = Rounding(8, 4), bench.model()
+    with torch.no_grad(), rounding.watching():
+        want = model(bench.x.clone())
+    quantized, info = quantize_transform_pass(bench.graph, by_type(8, 4))
+    if not info["rules"] or len(info["rules"]) != rounding.calls:
+        return SKIPPED, f"{len(info['rules'])} nodes are quantized, {rounding.calls} calls were rounded"
+    with torch.no_grad():
+        return _mostly_near(quantized.model.eval()(bench.x.clone()), want, ROWS // 5)
+
+
 def costs(bench: Bench) -> Verdict:
     """Costs are finite figures."""
     shape = tuple(bench.x.shape[1:])
-    found = Costs(bench.graph(), 8, input_shapes=shape)
+    found = Costs(bench.graph, 8, input_shapes=shape)
     for config in (None, by_type(8, 4)):
         for name, value in found.evaluate(config).items():
             if not (0 <= value < float("inf")):
@@ -130,15 +149,13 @@ def costs(bench: Bench) -> Verdict:
 
 def file(bench: Bench) -> Verdict:
     """A graph saved and loaded computes the same; quantized, or float by the seed."""
-    made = bench.graph()
-    if bench.case.seed % 4:
-        made, _ = quantize_transform_pass(made, by_type(8, 4))
+    made, _ = quantize_transform_pass(bench.graph, by_type(8, 4) if bench.case.seed % 4 else NOTHING)
     folder = {"save_dir": bench.folder.name, "load_dir": bench.folder.name}
     save_mase_graph_interface_pass(made, folder)
     again, _ = load_mase_graph_interface_pass(None, folder)
     values = []
     for each in (made, again):
-        torch.manual_seed(bench.case.seed)
+        torch.default_generator.manual_seed(bench.case.seed)
         with torch.no_grad():
             values.append(each.model.eval()(bench.x.clone()))
     return _bits(values[1], values[0])
@@ -149,12 +166,13 @@ def untouched(bench: Bench) -> Verdict:
     if _classes(bench.user) != _classes(bench.plain):
         return DIFFERS, "other classes of layers"
     before = bench.model().state_dict()
-    if not all(same(tensor, before[name]) for name, tensor in bench.plain.state_dict().items()):
+    normed = any(getattr(module, "max_norm", None) for module in bench.plain.modules())
+    if normed or not all(same(tensor, before[name]) for name, tensor in bench.plain.state_dict().items()):
         return SKIPPED, "torch itself changes the model by a call"
     for name, tensor in before.items():
         if not same(bench.user.state_dict()[name], tensor):
             return DIFFERS, f"{name} has changed"
-    torch.manual_seed(bench.case.seed)
+    torch.default_generator.manual_seed(bench.case.seed)
     with torch.no_grad():
         return _bits(bench.user(bench.x.clone()), bench.want)
 
@@ -170,6 +188,7 @@ STAGES: dict[str, Callable[[Bench], Verdict]] = {
     "evaluator": evaluator,
     "fine": fine,
     "coarse": coarse,
+    "rounded": rounded,
     "trainer": trainer,
     "costs": costs,
     "file": file,
@@ -177,11 +196,13 @@ STAGES: dict[str, Callable[[Bench], Verdict]] = {
 }
 
 
-def examine(case: Case) -> Iterator[Outcome]:
-    """Yield what comes of a case at each stage."""
+def examine(case: Case, stages: Collection[str] = STAGES.keys()) -> Iterator[Outcome]:
+    """Yield what comes of a case at each stage, or at some of them."""
     bench = Bench(case)
     for name, stage in STAGES.items():
-        torch.manual_seed(case.seed)
+        if name not in stages:
+            continue
+        torch.default_generator.manual_seed(case.seed)
         try:
             verdict, why = stage(bench)
             yield Outcome(name, verdict, why)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pytest
 from torch import nn
 
-from tests.meaning import known
 from tests.meaning.bench import quietly
 from tests.meaning.blocks import all_blocks
-from tests.meaning.composer import Case, listed_cases, random_case
+from tests.meaning.case import Case
+from tests.meaning.composer import listed_cases, random_case
 from tests.meaning.outcomes import EQUAL, GOOD, REFUSED, SKIPPED, Outcome
 from tests.meaning.record import read_record
 from tests.meaning.stages import STAGES, examine
 
-KINDS = sorted({block.kind for block in all_blocks()} - known.KINDS)
+KINDS = sorted({block.kind for block in all_blocks()})
 # Losses give one number, the lazy ones are told their sizes by a call, these are containers or abstract.
 NO_LAYERS = {
     "Container", "DataParallel", "Module", "RNNBase", "RNNCellBase", "SyncBatchNorm", "AdaptiveLogSoftmaxWithLoss",
@@ -39,9 +40,16 @@ def wrong(case: Case, outcomes: Iterable[Outcome], must: frozenset[str] = frozen
     found = []
     for each in outcomes:
         back = each.stage in must and each.verdict != EQUAL
-        if (each.verdict not in GOOD and each.stage not in known.STAGES) or back:
+        if each.verdict not in GOOD or back:
             found.append(f"{case.name}: {each.stage} {each.verdict}, recorded equal {back}: {each.why}")
     return found
+
+
+def some_stages(case: Case) -> frozenset[str]:
+    """Of the stages that cost most each model of the list takes half, always the same: all are for the long run."""
+    return frozenset(STAGES) - {
+        s for s in ("modes", "gradients", "file") if zlib.crc32(f"{s}{case.name}".encode()) % 2
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +57,7 @@ def test_listed_models(kind: str) -> None:
     record, bad = read_record(), []
     for case in listed_cases(kind):
         assert case.name in record, f"{case.name}: write the record anew, python -m tests.meaning --record"
-        bad += wrong(case, examine(case), record[case.name])
+        bad += wrong(case, examine(case, some_stages(case)), record[case.name])
     assert not bad, "\n".join(bad)
 
 
@@ -68,7 +76,7 @@ def random_batch(first: int, count: int) -> Counter[tuple[str, str]]:
     """Examine random models; returns how many stages came out how."""
     counts, bad = Counter[tuple[str, str]](), []
     for seed in range(first, first + count):
-        case = random_case(seed, known.KINDS)
+        case = random_case(seed)
         outcomes = list(examine(case))
         counts.update((each.stage, each.verdict) for each in outcomes)
         if found := wrong(case, outcomes):
@@ -79,9 +87,8 @@ def random_batch(first: int, count: int) -> Counter[tuple[str, str]]:
     return counts
 
 
-@pytest.mark.parametrize("first", [0, 12, 24])
-def test_random_models(first: int) -> None:
-    random_batch(first, 12)
+def test_random_models() -> None:
+    random_batch(0, 30)
 
 
 @pytest.mark.soak

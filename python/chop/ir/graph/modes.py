@@ -46,7 +46,7 @@ def follow_mode(
         return  # containers, which do not look at their mode
     try:
         graphs = [_traced(inner, is_training, trace) for is_training in (True, False)]
-        arguments = _merged_graphs(model, traced.graph, *graphs)
+        arguments = _merged_graphs(model, traced, *graphs)
     except _BranchesError as error:
         _add(
             traced, "chop_traced_mode", TracedMode(model.training, str(error)), next(iter(traced.graph.nodes))
@@ -77,12 +77,12 @@ def _flags(modules: Sequence[nn.Module], is_training: bool) -> Iterator[None]:
 
 
 def _merged_graphs(
-    model: nn.Module, graph: fx.Graph, train: fx.Graph, evaluated: fx.Graph
+    model: nn.Module, traced: fx.GraphModule, train: fx.Graph, evaluated: fx.Graph
 ) -> dict[fx.Node, tuple[Any, Any]]:
     """The arguments of the nodes that have an argument which the mode decides."""
-    rows = [list(each.nodes) for each in (graph, train, evaluated)]
+    rows = [list(each.nodes) for each in (traced.graph, train, evaluated)]
     number = {node: place for nodes in rows for place, node in enumerate(nodes)}
-    merge = _Merge(model, number)
+    merge = _Merge((traced, model, model), number)
     found = {}
     for node, in_train, in_eval in zip(*rows, strict=False):
         merge.choices = 0
@@ -102,15 +102,15 @@ def _merged_graphs(
 class _Merge:
     """Compares the values of a graph with those of both modes, and puts a choice where these differ."""
 
-    def __init__(self, model: nn.Module, number: dict[fx.Node, int]) -> None:
-        self.model, self.number, self.choices = model, number, 0
+    def __init__(self, owners: Sequence[nn.Module], number: dict[fx.Node, int]) -> None:
+        self.owners, self.number, self.choices = owners, number, 0
 
     def check_target(self, *nodes: fx.Node) -> None:
         if len({(node.op, node.target) for node in nodes}) == 1:
             return
         if any(node.op != "get_attr" for node in nodes):
             raise _BranchesError
-        tensors = [getattr(self.model, str(n.target), None) for n in nodes]
+        tensors = [getattr(owner, str(n.target), None) for owner, n in zip(self.owners, nodes, strict=True)]
         if not all(isinstance(t, Tensor) and _alike(t, tensors[0]) for t in tensors):
             raise _BranchesError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -133,10 +134,26 @@ def refuse_state(
 
 
 def _same_graphs(a: fx.GraphModule, b: fx.GraphModule) -> bool:
-    constants = [[v for n, v in g.named_buffers() if n.startswith(_CONSTANT)] for g in (a, b)]
-    if a.code.partition("\n")[2] != b.code.partition("\n")[2] or len(constants[0]) != len(constants[1]):
+    """Whether two graphs compute the same with equal tensors, which may have other names."""
+    if _calls_of(a.graph) != _calls_of(b.graph):
         return False
-    return all(torch.equal(x, y) for x, y in zip(*constants, strict=True))
+    return all(x is y or _equal(x, y) for x, y in zip(_tensors_read(a), _tensors_read(b), strict=True))
+
+
+def _calls_of(graph: fx.Graph) -> list[tuple[Any, ...]]:
+    places = {node: f"%{number}" for number, node in enumerate(graph.nodes)}
+    place = lambda node: places.get(node, "of an earlier call")  # noqa: E731
+    named = lambda node: "" if node.op == "get_attr" else node.target  # noqa: E731
+    return [(node.op, named(node), *fx.node.map_arg((node.args, node.kwargs), place)) for node in graph.nodes]
+
+
+def _tensors_read(made: fx.GraphModule) -> list[Any]:
+    """What the graph reads of its module: made by the forward, or a buffer that it may have bound anew."""
+    return [operator.attrgetter(str(node.target))(made) for node in made.graph.nodes if node.op == "get_attr"]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
 
 
 @contextmanager
