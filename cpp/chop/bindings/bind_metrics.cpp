@@ -38,10 +38,12 @@ pybind11::list score(pybind11::handle logits, const pybind11::object& labels, co
   const TensorView z = view(logits, "logits", DType::float32);
   check(z.shape.size() == 2, "logits must have two dimensions (rows, classes)");
   evaluator::Outputs outputs{z.data<const float>(), nullptr, nullptr, z.shape[0], z.shape[1]};
+  std::vector<int64_t> own;  // other threads may write to the tensor
   if (!labels.is_none()) {
     const TensorView y = view(labels, "y", DType::int64);
     check(y.shape == std::vector<int64_t>{z.shape[0]}, "y must hold one class index for each row of the logits");
-    outputs.labels = y.data<const int64_t>();
+    own.assign(y.data<const int64_t>(), y.data<const int64_t>() + z.shape[0]);
+    outputs.labels = own.data();
   }
   if (!reference.is_none()) {
     const TensorView r = view(reference, "reference", DType::float32);

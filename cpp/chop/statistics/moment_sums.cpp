@@ -73,9 +73,7 @@ class Blocks {
   void block(const T* x, int64_t rows) {
     const MomentKernels<T>& kernel = kernels_for(x);
     kernel.sums(x, rows, stride_, width_, abs_, sum_.data(), low_.data(), high_.data());
-    double check = 0.0;
-    for (int64_t c = 0; c < width_; ++c) check += sum_[c] * 0.0;
-    if (check != 0.0 || std::isnan(check)) return plain(x, rows);  // a NaN or an infinity somewhere
+    const bool clean = find_bad();
     fold();
     const int64_t n = rows * (width_ / groups_);
     for (int64_t g = 0; g < groups_; ++g) sum_[g] /= static_cast<double>(n);
@@ -85,13 +83,26 @@ class Blocks {
       rest_[c % groups_] += rest_[c];
       squares_[c % groups_] += squares_[c];
     }
-    for (int64_t g = 0; g < groups_; ++g) sums_.add_part(g, {n, mean_[g], rest_[g], squares_[g], low_[g], high_[g]});
+    for (int64_t g = 0; g < groups_; ++g) {
+      if (clean || !bad_[static_cast<size_t>(g)]) {
+        sums_.add_part(g, {n, mean_[g], rest_[g], squares_[g], low_[g], high_[g]});
+      } else if (width_ == groups_) {
+        add_plain(sums_, x, rows, stride_, g, g + 1, abs_);
+      } else {
+        add_plain(sums_, x, n, groups_, g, g + 1, abs_);
+      }
+    }
   }
 
-  void plain(const T* x, int64_t rows) {
-    const int64_t side_by_side = width_ / groups_;
-    if (side_by_side == 1) return add_plain(sums_, x, rows, stride_, 0, groups_, abs_);
-    add_plain(sums_, x, rows * side_by_side, groups_, 0, groups_, abs_);
+  // The groups with a NaN or an infinity somewhere, which go the slow road; the others shall not notice.
+  bool find_bad() {
+    double check = 0.0;
+    for (int64_t c = 0; c < width_; ++c) check += sum_[c] * 0.0;
+    if (check == 0.0) return true;
+    bad_.assign(static_cast<size_t>(groups_), false);
+    for (int64_t c = 0; c < width_; ++c)
+      if (!std::isfinite(sum_[c])) bad_[static_cast<size_t>(c % groups_)] = true;
+    return false;
   }
 
   void fold() {
@@ -108,6 +119,7 @@ class Blocks {
   const bool abs_;
   std::vector<double> sum_, rest_, squares_, mean_;
   std::vector<T> low_, high_;
+  std::vector<bool> bad_;
 };
 
 std::vector<double> where_counted(const std::vector<int64_t>& count, std::vector<double> values) {

@@ -9,17 +9,17 @@ namespace {
 
 using ir::Node;
 
-constexpr int64_t kMostNumbers = int64_t{1} << 28;
+constexpr int64_t kMostNumbers = int64_t{1} << 28, kMostFeatures = 1 << 20;
 
 [[noreturn]] void refuse(const Node& node, const std::string& why) {
   fail("training: node ", node.name, " (", node.op->name, ") ", why);
 }
 
 int64_t elements(const Node& node) {
-  int64_t count = 1;
-  for (size_t i = 1; i < node.shape.size(); ++i) count *= node.shape[i];
-  if (node.shape.size() < 2 || node.shape[0] != ir::kBatch || count < 1 || count > 1 << 20)
-    refuse(node, "gives no rows of features");
+  int64_t count = node.shape.size() < 2 || node.shape[0] != ir::kBatch ? 0 : 1;
+  for (size_t i = 1; i < node.shape.size() && count > 0; ++i)
+    count = node.shape[i] >= 1 && node.shape[i] <= kMostFeatures / count ? count * node.shape[i] : 0;
+  if (count < 1) refuse(node, "gives no rows of 1 to " + std::to_string(kMostFeatures) + " features");
   return count;
 }
 
@@ -209,7 +209,8 @@ class Builder {
     if (!spec || !spec->parameters.count(name)) refuse(node, std::string("has a ") + name + " that is no parameter");
     const auto number = static_cast<size_t>(spec->parameters.at(name));
     int64_t size = 1;
-    for (const int64_t s : of_node->shape) size *= s;
+    for (const int64_t s : of_node->shape)
+      if (__builtin_mul_overflow(size, s, &size)) refuse(node, std::string("has too many numbers in its ") + name);
     check(number < spec_.sizes.size() && spec_.sizes[number] == size, "training: the ", name, " of node ", node.name,
           " has another size than its parameter");
     return places_[number];

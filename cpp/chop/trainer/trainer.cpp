@@ -137,9 +137,10 @@ class TrainerOf final : public Trainer {
     std::vector<uint16_t> found(static_cast<size_t>(rows));
     check(classes() <= 65535, "training: at most 65535 classes, got ", classes());
     for (int64_t r = 0; r < rows; ++r) {
-      check(y[r] >= 0 && y[r] < classes(), "training: y[", r, "] must be a class in 0..", classes() - 1, ", got ",
-            y[r]);
-      found[static_cast<size_t>(r)] = static_cast<uint16_t>(y[r]);
+      const int64_t label = y[r];
+      check(label >= 0 && label < classes(), "training: y[", r, "] must be a class in 0..", classes() - 1, ", got ",
+            label);
+      found[static_cast<size_t>(r)] = static_cast<uint16_t>(label);
     }
     return found;
   }

@@ -27,7 +27,8 @@ size_t sample_dim(const ir::Node& node, int64_t dim, size_t rank) {
 
 int64_t element_count(const ir::Shape& sample) {
   int64_t count = 1;
-  for (const int64_t size : sample) count *= size;
+  for (const int64_t size : sample)
+    check(!__builtin_mul_overflow(count, size, &count), "evaluator: a shape of too many elements");
   return count;
 }
 
