@@ -97,12 +97,10 @@ pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybin
                      int64_t first_row, int64_t max_steps) {
   trainer::EpochCall call{batch_size, learning_rate, nullptr,   self.trainer->rows(),
                           accumulate, first_row,     max_steps, look_at_signals};
-  std::vector<int64_t> own;  // other threads may write to the tensor
   if (!order.is_none()) {
     const TensorView rows = view(order, "order", DType::int64);
     check(rows.shape.size() == 1, "training: order must have one dimension");
-    own.assign(rows.data<const int64_t>(), rows.data<const int64_t>() + rows.shape[0]);
-    call.order = own.data();
+    call.order = rows.data<const int64_t>();
     call.count = rows.shape[0];
   }
   EpochScore score;

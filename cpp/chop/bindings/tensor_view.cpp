@@ -10,7 +10,7 @@ constexpr std::array<int64_t, 4> kBytes{4, 8, 8, 1};
 
 // What a view compares with, looked up once.
 struct Torch {
-  pybind11::object tensor, strided;
+  pybind11::object tensor, strided, keys_of, negative;
   std::array<pybind11::object, kNames.size()> dtypes;
 };
 
@@ -19,7 +19,12 @@ const Torch& torch() {
   return kept
       .call_once_and_store_result([] {
         const auto module = pybind11::module_::import("torch");
-        Torch found{module.attr("Tensor"), module.attr("strided"), {}};
+        const pybind11::object c = module.attr("_C");
+        Torch found{module.attr("Tensor"),
+                    module.attr("strided"),
+                    c.attr("_dispatch_keys"),
+                    c.attr("DispatchKey").attr("Negative"),
+                    {}};
         for (size_t i = 0; i < kNames.size(); ++i) found.dtypes[i] = module.attr(kNames[i]);
         return found;
       })
@@ -64,7 +69,9 @@ TensorView checked(pybind11::handle tensor, const std::string& name, DType least
   const pybind11::object layout = tensor.attr("layout");
   check(layout.is(torch().strided), name, " must be dense, got ", text(layout));
   check(tensor.attr("is_contiguous")().cast<bool>(), name, " must be contiguous");
-  check(!tensor.attr("is_neg")().cast<bool>(), name, " is a negated view: resolve_neg() it");
+  // Not is_neg(): it lets go of the GIL, and a daemon thread that waits for it at the end aborts inside of torch.
+  check(!torch().keys_of(tensor).attr("has")(torch().negative).cast<bool>(), name,
+        " is a negated view: resolve_neg() it");
   for (const pybind11::handle size : tensor.attr("shape")) found.shape.push_back(size.cast<int64_t>());
   found.address = address_of(tensor);
   check_memory(tensor, found, name);

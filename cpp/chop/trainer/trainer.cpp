@@ -1,5 +1,6 @@
 #include "chop/trainer/trainer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -173,10 +174,19 @@ class TrainerOf final : public Trainer {
             ", got ", call.order[i]);
   }
 
+  // A copy, as other threads may write to the order after it was verified.
+  const int64_t* rows_of_batch(const int64_t* order, int64_t count) {
+    batch_order_.assign(order, order + count);
+    uint64_t largest = 0;
+    for (const int64_t row : batch_order_) largest = std::max(largest, static_cast<uint64_t>(row));
+    check(largest < static_cast<uint64_t>(rows_.load()), "training: order was written to while it was read");
+    return batch_order_.data();
+  }
+
   bool step(const EpochCall& call, int64_t row, EpochScore* score) {
     const int64_t rows = std::min(call.batch_size, call.count - row), number = row / call.batch_size;
     Batch batch;
-    batch.order = call.order ? call.order + row : nullptr;
+    batch.order = call.order ? rows_of_batch(call.order + row, rows) : nullptr;
     batch.first = row;
     batch.size = BatchRunner<T>::size_of(rows);
     if (call.order) {
@@ -208,6 +218,7 @@ class TrainerOf final : public Trainer {
   BatchRunner<T> runner_;
   LargeArray<T> memory_;
   std::vector<uint16_t> labels_;
+  std::vector<int64_t> batch_order_;
   Rows<T> data_;
   std::atomic<int64_t> rows_{0};
   std::mutex working_;
