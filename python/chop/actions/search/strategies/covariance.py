@@ -12,6 +12,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from chop.actions.search.strategies.lock import SamplerLock
+
 POINT = "chop:cmaes"  # trial attribute: the point before rounding
 LEAST_DIMENSIONS = 2  # of the package cmaes
 
@@ -21,7 +23,7 @@ class CovarianceSampler(BaseSampler):
 
     Every parameter is an axis from 0 to 1. A generation is ``popsize`` finished trials in the order of their
     numbers; a trial is drawn from the newest generation that is complete. Trials that break a constraint rank
-    behind all that do not, by how much they break it.
+    behind all that do not, by how much they break it. Threads share one sampler (``n_jobs``).
 
     Args:
         lengths: parameter -> number of choices (more than one).
@@ -39,6 +41,7 @@ class CovarianceSampler(BaseSampler):
         self._seed, self._sigma0, self._popsize, self._margin = seed, sigma0, popsize, with_margin
         self._told: list[int] = []
         self._strategy = self._made()
+        self._lock = SamplerLock()  # of the two above
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self._space
@@ -48,9 +51,10 @@ class CovarianceSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        self._tell(study)
-        self._strategy.reseed_rng((self._seed + trial.number) % 2**32)
-        asked = self._strategy.ask()
+        with self._lock:
+            self._tell(study)
+            self._strategy.reseed_rng((self._seed + trial.number) % 2**32)
+            asked = self._strategy.ask()
         point = asked[1] if self._margin else asked
         study._storage.set_trial_system_attr(trial._trial_id, POINT, [float(x) for x in point])
         place = np.clip((asked[0] if self._margin else asked)[: len(self._last)], 0.0, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
 from chop import _core
+from chop.actions.search.strategies.lock import SamplerLock
 
 
 class NativeTpeSampler(BaseSampler):
@@ -55,7 +55,7 @@ class NativeTpeSampler(BaseSampler):
 
     def _begin(self) -> None:
         """Know of no trial."""
-        self._lock = threading.RLock()  # of all below
+        self._lock = SamplerLock()  # of all below
         self._core: _core.Tpe | None = None
         self._signs: list[float] = []
         self._told: set[int] = set()

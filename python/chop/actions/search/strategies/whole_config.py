@@ -10,6 +10,8 @@ import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
+from chop.actions.search.strategies.lock import SamplerLock
+
 # torch's Sobol tables end here.
 SOBOL_DIMENSIONS = 21201
 
@@ -80,15 +82,17 @@ class SobolSampler(WholeConfigSampler):
             )
         self._engine: torch.quasirandom.SobolEngine | None = None
         self._next = 0
+        self._lock = SamplerLock()  # of the two above
 
     def propose(self, number: int) -> np.ndarray:
         if len(self.lengths) == 0:
             return self.lengths
-        if self._engine is None or number < self._next:
-            self._engine = torch.quasirandom.SobolEngine(len(self.lengths), self._scramble, self.seed)
-            self._next = 0
-        if number > self._next:
-            self._engine.fast_forward(number - self._next)
-        point = self._engine.draw(1, dtype=torch.float64)[0].numpy()
-        self._next = number + 1
+        with self._lock:
+            if self._engine is None or number < self._next:
+                self._engine = torch.quasirandom.SobolEngine(len(self.lengths), self._scramble, self.seed)
+                self._next = 0
+            if number > self._next:
+                self._engine.fast_forward(number - self._next)
+            point = self._engine.draw(1, dtype=torch.float64)[0].numpy()
+            self._next = number + 1
         return np.minimum((point * self.lengths).astype(np.int64), self.lengths - 1)
