@@ -55,6 +55,8 @@ SPELLINGS = [
     ("--import", "my.py", "imports", ["my.py"]),
     ("--data-dir", "d", "data_dir", "d"),
     ("--data-file", "f.h5", "data_file", "f.h5"),
+    ("--data-sha256", "a" * 64, "data_sha256", "a" * 64),
+    ("--max-unpacked-mb", "300", "max_unpacked_mb", 300),
     ("--class-order", "gqwzt", "class_order", "gqwzt"),
     ("--split", "mase", "split", "mase"),
     ("--scaler", "s.npz", "scaler", "s.npz"),

@@ -1,5 +1,6 @@
 """Small files that unpack to far more: refused before memory is taken, unless the user says so."""
 
+import contextlib
 import io
 import json
 import subprocess
@@ -195,11 +196,22 @@ def lie(folder, shape, dtype, extra):
         archive.writestr("x.npy", content)
     expected = int(np.prod([int(n) for n in shape], dtype=object)) * np.dtype(dtype).itemsize
     for read in (lambda: read_npz(folder / "a.npz", "here")["x"], lambda: read_npy(folder / "a.npy", "here")):
-        if min(shape, default=1) >= 0 and expected == extra:
+        # NumPy counts the sizes that are not 0 too, and they may be too many for it.
+        if min(shape, default=1) >= 0 and expected == extra and countable(shape, dtype):
             assert read().nbytes == expected
+        elif min(shape, default=1) >= 0 and expected == extra:
+            with pytest.raises(ConfigError):
+                read()
         else:
             with pytest.raises(ConfigError):
                 read()
+
+
+def countable(shape, dtype):
+    """Whether NumPy can make an array of this shape."""
+    with contextlib.suppress(ValueError, MemoryError):
+        return np.empty(shape, dtype) is not None
+    return False
 
 
 sizes = st.lists(st.integers(-(1 << 40), 1 << 40) | st.integers(0, 9), max_size=5)

@@ -118,7 +118,7 @@ def test_tensors_without_plain_memory_are_refused() -> None:
     x, y = torch.zeros(4, 6), torch.zeros(4, 6)
     with pytest.raises(ValueError, match="x must be contiguous"):
         _core.fake_quantize(x.t(), y.t(), 8, 4, True, "baseline")
-    with pytest.raises(ValueError, match=r"x must be torch\.float32, got torch\.int32"):
+    with pytest.raises(ValueError, match=r"x must be torch\.float32 or torch\.float64, got torch\.int32"):
         _core.fake_quantize(x.int(), y, 8, 4, True, "baseline")
     with pytest.raises(ValueError, match="same shape"):
         _core.fake_quantize(x, torch.zeros(3), 8, 4, True, "baseline")

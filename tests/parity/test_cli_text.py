@@ -31,6 +31,7 @@ def _table(run, facts, folder, colour):
     labels = {name: name for name, flag in flags().items() if flag.table}
     # The machine's own values: number of processors, and where the outputs go.
     ours = {**defaults(), "num_workers": 8, "project_dir": facts["defaults"]["project_dir"]}
+    ours["load_type"] = facts["defaults"]["load_type"]  # without it a file's type is found by looking
     effective = {**ours, **merged.config} if merged.config else dict(ours)
     effective |= merged.typed
     return options_table(ours, merged.config, merged.typed, effective, labels=labels, colour=colour)
@@ -52,16 +53,17 @@ def test_table_without_colour(recorded, run):
 def test_defaults(recorded):
     expected = dict(recorded[0]["defaults"])
     own = defaults()
-    for key in ("config", "num_workers", "project_dir"):
+    for key in ("config", "num_workers", "project_dir", "load_type"):
         expected.pop(key)
     assert {key: own[key] for key in expected} == expected
     assert own["project_dir"] == "./mase_output"
+    assert own["load_type"] is None
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_effective_values(recorded, run):
     facts, folder = recorded
     effective = _merged(run, facts, folder).options.model_dump()
-    machine = ("action", "project_dir", "num_workers")
+    machine = ("action", "project_dir", "num_workers", "load_type")
     expected = {k: v for k, v in facts["runs"][run]["effective"].items() if k not in machine}
     assert {key: effective[key] for key in expected} == expected

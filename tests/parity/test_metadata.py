@@ -168,7 +168,7 @@ def check_label(graph, label, case, arrays):
     # MASE loses the bias of a quantized convolution; where it did, the right output is recorded too.
     expected = arrays.get(f"yfixed_{label}", arrays[f"y_{label}"])
     np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-5, atol=1e-6, err_msg=label)
-    _, bits = calculate_avg_bits_module_analysis_pass(graph.model, {})
+    _, bits = calculate_avg_bits_module_analysis_pass(graph.model, {"count": "mase"})
     assert bits["average_bitwidth"] == pytest.approx(case["average_bitwidth"])
     _, bits = calculate_avg_bits_mg_analysis_pass(graph, {})
     assert {key: bits[key] for key in case["avg_bits_mg"]} == pytest.approx(case["avg_bits_mg"])

@@ -22,6 +22,7 @@ EXTRAS = {
     "search": ("scipy", "cmaes"),
     "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
+    "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
     "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax"),
 }
 NEEDED = ("torch", "numpy", "optuna", "pydantic", "safetensors", "h5py", "pandas", "pooch")
