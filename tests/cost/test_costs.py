@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,20 @@ def test_the_printed_table_holds_numbers_and_definitions() -> None:
     for model in ("flops", "bops", "average_bitwidth"):
         assert f"{model} [{COST_MODELS[model].unit}]: {COST_MODELS[model].definition}" in text
     assert "680" in text and "batch 8" in text
+
+
+@pytest.mark.parametrize("scale", [lambda h: math.sqrt(h.size(1)), lambda h: math.sqrt(h.shape[-1] * 2) + 1])
+def test_arithmetic_on_sizes_costs_nothing(scale: Any) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(6, 4)
+
+        def forward(self, x: Any) -> Any:
+            h = self.a(x)
+            return h / scale(h)
+
+    assert Costs(Scaled(), 2, ("macs", "flops")).evaluate() == {"macs": 48.0, "flops": 48.0 + 8}
 
 
 def test_bad_arguments_are_named() -> None:

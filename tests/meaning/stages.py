@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from chop import Evaluator, MaseGraph
 from chop.cost import Costs
+from chop.ir.graph.mase_graph import MaseTracer
 from chop.passes.graph import (
     load_mase_graph_interface_pass,
     quantize_transform_pass,
@@ -17,6 +18,7 @@ from chop.passes.graph import (
 from tests.meaning.bench import ROWS, Bench, gap_of, same
 from tests.meaning.case import Case
 from tests.meaning.formats import Config, by_type, some_configs
+from tests.meaning.memory import Watched
 from tests.meaning.oracle import Rounding
 from tests.meaning.outcomes import DIFFERS, EQUAL, SKIPPED, Outcome, raised
 from tests.meaning.training_stages import gradients, trainer
@@ -41,6 +43,18 @@ def _bits(found: Tensor, want: Tensor) -> Verdict:
 
 def _first_bad(*verdicts: Verdict) -> Verdict:
     return next((verdict for verdict in verdicts if verdict != GOOD), GOOD)
+
+
+def memory(bench: Bench) -> Verdict:
+    """What the graph knows of writes and shared memory, against what torch does with memory."""
+    model = bench.model()
+    try:
+        watched = Watched(MaseTracer().trace(model), model)
+        with torch.no_grad():
+            watched.run(bench.x.clone())
+    except Exception as error:  # what a bare trace cannot do
+        return SKIPPED, f"not without what MaseGraph does: {error}"
+    return (DIFFERS, watched.wrong[0]) if watched.wrong else GOOD
 
 
 def modes(bench: Bench) -> Verdict:
@@ -183,6 +197,7 @@ def _classes(model: nn.Module) -> list[str]:
 
 STAGES: dict[str, Callable[[Bench], Verdict]] = {
     "graph": graph,
+    "memory": memory,
     "modes": modes,
     "gradients": gradients,
     "evaluator": evaluator,

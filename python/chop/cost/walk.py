@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from chop.cost.core_nodes import CoreNodes
 from chop.cost.meta import MetaModules, on_meta
 from chop.cost.tracing import FUSED, Tally
-from chop.cost.work import RULES, UNKNOWN, Applied, Product, Work
+from chop.cost.work import RULES, UNKNOWN, Applied, Product, Work, tensors_of
 from chop.ir.graph.eval_run import eval_mode
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import describe_target, find_row, mase_type_and_op, source_text
@@ -154,6 +154,8 @@ class _Run:
         if result is None:
             with tally.unfused() if rule in FUSED else contextlib.nullcontext():
                 result = _call(node, module, args, kwargs)
+        if not tensors_of(result):
+            return Seen(result, Work())  # arithmetic on sizes
         return Seen(result, RULES[rule](Applied(rule, module, args, kwargs, result)))
 
     def _result_by_core(self, node: fx.Node) -> Any:

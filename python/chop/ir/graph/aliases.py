@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-import torch
 from torch import fx, nn
 
 from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.ops import is_number
+from chop.ir.graph.own_code import own_code
+from chop.ir.graph.pieces import piece_of, results, schemas
 from chop.ir.graph.proxies import IN_PLACE
 from chop.ir.graph.stop_gradient import stop_gradient
 from chop.ir.graph.write_view import STEPS
@@ -93,11 +93,14 @@ def _name(node: fx.Node) -> str:
 
 def _of_module(node: fx.Node, module: Any) -> Effect:
     sources = tuple(node.all_input_nodes)
+    is_torchs = type(module).__module__.startswith("torch.nn")
+    if not isinstance(module, QuantizedModule) and not is_torchs:
+        return Effect("maybe", sources)
+    if own_code(module, (type(module),)):  # a hook gives something else than the layer
+        return Effect("maybe", sources, sources[:1] if getattr(module, "inplace", False) is True else ())
     if isinstance(module, QuantizedModule):
         written = getattr(module, "inplace", False) and module.config.get("bypass", False)
         return Effect("same", sources[:1], sources[:1]) if written else _FRESH
-    if not type(module).__module__.startswith("torch.nn"):
-        return Effect("maybe", sources)
     if getattr(module, "inplace", False) is True:
         return Effect("same", sources[:1], sources[:1])
     if isinstance(module, nn.Identity):
@@ -117,14 +120,23 @@ def _of_function(node: fx.Node, modules: Mapping[str, nn.Module]) -> Effect:
         return Effect("maybe", tuple(node.all_input_nodes))
     if target is operator.setitem:
         return Effect(written=(first,)) if first else _FRESH
-    if target is operator.getitem:
-        return _of_index(first, node.args[1], modules) if first else _FRESH
-    if target is getattr:
-        return Effect("view", (first,)) if first and node.args[1] in _ATTRIBUTES else _FRESH
+    if target in (operator.getitem, getattr) and first is not None:
+        return _of_part(node, first, node.args[1], modules)
     package = (getattr(target, "__module__", None) or "torch").partition(".")[0]
     if package not in ("torch", "chop", "_operator", "builtins", "math"):
         return Effect("maybe", tuple(node.all_input_nodes))
     return _of_torch(node, getattr(target, "__name__", "")) if package == "torch" else _FRESH
+
+
+def _of_part(node: fx.Node, source: fx.Node, key: Any, modules: Mapping[str, nn.Module]) -> Effect:
+    names = results(source, modules)
+    if names is None or (len(names) > 1 and piece_of(node, modules) is None):
+        return Effect("maybe", (source,))
+    if len(names) > 1:
+        return _FRESH
+    if node.target is getattr:
+        return Effect("view", (source,)) if key in _ATTRIBUTES else _FRESH
+    return _of_index(source, key, modules)
 
 
 def _of_index(source: fx.Node, index: Any, modules: Mapping[str, nn.Module]) -> Effect:
@@ -154,7 +166,11 @@ def _of_torch(node: fx.Node, name: str) -> Effect:
         return Effect("same", source)
     if name in RESHAPING:
         return Effect("reshaped", source)
-    if arguments.get("inplace") is True or _is_inplace_method(node, name) or _writes_self(name):
+    if (
+        arguments.get("inplace") is True
+        or _is_inplace_method(node, name)
+        or _writes_self(name, isinstance(first, (list, tuple)))
+    ):
         found = source or _nodes(first)
         return Effect("same" if source else "maybe", found, found)
     if name in STEPS:
@@ -185,25 +201,22 @@ def _is_inplace_method(node: fx.Node, name: str) -> bool:
 _DUNDERS = {f"{function.__name__[1:]}__" for function in IN_PLACE}
 
 
-@cache
-def _schemas(name: str) -> tuple[Any, ...]:
-    get: Callable[[str], Any] = torch._C._jit_get_schemas_for_operator
-    return tuple(get(f"aten::{name}")) if name.isidentifier() else ()
+def _writes_self(name: str, is_list: bool) -> bool:
+    """torch's own word: the first argument of ``relu_(Tensor(a!) self)`` is written.
 
-
-def _writes_self(name: str) -> bool:
-    """torch's own word: the first argument of ``relu_(Tensor(a!) self)`` is written."""
+    ``sort`` is one name for tensors and for Python's lists.
+    """
+    wanted = "List[Tensor]" if is_list else "Tensor"
+    first = [schema.arguments[0] for schema in schemas(name) if schema.arguments]
     return any(
-        schema.arguments
-        and schema.arguments[0].alias_info is not None
-        and schema.arguments[0].alias_info.is_write
-        for schema in _schemas(name)
+        each.alias_info is not None and each.alias_info.is_write and str(each.type) == wanted
+        for each in first
     )
 
 
 def _returns_alias(name: str) -> bool:
     return any(
         result.alias_info is not None and not result.alias_info.is_write
-        for schema in _schemas(name)
+        for schema in schemas(name)
         for result in schema.returns
     )

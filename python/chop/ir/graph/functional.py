@@ -69,7 +69,7 @@ class _Rewiring:
             if id(write.tensor.group) not in left:
                 self.writes.setdefault(write.node, []).append((write, memory.stale_reads(write)))
         for read in memory.reads:
-            if id(read.tensor.group) not in left:
+            if id(read.tensor.group) not in left and read.source in read.node.all_input_nodes:
                 self.reads.setdefault(read.node, []).append(read)
         self.version: dict[Tensor, int] = {}  # of a root: how often it was written
         self.latest: dict[Tensor, tuple[fx.Node, int]] = {}  # its value, and as of which version
@@ -106,7 +106,7 @@ class _Rewiring:
         tensor, root, node = write.tensor, write.tensor.root, write.node
         self.version[root] += 1
         version = self.version[root]
-        if node.target is operator.setitem and stale:
+        if node.target is operator.setitem and (stale or self._is_read_after(write)):
             held, index, value = node.args
             node = self._written(held, value, [("__setitem__", (index,), {})], node)
         self.latest[tensor] = (node, version)
@@ -115,6 +115,9 @@ class _Rewiring:
             steps = [step_of(each.node) for each in reversed(tensor.path()[:-1])]
             made = self._written(self.latest[root][0], node, steps, node)
             self.latest[root] = (made, version)
+
+    def _is_read_after(self, write: Write) -> bool:
+        return any(read.place > write.place and read.tensor is write.tensor for read in self.memory.reads)
 
     def _written(self, base: Any, value: Any, steps: list[Any], after: fx.Node) -> fx.Node:
         with self.graph.inserting_after(after):

@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from chop.ir.graph.aliases import Effect, effect, step_of
 from chop.ir.graph.ops import find_row, source_text
+from chop.ir.graph.pieces import piece_of
 from chop.ir.graph.write_view import write_view
 
 
@@ -97,11 +98,17 @@ class Memory:
         self.made: dict[fx.Node, Tensor] = {}  # by that node
         self.writes: list[Write] = []
         self.reads: list[Read] = []
+        self._pieces: dict[tuple[fx.Node, object], fx.Node] = {}  # what took it first
         for node in graph.nodes:
             self._add(node, effect(node, modules))
 
     def _add(self, node: fx.Node, found: Effect) -> None:
         place = self.places[node]
+        if (piece := piece_of(node, self._modules)) is not None:
+            first = self._pieces.setdefault(piece, node)
+            found = found if first is node else Effect("same", (first,))
+        else:
+            self._read_pieces(node)
         for source in node.all_input_nodes:
             self.reads.append(Read(place, node, source, self.tensors[source]))
         is_result = found.kind == "same" or node.target is operator.setitem
@@ -125,6 +132,14 @@ class Memory:
         ):  # from here on the tensor is seen like that under all its names
             self.tensors.update({name: made for name, held in self.tensors.items() if held is sources[0]})
         self.tensors[node] = made
+
+    def _read_pieces(self, node: fx.Node) -> None:
+        """A node that reads the results of a call together reads each that another node has taken of them."""
+        for (owner, _), piece in self._pieces.items():
+            if owner in node.all_input_nodes:
+                whole = Tensor(owner, group=self.tensors[piece].group)
+                whole.group.add(whole)
+                self.reads.append(Read(self.places[node], node, piece, whole))
 
     def op(self, node: fx.Node) -> str:
         """Return a node's operation, empty where the table has none."""
