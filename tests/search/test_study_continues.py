@@ -196,8 +196,10 @@ def test_kill_loses_nothing_that_was_written(changed: Callable[..., Any], tmp_pa
         )  # else Optuna waits 30 s for the dead writer
     began = time.monotonic()
     assert start(folder).wait() == 0
-    assert time.monotonic() - began < 20  # a dead writer's lock is not waited for (Optuna's own: 30 s)
+    resumed, began = time.monotonic() - began, time.monotonic()
     assert start(tmp_path / "whole").wait() == 0
+    # A dead writer's lock is not waited for (Optuna's own: 30 s), however slow the machine is.
+    assert resumed < time.monotonic() - began + 20
     cut, whole = (json.loads((path / "log.json").read_text()) for path in (folder, tmp_path / "whole"))
     assert len(cut) == 40
     for mine, other in zip(cut.values(), whole.values(), strict=True):
