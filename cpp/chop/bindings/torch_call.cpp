@@ -2,8 +2,9 @@
 
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <cstring>
-#include <mutex>
+#include <utility>
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/gil.h"
@@ -14,21 +15,19 @@ namespace {
 
 using evaluator::TorchCall;
 
-struct Orphans {
-  std::mutex mutex;
-  std::vector<PyObject*> objects;
+// A list without a lock: who lets go may hold one, and a fork would leave this one held in the child.
+struct Orphan {
+  PyObject* object;
+  Orphan* next;
 };
-
-Orphans& orphans() {
-  static auto& all = *new Orphans;
-  return all;
-}
+std::atomic<Orphan*> orphans{nullptr};
 
 // Taking Python's lock to let go of an object could wait for a thread that waits for what the caller holds.
 void let_go(PyObject* object) {
   if (PyGILState_Check()) return Py_DECREF(object);
-  const std::lock_guard lock(orphans().mutex);
-  orphans().objects.push_back(object);
+  auto* orphan = new Orphan{object, orphans.load()};
+  while (!orphans.compare_exchange_weak(orphan->next, orphan)) {
+  }
 }
 
 // Memory that Python owns, so that what is made of it may outlive the call.
@@ -93,12 +92,10 @@ SharedCall make_call(const std::string& node, pybind11::function function, std::
 }  // namespace
 
 void drop_orphans() {
-  std::vector<PyObject*> objects;
-  {
-    const std::lock_guard lock(orphans().mutex);
-    objects.swap(orphans().objects);
+  for (Orphan* orphan = orphans.exchange(nullptr); orphan;) {
+    Py_DECREF(orphan->object);
+    delete std::exchange(orphan, orphan->next);
   }
-  for (PyObject* object : objects) Py_DECREF(object);
 }
 
 void bind_torch_call(pybind11::module_& m) {
