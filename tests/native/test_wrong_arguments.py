@@ -14,6 +14,7 @@ import torch
 from chop import _core
 from chop._core import native
 from tests.native import plausible as p
+from tests.native import random_calls
 
 R = random.Random(0)
 NONE_IN_LISTS: dict[str, Callable[[], Any]] = {
@@ -82,6 +83,20 @@ def test_an_object_without_a_value_is_refused(name: str) -> None:
         str(repr(p.GRAPH))
     with pytest.raises(TypeError):
         copy.copy(p.OBJECTS[name](R))
+
+
+@pytest.mark.parametrize("name", sorted(p.OBJECTS))
+def test_an_object_without_a_value_is_refused_as_any_argument(name: str) -> None:
+    owner = getattr(native, name)
+    unmade = owner.__new__(owner)
+    for target in random_calls.targets():
+        for place in range(len(target.arguments)):
+            given = random_calls.arguments_for(target, 0.0, R)
+            given[place + bool(target.owner)] = unmade
+            try:
+                target.run(*given)
+            except Exception as error:
+                assert random_calls.is_refusal(target, error), f(target.name, place, error)
 
 
 def test_temporaries_of_a_generator_live_long_enough() -> None:

@@ -1,5 +1,7 @@
 #include <pybind11/pybind11.h>
 
+#include <exception>
+
 #include "chop/bindings/bindings.h"
 
 namespace {
@@ -14,6 +16,14 @@ void refuse_unmade_objects(const pybind11::module_& m) {
       throw pybind11::type_error("an object was used whose __init__ was not called");
     };
   }
+  // Where an argument is held by a shared_ptr pybind11 looks for the holder, and would answer with a RuntimeError.
+  pybind11::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const pybind11::cast_error&) {
+      PyErr_SetString(PyExc_TypeError, "an object was used whose __init__ was not called, or of a type not taken here");
+    }
+  });
 }
 
 }  // namespace
