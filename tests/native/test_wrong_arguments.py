@@ -96,7 +96,7 @@ def test_an_object_without_a_value_is_refused_as_any_argument(name: str) -> None
             try:
                 target.run(*given)
             except Exception as error:
-                assert random_calls.is_refusal(target, error), f(target.name, place, error)
+                assert random_calls.is_refusal(target, error), (target.name, place, error)
 
 
 def test_temporaries_of_a_generator_live_long_enough() -> None:
