@@ -149,3 +149,14 @@ def test_every_key_with_every_wrong_value(engine, tmp_path):
     cases = [(path, value) for path in every for value in WRONG]
     for path, value in cases if engine == "native" else random.Random(0).sample(cases, 1000):
         runs.hold(path, value)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, -1, "x", None, {}, ABSENT])
+def test_a_place_of_the_loops_is_of_the_kind_that_lightning_keeps(tmp_path, value):
+    pytest.importorskip("lightning")
+    runs = Runs(tmp_path, "lightning")
+    batch, optimizer = "epoch_loop.batch_progress", "epoch_loop.automatic_optimization.optim_progress"
+    places = [(batch,), (batch, "total"), (batch, "current", "ready"), (batch, "is_last_batch")]
+    places += [(optimizer, "optimizer"), (optimizer, "optimizer", "zero_grad", "total", "completed")]
+    for path in places:
+        assert runs.hold(("loops", "fit_loop", *path), value) == "refused", path

@@ -27,6 +27,7 @@ def check_places(values: Values) -> None:
     loops = values.table("loops", values.content.get("loops"), ["fit_loop"])
     _check_counts(values, "loops", loops)
     given = values.table("loops.fit_loop", loops["fit_loop"], list(wanted))
+    _check_layout(values, "loops.fit_loop", given, wanted)
     values.equal("loops.fit_loop.epoch_progress", given["epoch_progress"], wanted["epoch_progress"])
     key = "epoch_loop.automatic_optimization.optim_progress"
     found: Any = given[key]
@@ -44,6 +45,19 @@ def _check_counts(values: Values, key: str, found: Mapping[Any, Any]) -> None:
             _check_counts(values, where, value)
         elif not isinstance(value, bool) or name != "is_last_batch":
             values.whole(where, value, 0)
+
+
+def _check_layout(values: Values, key: str, found: Any, wanted: Mapping[str, Any]) -> None:
+    """A table where Lightning keeps a table, a count where it keeps a count: it adopts whatever stands there."""
+    given = values.table(key, found, list(wanted))
+    for name, own in wanted.items():
+        where = f"{key}.{name}"
+        if isinstance(own, Mapping):
+            _check_layout(values, where, given[name], own)
+        elif isinstance(own, bool) and not isinstance(given[name], bool):
+            raise values.wrong(where, "true or false", given[name])
+        elif not isinstance(own, bool):
+            values.whole(where, given[name], 0)
 
 
 def _check_callback(values: Values, key: str, state: Any) -> None:
