@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from chop.export import cpp, integers, onnx_arithmetic, onnx_qdq, torch_program
+from chop.export import cpp, integers, onnx_arithmetic, onnx_qdq, qonnx, torch_program
 from chop.export.integers import read_integers
 from chop.export.proof import Proof
 from chop.export.run import Exported, export
@@ -28,6 +28,7 @@ __all__ = [
     "integers",
     "onnx_arithmetic",
     "onnx_qdq",
+    "qonnx",
     "read_integers",
     "register",
     "torch_program",

@@ -18,6 +18,8 @@ from chop.nn.quantizers import IntegerFormat
 class ArithmeticStyle:
     """Quantizers from plain arithmetic on float32, each step of which is exact but the rounding."""
 
+    sums_in_double = True
+
     def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
         """Add the quantizer of an activation."""
         codes = self._rounded(b, b.op("Mul", [x, b.scalar(2.0**format.frac_width)]), format)
@@ -52,9 +54,10 @@ class ArithmeticStyle:
         off = b.op("Mul", [whole, b.scalar(2.0**format.width)])
         return b.op("Sub", [codes, off])
 
-    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str) -> str:
+    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight or bias as float32 numbers on the grid."""
-        return b.constant(grid_values(node, name), f"{node.name}.{name}")
+        values = grid_values(node, name)
+        return b.constant(values.T if flip else values, f"{node.name}.{name}")
 
 
 @register

@@ -49,7 +49,7 @@ class OnnxBuilder:
         self, kind: str, inputs: Sequence[str], name: str = "", domain: str = "", **attributes: Any
     ) -> str:
         """Add a node and return the name of its value; without a name it is a number, which keeps files small."""
-        output = self.unique(name) if name else self._number()
+        output = self.unique(name) if name else self.number()
         made = self._onnx.helper.make_node(kind, list(inputs), [output], domain=domain or None, **attributes)
         self.nodes.append(made)
         return output
@@ -60,7 +60,7 @@ class OnnxBuilder:
         key = (array.dtype.str, array.shape, array.tobytes())
         if not name and key in self._shared:
             return self._shared[key]
-        found = self.unique(name) if name else self._number()
+        found = self.unique(name) if name else self.number()
         self.initializers[found] = self._onnx.numpy_helper.from_array(array, found)
         if not name:
             self._shared[key] = found
@@ -70,7 +70,8 @@ class OnnxBuilder:
         """Add a number as a 0-d initializer, one for equal numbers."""
         return self.constant(np.array(value, dtype))
 
-    def _number(self) -> str:
+    def number(self) -> str:
+        """Return the short name of a value that chop has no name for."""
         self._count += 1
         return self.unique(f"_{self._count}")
 

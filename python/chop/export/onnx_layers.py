@@ -18,13 +18,19 @@ OPERATION_NAMES = frozenset(OPERATIONS) | LAYERS | PRODUCTS | {"input"}
 
 
 class Style(Protocol):
-    """How one ONNX dialect writes quantizers and weights."""
+    """How one ONNX dialect writes quantizers and weights.
+
+    Attributes:
+        sums_in_double: whether sums that float32 does not hold exactly are written in double.
+    """
+
+    sums_in_double: bool
 
     def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
         """Add the quantizer of an activation and return its value."""
 
-    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str) -> str:
-        """Add a weight or bias on its grid and return its value."""
+    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
+        """Add a weight or bias on its grid and return its value; to ``flip`` is to put inputs before outputs."""
 
 
 def build(
@@ -62,8 +68,10 @@ def _quantized(b: OnnxBuilder, node: ViewNode, inputs: Sequence[str], style: Sty
 def _layer(b: OnnxBuilder, node: ViewNode, inputs: list[str], style: Style) -> str:
     import onnx
 
-    parameters = [style.parameter(b, node, name) for name in ("weight", "bias") if name in node.values]
-    wide = node.is_quantized and not sums_of(node).fits_float32
+    flip = node.op == "linear" and len(node.shape) > 1
+    parameters = [style.parameter(b, node, "weight", flip)]
+    parameters += [style.parameter(b, node, "bias")] if "bias" in node.values else []
+    wide = style.sums_in_double and node.is_quantized and not sums_of(node).fits_float32
     operands = [*inputs, *parameters]
     if wide:  # double holds what float32 would round on the way
         operands = [b.op("Cast", [x], to=onnx.TensorProto.DOUBLE) for x in operands]
@@ -75,9 +83,8 @@ def _layer(b: OnnxBuilder, node: ViewNode, inputs: list[str], style: Style) -> s
 def _linear(b: OnnxBuilder, node: ViewNode, operands: list[str], name: str) -> str:
     if len(node.shape) == 1:
         return b.op("Gemm", operands, name, transB=1)
-    weight = b.op("Transpose", [operands[1]], perm=[1, 0])
     bias = operands[2:]
-    product = b.op("MatMul", [operands[0], weight], "" if bias else name)
+    product = b.op("MatMul", operands[:2], "" if bias else name)
     return b.op("Add", [product, *bias], name) if bias else product
 
 

@@ -63,8 +63,12 @@ def _pool(kind: str) -> Maker:
 
 
 def _reshape(b: OnnxBuilder, view: QuantizedView, node: ViewNode, inputs: Sequence[str]) -> str:
-    shape = np.array([b.rows if isinstance(b.rows, int) else -1, *node.shape], np.int64)
-    return b.op("Reshape", [*inputs, b.constant(shape)], node.name)
+    fixed = isinstance(b.rows, int)
+    shape = np.array([b.rows if fixed else -1, *node.shape], np.int64)
+    name = (
+        f"{node.name}.shape" if fixed else ""
+    )  # who changes the batch writes to it: nobody else may read it
+    return b.op("Reshape", [*inputs, b.constant(shape, name)], node.name)
 
 
 def _permute(b: OnnxBuilder, view: QuantizedView, node: ViewNode, inputs: Sequence[str]) -> str:

@@ -28,6 +28,8 @@ def container(format: IntegerFormat) -> type[np.generic]:
 class QdqStyle:
     """Codes in 8 or 16 bits, clipped before where the format is narrower."""
 
+    sums_in_double = True
+
     def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
         """Add the quantizer of an activation."""
         kind = container(format)
@@ -38,7 +40,7 @@ class QdqStyle:
         codes = b.op("QuantizeLinear", [x, *grid])
         return b.op("DequantizeLinear", [codes, *grid])
 
-    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str) -> str:
+    def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight as codes; a bias as 32-bit codes of the products' grid, the only one that kernels assume."""
         full = f"{node.name}.{name}"
         if name == "weight":
@@ -49,7 +51,8 @@ class QdqStyle:
             codes = node.codes(name) * 2**sums.bias_shift
             kind, scale = np.int32, 2.0**-sums.frac_width
         grid = [b.scalar(scale), b.scalar(0, kind)]
-        return b.op("DequantizeLinear", [b.constant(codes.astype(kind)), *grid], full)
+        stored = b.constant((codes.T if flip else codes).astype(kind))
+        return b.op("DequantizeLinear", [stored, *grid], full)
 
 
 @register
