@@ -160,3 +160,10 @@ def test_a_place_of_the_loops_is_of_the_kind_that_lightning_keeps(tmp_path, valu
     places += [(optimizer, "optimizer"), (optimizer, "optimizer", "zero_grad", "total", "completed")]
     for path in places:
         assert runs.hold(("loops", "fit_loop", *path), value) == "refused", path
+
+
+@pytest.mark.parametrize("value", [1.5, 0, 3, float("nan"), torch.tensor(1.5)])
+def test_a_count_of_steps_is_whole_and_no_more_than_were_made(tmp_path, value):
+    pytest.importorskip("lightning")
+    runs = Runs(tmp_path, "lightning")
+    assert runs.hold(("optimizer_states", 0, "state", 5, "step"), value) == "refused"

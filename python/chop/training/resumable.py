@@ -159,10 +159,10 @@ def _check_entry(
         key = f"{where}.{name}"
         if name == "step":
             count = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-            if type(count) not in (int, float) or not 1 <= count <= step or (exact and count != step):
-                raise values.wrong(
-                    key, f"{step}, as global_step" if exact else f"a number in 1..{step}", value
-                )
+            whole = type(count) in (int, float) and 1 <= count <= step and count == int(count)
+            if not whole or (exact and count != step):
+                wanted = f"{step}, as global_step" if exact else f"a whole number in 1..{step}"
+                raise values.wrong(key, wanted, value)
         elif value is None and name == "momentum_buffer":
             continue
         elif not isinstance(value, Tensor) or value.shape != tensor.shape or not value.is_floating_point():
