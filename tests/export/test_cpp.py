@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import chop
 from chop.export import export
+from chop.export.cpp_source import header
+from chop.integers import integer_net, quantized_view
 from chop.models import get_model
 from chop.tools.errors import ConfigError
 from tests.export.models import Convolutions, Sequences, config, rows, trained
@@ -63,7 +66,7 @@ def test_its_own_test_can_fail(written: dict[str, Path], tmp_path: Path) -> None
     for file in written["modes"].iterdir():
         text = file.read_text()
         if file.name == "net.h":
-            place = text.index("std::int8_t k0[") + len("std::int8_t k0[")
+            place = text.index("int8_t k0[") + len("int8_t k0[")
             place = text.index("{", place) + 2
             digits = text[place : text.index(",", place)]
             text = text[:place] + str(-int(digits) - 1) + text[place + len(digits) :]
@@ -78,7 +81,7 @@ def test_its_own_test_can_fail(written: dict[str, Path], tmp_path: Path) -> None
 def test_integers_only_between_the_door_and_the_last_sum(written: dict[str, Path]) -> None:
     body = (written["images"] / "net.h").read_text().split("inline void predict", 1)[1]
     floats = [line for line in body.splitlines() if "float" in line]
-    assert all("quantize<" in line or "static_cast<float>(static_cast<float>" in line for line in floats[1:])
+    assert all("quantize<" in line or "float(float" in line for line in floats[1:])
 
 
 def test_the_same_bytes_twice(written: dict[str, Path], tmp_path: Path) -> None:
@@ -87,6 +90,45 @@ def test_the_same_bytes_twice(written: dict[str, Path], tmp_path: Path) -> None:
     again = export(ev, config((6, 3), (6, 4)), "cpp", tmp_path).path
     for file in again.iterdir():
         assert file.read_bytes() == (written["norms"] / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "formats", "most"),
+    [
+        ("jsc-mlp", ((6, 3), (6, 4), (6, 4)), 18_335),
+        ("jsc-mlp", ((12, 8), (8, 6), (8, 6)), 20_847),
+        ("jsc-mlp", ((2, 0), (2, 1), (2, 1)), 16_551),
+        ("jsc-toy", ((8, 4), (8, 6), (8, 4)), 51_470),
+        ("jsc-tiny", ((8, 4), (8, 6), (8, 4)), 49_193),
+    ],
+)
+def test_the_header_is_short(name: str, formats: tuple[tuple[int, int], ...], most: int) -> None:
+    data, weight, bias = formats
+    settings = config(data, weight, bias_width=bias[0], bias_frac_width=bias[1])
+    ev = chop.Evaluator(get_model(name, pretrained=True).eval(), rows(4, 16))
+    text = header(integer_net(quantized_view(ev, settings)), "chop_net")
+    assert len(text) <= most
+    assert "convolve" not in text and "pool" not in text  # of the runtime only what is called
+
+
+def test_a_clamp_before_a_quantizer_is_part_of_it(tmp_path: Path) -> None:
+    model = nn.Sequential(
+        nn.Linear(6, 5), nn.ReLU6(), nn.Linear(5, 4), nn.Hardtanh(-0.75, 0.5), nn.Linear(4, 3)
+    )
+    for rounding in ("half_even", "floor", "half_up"):
+        ev = chop.Evaluator(trained(model, rows(200, 6)), rows(200, 6))
+        settings = config((6, 0), (5, 2), data_in_rounding=rounding)
+        kinds = [op.kind for op in integer_net(quantized_view(ev, settings)).operations]
+        assert "clamp" not in kinds and kinds.count("requantize") == 2
+        made = export(ev, settings, "cpp", tmp_path)
+        assert made.equal, str(made)
+        wraps = {
+            **settings,
+            "linear": {"config": {**settings["linear"]["config"], "data_in_overflow": "wrap"}},
+        }
+        kinds = [op.kind for op in integer_net(quantized_view(ev, wraps)).operations]
+        assert kinds.count("clamp") == 2  # what wraps does not keep the order
+        assert export(ev, wraps, "cpp", tmp_path).equal
 
 
 def test_what_is_no_whole_number_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chop.export.cpp_source import array, header
+from chop.export.cpp_source import header
+from chop.export.cpp_text import array
 from chop.export.target import MissingExecutor, Refusal, Sample, Target, register
 from chop.integers import NotIntegerError, QuantizedView, integer_net
 from chop.tools.atomic_write import atomic_write

@@ -1,92 +1,110 @@
 // What the generated network calls: whole-number arithmetic that is the same on every compiler.
-using std::int64_t;
+using std::int8_t, std::int16_t, std::int32_t, std::int64_t;
 
+//@if requantize
 // Drops S bits (adds -S), rounds (0: half to even, 1: down, 2: half up), brings into range (saturates or wraps).
-template <int S, int64_t Lo, int64_t Hi, int Round, bool Wrap>
-constexpr int64_t requantize(int64_t v) {
-  int64_t q = v;
-  if constexpr (S > 62) {
-    q = Round == 1 && v < 0 ? -1 : 0;
-  } else if constexpr (S > 0) {
-    constexpr int64_t one = int64_t{1} << S, half = one / 2;
+// Without branches, which sums of random sign would mislead.
+template <class I, int S, I Lo, I Hi, int Round, bool Wrap>
+constexpr I requantize(I v) {
+  I q = v;
+  //@if far
+  if constexpr (S > 62) q = Round == 1 && v < 0 ? -1 : 0;
+  //@end
+  if constexpr (S > 0 && S < 63) {
+    constexpr I half = I{1} << (S - 1);
     q = v >> S;
-    const int64_t rest = v - q * one;
-    if constexpr (Round == 0) q += (rest > half || (rest == half && (q & 1) != 0)) ? 1 : 0;
-    if constexpr (Round == 2) q += rest >= half ? 1 : 0;
-  } else if constexpr (S < 0 && Wrap) {
-    q = -S > 62 ? 0 : static_cast<int64_t>(static_cast<std::uint64_t>(v) << (-S > 62 ? 62 : -S));
-  } else if constexpr (S < 0) {
-    constexpr int64_t bound = (Hi > -Lo ? Hi : -Lo) + 1, factor = int64_t{1} << (-S > 29 ? 29 : -S);
+    [[maybe_unused]] const I rest = v & (half + (half - 1));
+    //@if half_even
+    if constexpr (Round == 0) q += I((rest > half) | ((rest == half) & ((q & 1) != 0)));
+    //@end
+    //@if half_up
+    if constexpr (Round == 2) q += I(rest >= half);
+    //@end
+  }
+  //@if wrap
+  if constexpr (S < 0 && Wrap) q = -S > 62 ? 0 : I(std::uint64_t(v) << (-S > 62 ? 62 : -S));
+  //@end
+  //@if finer
+  if constexpr (S < 0 && !Wrap) {
+    constexpr I bound = (Hi > -Lo ? Hi : -Lo) + 1, factor = I{1} << (-S > 29 ? 29 : -S);
     q = v > bound ? bound : v < -bound ? -bound : v;
-    if constexpr (-S > 29) q = q == 0 ? 0 : q > 0 ? bound : -bound;
-    else q *= factor;
+    q = -S > 29 ? (q == 0 ? 0 : q > 0 ? bound : -bound) : q * factor;
   }
-  if constexpr (Wrap) {
-    const std::uint64_t mask = static_cast<std::uint64_t>(Hi - Lo);
-    return static_cast<int64_t>((static_cast<std::uint64_t>(q) - static_cast<std::uint64_t>(Lo)) & mask) + Lo;
-  }
-  return q < Lo ? Lo : q > Hi ? Hi : q;
+  //@end
+  //@if wrap
+  if constexpr (Wrap) return I(int64_t((std::uint64_t(q) - std::uint64_t(Lo)) & std::uint64_t(int64_t{Hi} - Lo)) + Lo);
+  //@end
+  q = q < Lo ? Lo : q;
+  return q > Hi ? Hi : q;
 }
 
+//@end
+//@if quantize
 // A float to its code; NaN, which has none, to the lowest.
 template <int64_t Lo, int64_t Hi, int Round, bool Wrap>
 inline int64_t quantize(float x, float scale) {
   float v = x * scale;
-  if constexpr (Round == 0) {
-    v = std::nearbyint(v);
-  } else {
-    const float down = std::floor(v);
-    v = Round == 2 && v - down >= 0.5f ? down + 1.0f : down;
-  }
+  //@if quantize_half_even
+  if constexpr (Round == 0) v = std::nearbyint(v);
+  //@end
+  //@if quantize_floor
+  if constexpr (Round == 1) v = std::floor(v);
+  //@end
+  //@if quantize_half_up
+  if constexpr (Round == 2) v = std::floor(v) + (v - std::floor(v) >= 0.5f ? 1.0f : 0.0f);
+  //@end
+  //@if quantize_wrap
   if constexpr (Wrap) {
     if (v != v || v - v != 0.0f) return Lo;
-    constexpr float far = 0x1p62f;
-    return requantize<0, Lo, Hi, 1, true>(v > -far && v < far ? static_cast<int64_t>(v) : 0);
+    return requantize<int64_t, 0, Lo, Hi, 1, true>(v > -0x1p62f && v < 0x1p62f ? int64_t(v) : int64_t{0});
   }
-  if (!(v > static_cast<float>(Lo))) return Lo;
-  if (v >= static_cast<float>(Hi)) return Hi;
-  return static_cast<int64_t>(v);
+  //@end
+  return !(v > float(Lo)) ? Lo : v >= float(Hi) ? Hi : int64_t(v);
 }
 
+//@end
+//@if linear
 // y = W x + b; A holds the sums.
 template <class A, int Out, int In, class W, class B, class X>
-inline void linear(const W* w, const B* b, const X* x, A* y) {
+void linear(const W* w, const B* b, const X* x, A* y) {
   for (int o = 0; o < Out; ++o) {
-    A sum = static_cast<A>(b[o]);
-    for (int i = 0; i < In; ++i) sum += static_cast<A>(w[o * In + i]) * static_cast<A>(x[i]);
+    A sum = A(b[o]);
+    for (int i = 0; i < In; ++i) sum += A(w[o * In + i]) * A(x[i]);
     y[o] = sum;
   }
 }
 
+//@end
+//@if windows
 struct Window {
   int in, out, kernel, stride, before, dilation;
 };
 
-// One or two dimensions; a single one is a second of size 1.
-template <class A, class W, class B, class X>
-inline void convolve(const W* w, const B* b, const X* x, A* y, int outs, int ins, int groups, Window r, Window c) {
-  const int per_group = outs / groups;
-  for (int o = 0; o < outs; ++o)
-    for (int i = 0; i < r.out; ++i)
-      for (int j = 0; j < c.out; ++j) {
-        A sum = static_cast<A>(b[o]);
-        for (int k = 0; k < ins; ++k)
-          for (int p = 0; p < r.kernel; ++p) {
-            const int row = i * r.stride - r.before + p * r.dilation;
-            if (row < 0 || row >= r.in) continue;
-            for (int q = 0; q < c.kernel; ++q) {
-              const int column = j * c.stride - c.before + q * c.dilation;
-              if (column < 0 || column >= c.in) continue;
-              const X value = x[((o / per_group * ins + k) * r.in + row) * c.in + column];
-              sum += static_cast<A>(w[((o * ins + k) * r.kernel + p) * c.kernel + q]) * static_cast<A>(value);
-            }
-          }
-        y[(o * r.out + i) * c.out + j] = sum;
-      }
+//@end
+//@if conv
+// In one or two dimensions (a single one is a second of size 1): gathers a window, of which a group is linear.
+template <class A, int Out, int In, int Rows, int Columns, class W, class B, class X>
+void convolve(const W* w, const B* b, const X* x, A* y, int groups, Window r, Window c) {
+  constexpr int size = In * Rows * Columns;
+  for (int at = 0; at < groups * r.out * c.out; ++at) {
+    const int g = at / (r.out * c.out), top = at / c.out % r.out * r.stride - r.before;
+    const int left = at % c.out * c.stride - c.before;
+    X window[std::size_t(size)];
+    for (int n = 0; n < size; ++n) {
+      const int i = top + n / Columns % Rows * r.dilation, j = left + n % Columns * c.dilation;
+      const bool inside = i >= 0 && i < r.in && j >= 0 && j < c.in;
+      window[n] = inside ? x[((g * In + n / (Rows * Columns)) * r.in + i) * c.in + j] : X(0);
+    }
+    A sums[std::size_t(Out)];
+    linear<A, Out, size>(w + g * Out * size, b + g * Out, window, sums);
+    for (int o = 0; o < Out; ++o) y[(g * (Out - 1) + o) * r.out * c.out + at] = sums[o];
+  }
 }
 
+//@end
+//@if pool
 template <bool Max, class X, class Y>
-inline void pool(const X* x, Y* y, int channels, Window r, Window c) {
+void pool(const X* x, Y* y, int channels, Window r, Window c) {
   for (int o = 0; o < channels; ++o)
     for (int i = 0; i < r.out; ++i)
       for (int j = 0; j < c.out; ++j) {
@@ -96,10 +114,12 @@ inline void pool(const X* x, Y* y, int channels, Window r, Window c) {
           for (int q = 0; q < c.kernel; ++q) {
             const int row = i * r.stride - r.before + p * r.dilation, column = j * c.stride - c.before + q * c.dilation;
             if (row < 0 || row >= r.in || column < 0 || column >= c.in) continue;
-            const Y value = static_cast<Y>(x[(o * r.in + row) * c.in + column]);
-            found = first ? value : Max ? (value > found ? value : found) : static_cast<Y>(found + value);
+            const Y value = Y(x[(o * r.in + row) * c.in + column]);
+            found = first ? value : Max ? (value > found ? value : found) : Y(found + value);
             first = false;
           }
         y[(o * r.out + i) * c.out + j] = found;
       }
 }
+
+//@end

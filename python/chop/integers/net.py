@@ -6,8 +6,10 @@ numbers exactly. Floats remain at the door, before the first quantizer, and behi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -122,12 +124,17 @@ class NetBuilder:
         """From one grid to another: drop or add fraction bits, round, bring into range."""
         if x.frac_width == to.frac_width and to.qmin <= x.low and x.high <= to.qmax:
             return x
+        ends = to.qmin, to.qmax
+        before = next(op for op in reversed(self.operations) if op.output.name == x.name)
+        if before.kind == "clamp" and to.overflow == "saturate":  # what never falls may clamp behind
+            ends = _code_of(x.low, x, to), _code_of(x.high, x, to)
+            x = next(op.output for op in self.operations if op.output.name == before.inputs[0])
         return self.add(
             "requantize",
             [x],
             node,
             x.shape,
-            (to.frac_width, to.qmin, to.qmax),
+            (to.frac_width, *ends),
             shift=int(x.frac_width or 0) - to.frac_width,
             rounding=to.rounding,
             overflow=to.overflow,
@@ -155,3 +162,11 @@ class NetBuilder:
         return self.add(
             kind, [x], node, node.shape, grid, constants, rounded=rounded, bits=sums.bits, **settings
         )
+
+
+def _code_of(code: int, x: Tensor, to: IntegerFormat) -> int:
+    """The code that stands for a code of ``x`` in another format."""
+    grid = Fraction(code) / Fraction(2) ** int(x.frac_width or 0) * Fraction(2) ** to.frac_width
+    down = math.floor(grid)
+    rounded = {"half_even": round(grid), "floor": down, "half_up": down + (grid - down >= Fraction(1, 2))}
+    return min(max(int(rounded[to.rounding]), to.qmin), to.qmax)
