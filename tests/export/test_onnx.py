@@ -79,6 +79,18 @@ def test_sums_beyond_float32_are_made_in_double(sequences: chop.Evaluator, tmp_p
         export(sequences, settings, "onnx", tmp_path)
 
 
+@pytest.mark.parametrize("formats", [((16, 10), (16, 12)), ((24, 16), (16, 13)), ((28, 20), (6, 4))])
+def test_convolutions_beyond_float32_are_windows_and_a_product_in_double(
+    convolutions: chop.Evaluator, sequences: chop.Evaluator, formats: tuple, tmp_path: Path
+) -> None:
+    for made in (convolutions, sequences):
+        settings = config(*formats, ("conv1d", "conv2d", "linear", "relu"))
+        assert not made.certificate(settings).quantized_part_is_exact
+        written(made, settings, "onnx-arithmetic", tmp_path)
+        kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+        assert "Conv" not in kinds and kinds.count("MatMul") >= 2
+
+
 def test_a_bias_on_a_finer_grid_than_the_products(sequences: chop.Evaluator, tmp_path: Path) -> None:
     settings = config((4, 1), (4, 1), bias_width=8, bias_frac_width=6)
     written(sequences, settings, "onnx-arithmetic", tmp_path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from chop.export.onnx_builder import OnnxBuilder
 from chop.export.onnx_operations import OPERATIONS, Maker
+from chop.export.onnx_windows import convolution_in_double
 from chop.integers import QuantizedView, ViewNode, sums_of
 from chop.nn.quantizers import IntegerFormat
 
@@ -68,16 +69,17 @@ def _quantized(b: OnnxBuilder, node: ViewNode, inputs: Sequence[str], style: Sty
 def _layer(b: OnnxBuilder, node: ViewNode, inputs: list[str], style: Style) -> str:
     import onnx
 
-    flip = node.op == "linear" and len(node.shape) > 1
-    parameters = [style.parameter(b, node, "weight", flip)]
-    parameters += [style.parameter(b, node, "bias")] if "bias" in node.values else []
     wide = style.sums_in_double and node.is_quantized and not sums_of(node).fits_float32
-    operands = [*inputs, *parameters]
+    if wide and node.op != "linear":
+        given = {name: grid_values(node, name) for name in ("weight", "bias") if name in node.values}
+        return convolution_in_double(b, node, inputs[0], given)
+    flip = node.op == "linear" and len(node.shape) > 1
+    operands = [*inputs, style.parameter(b, node, "weight", flip)]
+    operands += [style.parameter(b, node, "bias")] if "bias" in node.values else []
     if wide:  # double holds what float32 would round on the way
         operands = [b.op("Cast", [x], to=onnx.TensorProto.DOUBLE) for x in operands]
-    name = "" if wide else node.name
-    y = _linear(b, node, operands, name) if node.op == "linear" else _conv(b, node, operands, name)
-    return b.op("Cast", [y], node.name, to=onnx.TensorProto.FLOAT) if wide else y
+        return b.op("Cast", [_linear(b, node, operands, "")], node.name, to=onnx.TensorProto.FLOAT)
+    return (_linear if node.op == "linear" else _conv)(b, node, operands, node.name)
 
 
 def _linear(b: OnnxBuilder, node: ViewNode, operands: list[str], name: str) -> str:

@@ -29,9 +29,6 @@ def refusals(view: QuantizedView, known: frozenset[str] = OPERATION_NAMES) -> It
     yield from foreign_quantizers(view)
     yield from products_and_floats(view)
     for node in view:
-        if node.op in {"conv1d", "conv2d"} and node.is_quantized and not sums_of(node).fits_float32:
-            reason = f"float32 sums would depend on their order (bound {sums_of(node).bound:,}), and runtimes"
-            yield Refusal(node.name, "", f"{reason} have no convolution in double", "torch")
         if node.op.startswith("avg_pool"):
             yield from _average(node)
 

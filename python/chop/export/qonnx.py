@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chop.export.onnx_builder import OnnxBuilder, save
-from chop.export.onnx_layers import build, grid_values
+from chop.export.onnx_layers import LAYERS, build, grid_values
 from chop.export.onnx_operations import OPERATIONS
 from chop.export.onnx_rules import refusals
 from chop.export.target import MissingExecutor, Refusal, Sample, Target, missing_packages, operands, register
@@ -134,7 +134,7 @@ class _QonnxTarget(Target):
         yield from refusals(view)
         yield from qonnx_refusals(view)
         for node in view:
-            if node.op == "linear" and node.is_quantized and not sums_of(node).fits_float32:
+            if node.op in LAYERS and node.is_quantized and not sums_of(node).fits_float32:
                 reason = f"float32 sums would depend on their order; bound {sums_of(node).bound:,}"
                 yield Refusal(node.name, "", reason, _ARITHMETIC)
 
