@@ -95,6 +95,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "n_trials text": ({"strategy.setup.n_trials": "20"}, ["search.strategy.setup.n_trials", "'20'"]),
     "n_trials 0": ({"strategy.setup.n_trials": 0}, ["search.strategy.setup.n_trials", "got 0"]),
     "n_jobs 0": ({"strategy.setup.n_jobs": 0}, ["search.strategy.setup", "n_jobs must be"]),
+    "n_jobs 2^31": (
+        {"strategy.setup.n_jobs": 2**31},
+        ["search.strategy.setup", "n_jobs must be -1 or in 1..4096"],
+    ),
     "timeout -1": ({"strategy.setup.timeout": -1}, ["search.strategy.setup.timeout", "got -1"]),
     "misspelt set-up key": ({"strategy.setup.n_trails": 3}, ["strategy.setup.n_trails", "mean 'n_trials'"]),
     "unknown sampler": ({"strategy.setup.sampler": "tpee"}, ["search.strategy.setup.sampler", "mean 'tpe'"]),

@@ -8,6 +8,8 @@ from pydantic import model_validator
 
 from chop.actions.search.validation import StrictTable
 
+MOST_JOBS = 4096  # more than any machine that chop runs on has processors
+
 
 class StudySetup(StrictTable):
     """Keys that the strategies share.
@@ -24,8 +26,8 @@ class StudySetup(StrictTable):
 
     @model_validator(mode="after")
     def _consistent(self) -> StudySetup:
-        if self.n_jobs == 0 or self.n_jobs < -1:
-            raise ValueError(f"n_jobs must be -1 or at least 1, got {self.n_jobs}")
+        if self.n_jobs != -1 and not 1 <= self.n_jobs <= MOST_JOBS:
+            raise ValueError(f"n_jobs must be -1 or in 1..{MOST_JOBS}, got {self.n_jobs}")
         if self.sum_scaled_metrics and self.direction is None:
             raise ValueError("direction is missing: sum_scaled_metrics needs minimize or maximize")
         return self
