@@ -66,6 +66,33 @@ class Sequences(nn.Module):
         return self.head(torch.flatten(h, 1))
 
 
+class _Block(nn.Module):
+    """Two convolutions with batch norms beside a way around, and a ReLU behind their sum."""
+
+    def __init__(self, ins: int, outs: int, stride: int) -> None:
+        super().__init__()
+        self.c1, self.n1 = nn.Conv2d(ins, outs, 3, stride, 1, bias=False), nn.BatchNorm2d(outs)
+        self.c2, self.n2 = nn.Conv2d(outs, outs, 3, 1, 1, bias=False), nn.BatchNorm2d(outs)
+        self.around = nn.Conv2d(ins, outs, 1, stride) if ins != outs else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.n1(self.c1(x)))
+        return torch.relu(self.n2(self.c2(h)) + self.around(x))
+
+
+class ResNet8(nn.Module):
+    """The small residual network for images of 3 x 32 x 32: a stem, three blocks, an average, ten classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.blocks = nn.Sequential(_Block(16, 16, 1), _Block(16, 32, 2), _Block(32, 64, 2))
+        self.average, self.head = nn.AvgPool2d(8), nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.flatten(self.average(self.blocks(self.stem(x))), 1))
+
+
 def trained(model: nn.Module, x: torch.Tensor, seed: int = 0) -> nn.Module:
     """The model in eval mode, with batch norms that have seen the data."""
     torch.manual_seed(seed)

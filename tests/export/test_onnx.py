@@ -113,6 +113,29 @@ def test_float_layers_and_layers_of_torch_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("kind", ["linear", "conv1d", "conv2d"])
+def test_codes_at_the_ends_of_eight_bits(kind: str, relu: bool, tmp_path: Path) -> None:
+    """Runtimes add two 8-bit products in 16 bits where the processor has no better, if weights are signed."""
+    torch.manual_seed(0)
+    layer = {
+        "linear": nn.Linear(16, 7),
+        "conv1d": nn.Conv1d(16, 4, 3),
+        "conv2d": nn.Conv2d(16, 4, 3, padding=1),
+    }
+    shape, outs = {"linear": ((16,), 7), "conv1d": ((16, 8), 24), "conv2d": ((16, 8, 8), 256)}[kind]
+    first = [nn.ReLU()] if relu else []
+    model = nn.Sequential(*first, layer[kind], nn.ReLU(), nn.Flatten(), nn.Linear(outs, 5)).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=3)
+    ev = chop.Evaluator(model, torch.randn(200, *shape) * 8)
+    for width in (7, 8):
+        settings = config((8, 3), (width, width - 2), ("linear", "conv1d", "conv2d", "relu"))
+        written(ev, settings, "onnx", tmp_path)
+        weights = {n.name: n.data_type for n in onnx.load(tmp_path / "model.onnx").graph.initializer}
+        assert (onnx.TensorProto.UINT8 in weights.values()) >= (width == 8)
+
+
 def test_the_same_bytes_twice_and_a_stated_format(sequences: chop.Evaluator, tmp_path: Path) -> None:
     for target in BOTH:
         first = export(sequences, config(), target, tmp_path / "a").path.read_bytes()

@@ -15,6 +15,9 @@ from chop.integers import QuantizedView, ViewNode, sums_of
 from chop.nn.quantizers import IntegerFormat
 
 _MOST_BITS = 16
+_SAFE_CODE = (
+    64  # two products of larger ones pass 16 bits, in which processors without 8-bit dot products add
+)
 _ARITHMETIC = "onnx-arithmetic"
 
 
@@ -42,16 +45,18 @@ class QdqStyle:
 
     def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight as codes; a bias as 32-bit codes of the products' grid, the only one that kernels assume."""
-        full = f"{node.name}.{name}"
+        full, zero = f"{node.name}.{name}", 0
         if name == "weight":
             format = node.formats[name]
             kind, scale, codes = container(format), format.scale, node.codes(name)
+            if kind == np.int8 and np.abs(codes).max(initial=0) > _SAFE_CODE:
+                kind, zero = np.uint8, 128  # kernels with unsigned weights add in 32 bits everywhere
         else:
             sums = sums_of(node)
             codes = node.codes(name) * 2**sums.bias_shift
             kind, scale = np.int32, 2.0**-sums.frac_width
-        grid = [b.scalar(scale), b.scalar(0, kind)]
-        stored = b.constant((codes.T if flip else codes).astype(kind))
+        grid = [b.scalar(scale), b.scalar(zero, kind)]
+        stored = b.constant(((codes.T if flip else codes) + zero).astype(kind))
         return b.op("DequantizeLinear", [stored, *grid], full)
 
 

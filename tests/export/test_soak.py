@@ -1,0 +1,137 @@
+"""Five networks under uniform and random formats, each target, every row equal or the reason why not.
+
+Run: pytest -m soak -n 0 -s tests/export/test_soak.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import chop
+from chop.dataset import MaseDataModule
+from chop.export import export
+from chop.ir.graph.quantize_targets import QuantizeTargets
+from chop.models import get_model
+from chop.nn.quantizers.operands import OPERANDS
+from chop.tools.errors import ConfigError
+from tests.export.models import ResNet8, Sequences, config, trained
+
+ROWS, IMAGES, RANDOM, WIDTHS = 10_000, 200, 20, (4, 6, 8, 12, 16)
+TARGETS = ("onnx", "onnx-arithmetic", "integers", "torch", "cpp")
+
+
+def jets() -> torch.Tensor:
+    return MaseDataModule("jsc-synth", batch_size=512).arrays("test")[0][:ROWS]
+
+
+def pretrained(name: str) -> Callable[[], chop.Evaluator]:
+    return lambda: chop.Evaluator(get_model(name, pretrained=True).eval(), jets())
+
+
+def sequences() -> chop.Evaluator:
+    x = jets()
+    return chop.Evaluator(trained(Sequences(), x), x)
+
+
+def images() -> chop.Evaluator:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(IMAGES, 3, 8, 8, generator=generator)
+    x = (
+        nn.functional.interpolate(coarse, scale_factor=4)
+        + torch.randn(IMAGES, 3, 32, 32, generator=generator) / 4
+    )
+    torch.manual_seed(0)
+    model = ResNet8().train()
+    with torch.no_grad():
+        model(x)
+    return chop.Evaluator(model.eval(), x)
+
+
+NETS = {
+    "jsc-tiny": pretrained("jsc-tiny"),
+    "jsc-toy": pretrained("jsc-toy"),
+    "jsc-mlp": pretrained("jsc-mlp"),
+    "conv1d": sequences,
+    "resnet8": images,
+}
+
+
+def uniform(width: int) -> dict[str, Any]:
+    """All layers and the sums of branches in one width."""
+    return config((width, width // 2), (width, width - 2), ("linear", "conv1d", "conv2d", "add"))
+
+
+def mixed(ev: chop.Evaluator, seed: int) -> dict[str, Any]:
+    """Another format for each operand of each node; half of the seeds keep the activations' usual modes."""
+    random = Random(seed)
+    made: dict[str, Any] = {"by": "name", "default": {"config": {"name": None}}}
+    for name, op in QuantizeTargets(ev.graph).ops.items():
+        if op not in OPERANDS or (op == "relu" and random.random() < 0.5):
+            continue
+        table: dict[str, Any] = {"name": "integer"}
+        for operand in (o.name for o in OPERANDS[op]):
+            bits = random.randint(2, 12 if operand == "data_in" else 10)
+            most = bits + 1
+            if operand == "bias" and not seed % 2:  # on a finer grid than the products it is refused as QDQ
+                most = min(most, table["data_in_frac_width"] + table["weight_frac_width"])
+            table |= {f"{operand}_width": bits, f"{operand}_frac_width": random.randint(min(-1, most), most)}
+            if seed % 2 or operand != "data_in":
+                table[f"{operand}_rounding"] = random.choice(("half_even", "floor", "half_up"))
+                table[f"{operand}_overflow"] = random.choice(("saturate",) * 4 + ("wrap",))
+        made[name] = {"config": table}
+    return made
+
+
+def configs(ev: chop.Evaluator) -> Iterator[tuple[str, dict[str, Any]]]:
+    for width in WIDTHS:
+        yield f"{width} bits", uniform(width)
+    for seed in range(RANDOM):
+        yield f"random {seed}", mixed(ev, seed)
+
+
+def kind_of(refusal: str) -> str:
+    """The reason without node and numbers."""
+    reason = re.sub(r" \(and \d+ more\)$", "", refusal.partition(": ")[2].partition(": ")[2])
+    return re.sub(r"[\d,]*\d", "N", reason.partition(";")[0])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_equal_or_refused(net: str, target: str) -> None:
+    torch.manual_seed(0)
+    ev = NETS[net]()
+    counts, reasons, bad = Counter[str](), Counter[str](), []
+    start = time.monotonic()
+    for what, settings in configs(ev):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                made = export(ev, settings, target, folder)
+            except ConfigError as error:
+                counts["refused"] += 1
+                reasons[kind_of(str(error))] += 1
+                continue
+            counts["equal" if made.equal else "unequal"] += 1
+            counts["only as numbers"] += any(p.sign_of_zero for p in made.proofs)
+            assert all(p.rows == ev.rows for p in made.proofs)
+            bad += [] if made.equal else [f"{net} {what} {settings}: {made}"]
+    row = {"net": net, "target": target, "rows": ev.rows, **counts, "reasons": dict(reasons)}
+    row |= {"seconds": round(time.monotonic() - start)}
+    print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a soak
+    if folder := os.environ.get("CHOP_SOAK_DIR"):
+        (Path(folder) / f"export_{net}_{target}.json").write_text(json.dumps(row))
+    assert not bad, "\n".join(bad)
+    assert counts["equal"] >= 3
