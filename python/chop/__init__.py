@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chop.format_scan import best_formats
     from chop.ir.graph.lowering import lower
     from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
+    from chop.qonnx.load import load_qonnx
     from chop.sensitivities import sensitivity
 
 _aliases.install()
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "best_formats",
     "compare",
+    "load_qonnx",
     "lower",
     "passes",
     "sensitivity",
@@ -53,6 +55,7 @@ _EXPORTS = {
     "Metrics": "chop.evaluator",
     "MaseGraph": "chop.ir.graph.mase_graph",
     "MaseTracer": "chop.ir.graph.mase_graph",
+    "load_qonnx": "chop.qonnx.load",
     "lower": "chop.ir.graph.lowering",
 }
 _SUBMODULES = (
@@ -72,6 +75,7 @@ _SUBMODULES = (
     "passes",
     "plotting",
     "plt_wrapper",
+    "qonnx",
     "training",
     "registry",
     "search",
