@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 import chop
-from chop.export import TARGETS, export
+from chop.export import TARGETS, Proof, export
+from chop.export.torch_program import PlainModule
+from chop.integers import quantized_view
 from chop.tools.errors import ConfigError
 from tests.export.models import Convolutions, Sequences, config, rows, trained
 
@@ -69,6 +71,29 @@ def test_every_mode_as_arithmetic(
     if (rounding, overflow) != ("half_even", "saturate"):
         with pytest.raises(ConfigError, match=r"data_in: (rounds|saturates).*onnx-arithmetic can"):
             export(sequences, settings, "onnx", tmp_path)
+
+
+@pytest.mark.parametrize("rounding", ["half_even", "floor", "half_up"])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_any_number_gets_its_code(rounding: str, overflow: str, tmp_path: Path) -> None:
+    """Numbers too small or too large to be scaled, infinities and both zeros, with sign (a layer) and without."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 3) * 2.0 ** torch.randint(-40, 40, (64, 1))
+    odd = torch.tensor(
+        [0.0, -0.0, 1e-45, -1e-45, -1e-38, 3e38, -3e38, -0.2, -0.5, -1.5, 2.0**100, -(2.0**90)]
+    )
+    x[: len(odd)] = odd[:, None]
+    x[20], x[21] = float("inf"), -float("inf")
+    modes = {"data_in_rounding": rounding, "data_in_overflow": overflow}
+    layer = nn.Linear(3, 3, bias=False)
+    nn.init.eye_(layer.weight)
+    for width, frac in ((6, 3), (6, -4), (9, 40)):
+        for model in (nn.Sequential(nn.ReLU()), nn.Sequential(layer, nn.ReLU())):
+            ev = chop.Evaluator(model.eval(), x)
+            settings = config((width, frac), (2, 0), ("relu", "linear"), **modes)
+            written(ev, settings, "onnx-arithmetic", tmp_path)
+            plain = PlainModule(quantized_view(ev, settings))(x)
+            assert Proof.of("torch", ev.forward(settings).numpy(), plain.numpy()).equal == len(x)
 
 
 def test_sums_beyond_float32_are_made_in_double(sequences: chop.Evaluator, tmp_path: Path) -> None:

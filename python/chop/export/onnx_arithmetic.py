@@ -22,37 +22,43 @@ class ArithmeticStyle:
 
     def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
         """Add the quantizer of an activation."""
-        codes = self._rounded(b, b.op("Mul", [x, b.scalar(2.0**format.frac_width)]), format)
+        v = b.op("Mul", [x, b.scalar(2.0**format.frac_width)])
+        codes = self._rounded(b, x, v, format)
         if format.overflow == "wrap":
-            codes = self._wrapped(b, codes, format)
+            codes = self._wrapped(b, x, v, codes, format)
         else:
             ends = [b.scalar(format.qmin), b.scalar(format.qmax)]
             codes = b.op("Clip", [codes, *ends])
         return b.op("Mul", [codes, b.scalar(format.scale)])
 
-    def _rounded(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
+    def _rounded(self, b: OnnxBuilder, x: str, v: str, format: IntegerFormat) -> str:
         if format.rounding == "half_even":
-            return b.op("Round", [x])
-        floor = b.op("Floor", [x])
-        if format.rounding == "floor":
+            return b.op("Round", [v])
+        if format.rounding == "half_up":
+            return self._up_from(b, v, 0.5)
+        floor = b.op("Floor", [v])
+        if format.frac_width >= 0:
             return floor
-        rest = b.op("Sub", [x, floor])  # adding a half first would round the sum
-        return b.op("Add", [floor, self._reaches_half(b, rest)])
+        below = b.op("Min", [floor, b.scalar(-1.0)])  # x may be so small that v became zero
+        return b.op("Where", [b.op("Less", [x, b.scalar(0.0)]), below, floor])
 
-    def _reaches_half(self, b: OnnxBuilder, x: str) -> str:
+    def _up_from(self, b: OnnxBuilder, v: str, part: float) -> str:
+        """One more than the floor where ``v`` lies so far above it; to add first would round the sum."""
         import onnx
 
-        up = b.op("GreaterOrEqual", [x, b.scalar(0.5)])
-        return b.op("Cast", [up], to=onnx.TensorProto.FLOAT)
+        floor = b.op("Floor", [v])
+        up = b.op("GreaterOrEqual", [b.op("Sub", [v, floor]), b.scalar(part)])
+        return b.op("Add", [floor, b.op("Cast", [up], to=onnx.TensorProto.FLOAT)])
 
-    def _wrapped(self, b: OnnxBuilder, codes: str, format: IntegerFormat) -> str:
+    def _wrapped(self, b: OnnxBuilder, x: str, v: str, codes: str, format: IntegerFormat) -> str:
         turns = b.op("Mul", [codes, b.scalar(2.0**-format.width)])
-        whole = b.op("Floor", [turns])
-        if format.is_signed:
-            rest = b.op("Sub", [turns, whole])
-            whole = b.op("Add", [whole, self._reaches_half(b, rest)])
-        off = b.op("Mul", [whole, b.scalar(2.0**format.width)])
-        return b.op("Sub", [codes, off])
+        # Without sign nothing is added, but +0 made of -0, which keeps the sign of the code.
+        whole = self._up_from(b, turns, 0.5 if format.is_signed else 2.0)
+        rest = b.op("Sub", [codes, b.op("Mul", [whole, b.scalar(2.0**format.width)])])
+        if format.frac_width <= 0:
+            return rest
+        # A finite number whose v is infinite is a multiple of the modulus; an infinite one gives NaN.
+        return b.op("Where", [b.op("IsInf", [v]), b.op("Sub", [x, x]), rest])
 
     def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight or bias as float32 numbers on the grid."""

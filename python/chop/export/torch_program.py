@@ -18,7 +18,7 @@ from chop.export.onnx_layers import LAYERS, OPERATION_NAMES, PRODUCTS
 from chop.export.onnx_rules import products_and_floats
 from chop.export.target import Refusal, Sample, Target, foreign_quantizers, register, unknown_operations
 from chop.integers import QuantizedView, ViewNode, sums_of
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers.integer_formula import fake_quantize_formula
 
 _READER = """
 import sys, numpy, torch
@@ -29,23 +29,6 @@ assert not any(name.split(".")[0] == "chop" for name in sys.modules)
 with torch.no_grad():
     numpy.save(y, module(rows).numpy())
 """
-
-
-def fake_quantize(x: Tensor, format: IntegerFormat) -> Tensor:
-    """The quantizer in plain torch operators, each step of which is exact but the rounding."""
-    v = x * 2.0**format.frac_width
-    if format.rounding == "half_even":
-        v = torch.round(v)
-    else:
-        down = torch.floor(v)
-        v = down if format.rounding == "floor" else down + (v - down >= 0.5)
-    if format.overflow == "saturate":
-        return torch.clamp(v, format.qmin, format.qmax) * format.scale
-    turns = v * 2.0**-format.width
-    whole = torch.floor(turns)
-    if format.is_signed:
-        whole = whole + (turns - whole >= 0.5)
-    return (v - whole * 2.0**format.width) * format.scale
 
 
 class PlainModule(nn.Module):
@@ -76,7 +59,9 @@ class PlainModule(nn.Module):
     def _value(self, node: ViewNode, inputs: list[Tensor]) -> Tensor:
         if node.is_quantized:
             names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
-            inputs = [fake_quantize(x, node.formats[name]) for x, name in zip(inputs, names, strict=True)]
+            inputs = [
+                fake_quantize_formula(x, node.formats[name]) for x, name in zip(inputs, names, strict=True)
+            ]
         if node.op in LAYERS:
             return self._layer(node, inputs[0])
         if node.op.startswith("batch_norm"):
