@@ -88,6 +88,14 @@ def step_of(name: str) -> PassStep:
     return STEPS.get(name, _DEFAULT)
 
 
+def known_passes() -> Registry[Callable[..., Any]]:
+    """Return the table of passes, that of the layer above them included."""
+    import chop.export.several  # noqa: F401  registers "export"
+    from chop.passes import PASSES
+
+    return PASSES
+
+
 def check_tables(passes: Mapping[str, Any], where: str = "") -> None:
     """Check the names and keys of the tables [passes.*]; needs no graph.
 
@@ -103,12 +111,11 @@ def check_tables(passes: Mapping[str, Any], where: str = "") -> None:
     ...
     chop.tools.errors.ConfigError: unknown pass 'passes.quantise' (did you mean 'quantize'?)
     """
-    from chop.passes import PASSES
-
+    known = known_passes()
     refuse_huge_integers(passes, f"{where}passes")
     for name, args in passes.items():
-        if name not in PASSES:
-            hint = did_you_mean(name, PASSES) or f"; known: {', '.join(sorted(PASSES))}"
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
             raise ConfigError(f"{where}unknown pass {f'passes.{name}'!r}{hint}")
         if not isinstance(args, Mapping):
             raise ConfigError(f"{where}passes.{name} must be a table, got {args!r}")
@@ -193,6 +200,24 @@ def _check_profile(graph: MaseGraph, args: Arguments) -> None:
     check_profile_statistics(graph, args)
 
 
+def _check_export(graph: MaseGraph, args: Arguments) -> None:
+    from chop.export import TARGETS
+
+    if not args.get("to") or not all(isinstance(name, str) for name in args["to"]):
+        raise ConfigError(f"passes.export.to must list targets: {', '.join(sorted(TARGETS))}")
+    for name in args["to"]:
+        TARGETS[name].check_packages()
+    rows = args.get("rows", 1)
+    if type(rows) is not int or rows < 1:
+        raise ConfigError(f"passes.export.rows must be a whole number of 1 or more, got {rows!r}")
+    if "out" in args and Path(args["out"]).exists() and not Path(args["out"]).is_dir():
+        raise ConfigError(f"passes.export.out must be a folder, got the file {args['out']!r}")
+
+
+def _with_rows(args: Arguments, context: Context) -> Arguments:
+    return {"out": str(context.save_dir / "export"), "x": context.data_module.arrays("test")[0], **args}
+
+
 def _check_definition(graph: MaseGraph, args: Arguments) -> None:
     from chop.passes.graph.analysis.flop_estimator.add_flops_bitops import DEFINITIONS
 
@@ -255,6 +280,7 @@ STEPS.update(
         "load_mase_graph": PassStep({"load_dir": str}, check=_check_load_dir, reads="load_dir"),
         "verify_common_metadata": PassStep({}),
         "profile_statistics": PassStep(prepare=_with_generator, check=_check_profile),
+        "export": PassStep({"to": list, "out": str, "rows": int}, prepare=_with_rows, check=_check_export),
         "add_flops_bitops": PassStep({"definition": str, "batch": int}, check=_check_definition),
     }
 )

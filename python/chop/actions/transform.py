@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.pass_steps import Context, check_tables, step_of
+from chop.actions.pass_steps import Context, check_tables, known_passes, step_of
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -130,14 +130,13 @@ def _graph_with_metadata(model: nn.Module, dummy_in: Mapping[str, Tensor]) -> Ma
 
 
 def _run_passes(graph: MaseGraph, passes: Mapping[str, Any], context: Context) -> MaseGraph:
-    from chop.passes import PASSES
-
+    known = known_passes()
     for name, args in passes.items():
         logger.info("Running pass %s", name)
         step = step_of(name)
         if not step.replaces:
             # The pass that counts operations returns two figures before its table.
-            graph, *found = PASSES[name](graph, step.prepare(dict(args), context))
+            graph, *found = known[name](graph, step.prepare(dict(args), context))
             if any(found):
                 logger.info("%s: %s", name, ", ".join(map(str, found)))
         step.after(graph, context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,13 +87,12 @@ def run(arguments: argparse.Namespace) -> None:
 def _asked(words: dict[str, Any]) -> _Asked:
     """Take the command's own words out of ``words``."""
     from chop.export import TARGETS
+    from chop.export.several import targets_of
 
     text = words.pop("to", None)
     if text is None:
         raise ConfigError(f"export needs a target: --to NAME, one of {', '.join(sorted(TARGETS))}")
-    targets = tuple(name.strip() for name in str(text).split(","))
-    for name in targets:
-        TARGETS[name]
+    targets = targets_of(str(text))
     rows = words.pop("rows", "10000")
     if not str(rows).isdigit() or not 1 <= int(rows) <= 10**9:
         raise ConfigError(f"--rows must be a whole number of 1 or more, got {rows!r}")
@@ -109,7 +107,7 @@ def _export(options: Options, asked: _Asked, chosen: Chosen) -> None:
 
     from chop.cli.run import build, check_names, check_rows
     from chop.evaluator import Evaluator
-    from chop.export import export
+    from chop.export.several import export_all
     from chop.tools.logger import set_logging_verbosity
 
     for name in ("model", "dataset"):
@@ -125,13 +123,4 @@ def _export(options: Options, asked: _Asked, chosen: Chosen) -> None:
     write_line(
         f"{options.model} under {chosen.what}; {evaluator.rows:,} rows of {parts.data_module.describe()}"
     )
-    unequal = []
-    for target in asked.targets:
-        folder = asked.out if len(asked.targets) == 1 else asked.out / target  # each has its export.json
-        made = export(evaluator, chosen.config, target, folder, rows=asked.rows)
-        write_line(str(made))
-        unequal += [] if made.equal or made.unproven else [made]
-    if unequal:
-        worst = max(p.largest_difference for made in unequal for p in made.proofs)
-        far = f" by up to {worst:.3g}" if math.isfinite(worst) else ""
-        raise RuntimeError(f"{unequal[0].path} computes something else{far}; see {unequal[0].record}")
+    export_all(evaluator, chosen.config, asked.targets, asked.out, asked.rows)

@@ -104,6 +104,14 @@ class Target(ABC):
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise ConfigError(f"export to {self.name}: {found[0]}{more}")
+        self.check_packages()
+
+    def check_packages(self) -> None:
+        """Refuse where packages that write the format are missing.
+
+        Raises:
+            ConfigError: names them.
+        """
         if missing := missing_packages(self.writer):
             raise ConfigError(
                 f"export to {self.name} needs {' and '.join(missing)}: pip install {' '.join(missing)}"
