@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -160,3 +162,71 @@ class Optional(nn.Module):
         if mask is not None:
             x = x * mask
         return x
+
+
+class Heads(nn.Module):
+    """Attention with several heads by hand, as tutorials have it."""
+
+    def __init__(self, size: int, heads: int, causal: bool = False, bias: bool = False) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.qkv, self.out = nn.Linear(size, 3 * size, bias=bias), nn.Linear(size, size)
+        self.drop = nn.Dropout(0.1)
+        self.register_buffer("mask", torch.full((32, 32), float("-inf")).triu(1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, steps, size = x.shape
+        wide = self.qkv(x).reshape(rows, steps, 3, self.heads, size // self.heads)
+        q, k, v = wide.permute(2, 0, 3, 1, 4)
+        scores = (q @ k.transpose(-2, -1)) * (size // self.heads) ** -0.5
+        if self.causal:
+            scores = scores + self.mask[:steps, :steps]
+        mixed = self.drop(scores.softmax(dim=-1)) @ v
+        return self.out(mixed.transpose(1, 2).contiguous().view(rows, steps, size))
+
+
+class DropPath(nn.Module):
+    """Adds a part, and leaves it out by chance while it trains."""
+
+    def __init__(self, chance: float, inner: nn.Module) -> None:
+        super().__init__()
+        self.chance, self.inner = chance, inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.inner(x)
+        if self.chance > 0.0 and self.training:
+            keep = torch.rand((x.shape[0],) + (1,) * (x.ndim - 1)) >= self.chance
+            made = made * keep / (1 - self.chance)
+        return x + made
+
+
+class Named(NamedTuple):
+    """Two results by name."""
+
+    main: Tensor
+    extra: Tensor
+
+
+@dataclass
+class Data:
+    """The same as a data class."""
+
+    main: Tensor
+    extra: Tensor
+
+
+class WithExtra(nn.Module):
+    """Gives two tensors, in one of Python's ways."""
+
+    def __init__(self, size: int, kind: str = "tuple") -> None:
+        super().__init__()
+        self.main, self.extra, self.kind = nn.Linear(size, size), nn.Linear(size, size), kind
+
+    def forward(self, x: Tensor) -> Any:
+        main = self.main(x)
+        extra = self.extra(main.relu())
+        if self.kind == "dict":
+            return {"main": main, "extra": extra}
+        if self.kind in ("named", "data"):
+            return Named(main, extra) if self.kind == "named" else Data(main=main, extra=extra)
+        return [main, extra] if self.kind == "list" else (main, extra)
