@@ -69,6 +69,18 @@ class Bench:
         gap = (moved.double() - self.want.double()).abs()
         return float("inf") if gap.isnan().any() else float(gap.max())
 
+    def steady_rows(self, tolerance: float) -> Tensor:
+        """Which rows stay where they are when every node rounds its value a little otherwise.
+
+        Others hang on the order of two numbers that are nearly equal, or on which side of a step one lies.
+        """
+        steady = torch.ones(ROWS, dtype=torch.bool)
+        for seed in range(4):
+            with torch.no_grad():
+                moved = _Shaken(self.graph.model, seed).run(self.x.clone())
+            steady &= (moved.double() - self.want.double()).abs().flatten(1).amax(1) <= tolerance
+        return steady
+
     @property
     def scale(self) -> float:
         return max(1.0, float(self.want.abs().max()))
@@ -88,6 +100,18 @@ class _Magnitudes(fx.Interpreter):
         value = super().run_node(n)
         if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
             self.largest = max(self.largest, float(value.detach().abs().max()))
+        return value
+
+
+class _Shaken(fx.Interpreter):
+    def __init__(self, model: fx.GraphModule, seed: int) -> None:
+        super().__init__(model)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.op.startswith("call") and isinstance(value, Tensor) and value.is_floating_point():
+            return value + _noise(value, 2.0**-22, 0.0, self.generator)
         return value
 
 

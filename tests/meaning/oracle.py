@@ -31,13 +31,14 @@ _NAMES = ("input", "other", "mat2", "weight", "bias")
 
 
 def on_grid(value: Any, width: int, frac: int, signed: bool = True) -> Any:
-    """Round to the grid, half to even, and clamp; whole numbers and what is no number stay."""
+    """Round to the grid, half to even, and clamp; Python's whole numbers and what is no number stay."""
     if isinstance(value, float):
         return float(on_grid(torch.tensor(value, dtype=torch.float64), width, frac, signed))
-    if not isinstance(value, Tensor) or not value.is_floating_point():
+    if not isinstance(value, Tensor) or value.is_complex():
         return value
+    dtype = value.dtype if value.is_floating_point() else torch.float32
     low, high = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
-    return (torch.round(value.double() * 2.0**frac).clamp(low, high) * 2.0**-frac).to(value.dtype)
+    return (torch.round(value.double() * 2.0**frac).clamp(low, high) * 2.0**-frac).to(dtype)
 
 
 class Rounding(TorchFunctionMode):

@@ -70,7 +70,14 @@ def evaluator(bench: Bench) -> Verdict:
     found = Evaluator(bench.graph, bench.x, threads=1).forward()
     if not bench.same_each_time:
         return DIFFERS, "the model gives another value each time, the evaluator one"
-    return near(found, bench.want, 1e-5 * bench.scale + 100 * bench.sensitivity)
+    tolerance = 1e-5 * bench.scale + 100 * bench.sensitivity
+    verdict = near(found, bench.want, tolerance)
+    if verdict == GOOD or found.shape != bench.want.shape:
+        return verdict
+    steady = bench.steady_rows(tolerance)
+    if steady.sum() < ROWS // 10:
+        return SKIPPED, "most rows hang on the last digit of some value"
+    return near(found[steady], bench.want[steady], tolerance)
 
 
 def near(found: Tensor, want: Tensor, tolerance: float) -> Verdict:
@@ -95,7 +102,12 @@ def fine(bench: Bench) -> Verdict:
     quantized, _ = quantize_transform_pass(made, by_type(32, frac))
     with torch.no_grad():
         found = quantized.model.eval()(bench.x.clone())
-    return near(found, bench.want, tolerance)
+    verdict = near(found, bench.want, tolerance)
+    if verdict == GOOD:
+        return GOOD
+    # Where a model jumps (the order of two numbers that are nearly equal), its own code rounded tells as well.
+    with torch.no_grad(), Rounding(32, frac).watching():
+        return verdict if near(found, bench.model()(bench.x.clone()), tolerance) != GOOD else GOOD
 
 
 def coarse(bench: Bench) -> Verdict:

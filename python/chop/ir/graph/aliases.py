@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import fx, nn
 
+from chop.ir.graph.layout import is_method_or_twin, name_of, reshapes
 from chop.ir.graph.lowering_arguments import Arguments
 from chop.ir.graph.ops import is_number
 from chop.ir.graph.own_code import own_code
@@ -28,7 +29,7 @@ class Effect(NamedTuple):
 
     Attributes:
         kind: how its result lies in that of ``sources``.
-        sources: nodes; one, unless ``kind`` is maybe.
+        sources: nodes; one, unless ``kind`` is maybe, or reshaped into the memory of a second.
         written: nodes whose numbers it overwrites.
     """
 
@@ -48,8 +49,6 @@ _MAYBE = frozenset(
         "cpu", "cuda", "einsum", "broadcast_tensors", "meshgrid", "pixel_shuffle", "pixel_unshuffle",
     }
 )  # fmt: skip
-# In-place forms that change the shape, and what they are out of place.
-RESHAPING = frozenset({"squeeze_", "unsqueeze_", "t_", "transpose_", "swapaxes_", "swapdims_", "detach_"})
 _HARMLESS = frozenset({"requires_grad_", "retain_grad"})
 _MASKS = frozenset({"eq", "ne", "gt", "ge", "lt", "le", "isnan", "isinf", "isfinite", "bool", "logical_not"})
 _ATTRIBUTES = frozenset({"data", "T", "mT", "H", "mH", "real"})
@@ -76,19 +75,17 @@ def step_of(node: fx.Node) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None
     """Return a view as a step of :func:`chop.ir.graph.write_view.write_view`, None for what is none."""
     if node.op == "call_module":
         return None
-    called = _name(node)
-    name = {"getitem": "__getitem__", "getattr": "__getattr__"}.get(called, called)
-    if name in RESHAPING:
+    attribute = node.op == "call_function" and node.target is getattr
+    called = "__getattr__" if attribute else name_of(node)
+    name = "__getitem__" if called == "getitem" else called
+    if reshapes(name):
         name = name.removesuffix("_")
     args = node.args[1:]
     kwargs = {k: v for k, v in node.kwargs.items() if node.args or k not in ("input", "tensor")}
     if "split_size_or_sections" in kwargs:  # of the function; the method has another name for it
         args = (*args, kwargs.pop("split_size_or_sections"))
-    return (name, args, kwargs) if name in STEPS else None
-
-
-def _name(node: fx.Node) -> str:
-    return str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    known = name in STEPS and (name.startswith("__") or is_method_or_twin(node, called))
+    return (name, args, kwargs) if known else None
 
 
 def _of_module(node: fx.Node, module: Any) -> Effect:
@@ -97,15 +94,21 @@ def _of_module(node: fx.Node, module: Any) -> Effect:
     if not isinstance(module, QuantizedModule) and not is_torchs:
         return Effect("maybe", sources)
     if own_code(module, (type(module),)):  # a hook gives something else than the layer
-        return Effect("maybe", sources, sources[:1] if getattr(module, "inplace", False) is True else ())
+        return Effect("maybe", sources, sources[:1] if _is_inplace_layer(module) else ())
     if isinstance(module, QuantizedModule):
         written = getattr(module, "inplace", False) and module.config.get("bypass", False)
         return Effect("same", sources[:1], sources[:1]) if written else _FRESH
-    if getattr(module, "inplace", False) is True:
+    if _is_inplace_layer(module):
         return Effect("same", sources[:1], sources[:1])
     if isinstance(module, nn.Identity):
         return Effect("same", sources[:1])
     return Effect("maybe", sources) if isinstance(module, _MAYBE_MODULES) else _FRESH
+
+
+def _is_inplace_layer(module: nn.Module) -> bool:
+    """Whether it is told to work in place and does: torch's alpha dropouts take ``inplace`` and never look at it."""
+    read = getattr(getattr(type(module).forward, "__code__", None), "co_names", ("inplace",))
+    return getattr(module, "inplace", False) is True and "inplace" in read
 
 
 def _of_function(node: fx.Node, modules: Mapping[str, nn.Module]) -> Effect:
@@ -125,7 +128,7 @@ def _of_function(node: fx.Node, modules: Mapping[str, nn.Module]) -> Effect:
     package = (getattr(target, "__module__", None) or "torch").partition(".")[0]
     if package not in ("torch", "chop", "_operator", "builtins", "math"):
         return Effect("maybe", tuple(node.all_input_nodes))
-    return _of_torch(node, getattr(target, "__name__", "")) if package == "torch" else _FRESH
+    return _of_torch(node, name_of(node)) if package == "torch" else _FRESH
 
 
 def _of_part(node: fx.Node, source: fx.Node, key: Any, modules: Mapping[str, nn.Module]) -> Effect:
@@ -150,7 +153,7 @@ def _index_kind(index: Any, modules: Mapping[str, nn.Module]) -> str:
     if isinstance(index, fx.Node):
         if is_number(index, modules):
             return "view"
-        return "copy" if _name(index) in _MASKS else "maybe"
+        return "copy" if name_of(index) in _MASKS else "maybe"
     plain = index is None or index is Ellipsis or isinstance(index, slice) or type(index) is int
     return "view" if plain else "copy"
 
@@ -164,8 +167,9 @@ def _of_torch(node: fx.Node, name: str) -> Effect:
         return _of_out(out)
     if name in _HARMLESS:
         return Effect("same", source)
-    if name in RESHAPING:
-        return Effect("reshaped", source)
+    if reshapes(name):
+        other = node.args[1:2] if name == "set_" else ()
+        return Effect("reshaped", (*source, *_nodes(other)))
     if (
         arguments.get("inplace") is True
         or _is_inplace_method(node, name)
@@ -173,7 +177,7 @@ def _of_torch(node: fx.Node, name: str) -> Effect:
     ):
         found = source or _nodes(first)
         return Effect("same" if source else "maybe", found, found)
-    if name in STEPS:
+    if name in STEPS and is_method_or_twin(node, name):
         return Effect("view", source)
     shares = name in _MAYBE or "dropout" in name or _returns_alias(name)
     return Effect("maybe", source or tuple(node.all_input_nodes)) if shares else _FRESH

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import fx, nn
 
-from chop.ir.graph.aliases import RESHAPING, step_of
+from chop.ir.graph.aliases import step_of
+from chop.ir.graph.layout import name_of, refuse_layout, reshapes
 from chop.ir.graph.proxies import IN_PLACE
 from chop.ir.graph.write_view import write_view
 from chop.ir.graph.writes import Memory, Read, Tensor, Write
@@ -31,18 +32,19 @@ def rewire_writes(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
     """
     memory = Memory(graph, modules)
     _plain_arithmetic(graph, memory)
-    if memory.writes or any(str(node.target) in RESHAPING for node in graph.nodes):
+    if memory.writes or any(reshapes(name_of(node)) for node in graph.nodes):
         _Rewiring(graph, memory).run()
 
 
 def refuse_writes(graph: fx.Graph, modules: Mapping[str, nn.Module], where: str) -> None:
-    """Raise ConfigError if a node overwrites what others read afterwards, so that nodes are no values.
+    """Raise ConfigError if a node overwrites what others read afterwards or reads memory, so that nodes are no values.
 
     Args:
         graph: a graph, usually after :func:`rewire_writes`.
         modules: name -> module.
         where: opens the message.
     """
+    refuse_layout(graph, where)
     memory = Memory(graph, modules)
     for conflict in memory.conflicts() if memory.writes else ():
         raise ConfigError(f"{where}: {conflict}")
@@ -87,8 +89,8 @@ class _Rewiring:
             self._write(write, stale)
         if (tensor := self.memory.made.get(node)) is not None:
             self.latest[tensor] = (node, self.version.setdefault(tensor.root, 0))
-            if str(node.target) in RESHAPING and node in self.reads:
-                node.target = str(node.target).removesuffix("_")
+            if reshapes(name_of(node)) and node in self.reads and step_of(node) is not None and node.args:
+                node.op, node.target = "call_method", name_of(node).removesuffix("_")
 
     def _value(self, tensor: Tensor, before: fx.Node) -> fx.Node:
         """The node that has the tensor's numbers as they are now; it is made from the root if there is none."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from chop.ir.graph.layout import name_of
 from chop.ir.graph.own_code import own_code
 from chop.ir.graph.proxies import IN_PLACE
 from chop.ir.graph.write_view import STEPS
@@ -58,7 +59,7 @@ def results(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[str, ...] 
         return _ONE
     package = (getattr(target, "__module__", None) or "torch").partition(".")[0]
     if package == "torch":
-        return _of_schemas(node, getattr(target, "__name__", ""))
+        return _of_schemas(node, name_of(node))
     return _ONE if package in ("chop", "_operator", "math") else None
 
 
