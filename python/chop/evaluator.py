@@ -20,14 +20,14 @@ from chop.ir.graph.torch_calls import TorchCalls, native_quantizers
 from chop.metrics import AskedMetric, Metrics, MetricSpec
 from chop.metrics.native import NativeValue
 from chop.metrics.scoring import STANDARD, Asked, in_python
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import ElementFormat, IntegerFormat
 from chop.tools.errors import ConfigError
 from chop.tools.tensors import Array, as_tensor
 
 __all__ = ["Config", "Evaluator", "LayerRoad", "Metrics"]
 
 Config = Mapping[str, Any]
-NodeFormats = tuple[str, str, Mapping[str, IntegerFormat]]
+NodeFormats = tuple[str, str, Mapping[str, IntegerFormat | ElementFormat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,8 @@ class Evaluator:
         return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
-_NodeFormats = tuple[str, str, dict[str, tuple[int, int, bool, str, str]]]
+_OperandFormat = tuple[int | list[int], int | list[int], bool, str, str]
+_NodeFormats = tuple[str, str, dict[str, _OperandFormat]]
 _FLOAT = _core.Formats([])
 
 
@@ -255,16 +256,22 @@ def _core_format(rule: NodeRule) -> _NodeFormats:
     return _core_node(rule.node, rule.quantizer, rule.formats)
 
 
-def _core_node(node: str, quantizer: str, formats: Mapping[str, IntegerFormat]) -> _NodeFormats:
+def _core_node(
+    node: str, quantizer: str, formats: Mapping[str, IntegerFormat | ElementFormat]
+) -> _NodeFormats:
     if quantizer not in native_quantizers():
         raise ConfigError(
             f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
             f"native: {', '.join(sorted(native_quantizers()))}"
         )
-    operands = {
-        name: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow) for name, f in formats.items()
-    }
-    return node, quantizer, operands
+    return node, quantizer, {name: _core_operand(format) for name, format in formats.items()}
+
+
+def _core_operand(f: IntegerFormat | ElementFormat) -> _OperandFormat:
+    if isinstance(f, ElementFormat):
+        numbers = f.widths.ravel().tolist(), f.frac_widths.ravel().tolist()
+        return *numbers, f.is_signed, f.rounding, f.overflow
+    return f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
 
 
 @cache

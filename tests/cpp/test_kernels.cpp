@@ -52,6 +52,43 @@ TEST(fake_quantize_equals_the_reference) {
     }
 }
 
+// A grid for each number: each gets what its own grid makes of it, and 0 where the width is 0.
+template <class T, class Grid, class Each, class One>
+void compare_each(Each each, One one, const std::vector<FixedPoint>& of, const char* isa) {
+  for (const int size : awkward_sizes(4099)) {
+    ElementFormats chosen;
+    for (int i = 0; i < size; ++i) chosen.push_back(of[static_cast<size_t>(i * 7 + size) % of.size()]);
+    const ElementGrids<T> grids(chosen);
+    const std::vector<T> x = awkward_values<T>(size, T(0.0625), T(-128), T(127), static_cast<uint64_t>(size));
+    std::vector<T> y(x.size(), T(77)), expected(x.size(), T(0));
+    each(x.data(), y.data(), size, grids.from());
+    for (size_t i = 0; i < x.size(); ++i)
+      if (chosen[i].width > 0) one(&x[i], &expected[i], 1, grid_of<Grid>(chosen[i]));
+    const int64_t at = first_difference(y, expected);
+    CHECK(at < 0, isa, " size ", size, " at ", at, " x ", at < 0 ? T(0) : x[static_cast<size_t>(at)]);
+  }
+}
+
+TEST(fake_quantize_each_equals_the_reference_of_each_grid) {
+  std::vector<const KernelTable*> tables{&reference_kernels};
+  for (const Isa isa : available_isas()) tables.push_back(&kernels(isa));
+  for (const RoundingMode rounding : kRoundings)
+    for (const OverflowMode overflow : kOverflows) {
+      std::vector<FixedPoint> of{make_element_format(0, 3, true, rounding, overflow)};
+      for (const FixedPoint& f : formats()) of.push_back(in_modes(f, rounding, overflow));
+      for (const KernelTable* k : tables) {
+        compare_each<float, GridF32>(k->fake_quantize_each_f32, reference_kernels.fake_quantize_f32, of, k->isa);
+        compare_each<double, GridF64>(k->fake_quantize_each_f64, reference_kernels.fake_quantize_f64, of, k->isa);
+      }
+    }
+}
+
+TEST(a_common_format_holds_the_codes_of_all_elements) {
+  const FixedPoint common = common_format({{4, 1, true}, {0, 9, true}, {3, 6, true}, {8, -2, true}});
+  CHECK(common == FixedPoint({16, 6, true}));
+  CHECK(common_format({{0, 5, false}}) == FixedPoint({1, 0, false}));
+}
+
 TEST(fake_quantize_reference_is_right) {
   const auto one = [](float x, const FixedPoint& f) {
     float y = 0.0f;

@@ -68,6 +68,7 @@ def _convolution(layer: Any, x: Codes, weight: Codes) -> Codes:
     """[rows, channels, …] by [out, channels / groups, taps…], a tap after the other."""
     padding = [(0, 0), (0, 0), *[(p, p) for p in layer.padding]]
     x = np.pad(x, padding, constant_values=0)
+    x = np.vectorize(int, [object])(x)  # the zeros are NumPy's
     sizes = [
         (x.shape[2 + i] - layer.dilation[i] * (layer.kernel_size[i] - 1) - 1) // layer.stride[i] + 1
         for i in range(len(layer.padding))

@@ -29,8 +29,16 @@ def wide(random: random.Random) -> tuple[int, int, bool, str, str]:
     return random.choice([2, 4, 8]), random.choice([0, 3, 60]), True, *map(random.choice, MODES)
 
 
+def each(random: random.Random) -> tuple[list[int], list[int], bool, str, str]:
+    count = random.choice([3, 4, 5])  # of the features or outputs of a layer, perhaps
+    return [random.choice([0, 2, 8]) for _ in range(count)], [3] * count, True, *map(random.choice, MODES)
+
+
 def node_format(random: random.Random) -> tuple[str, str, dict[str, Any]]:
-    return random.choice(LINEAR), "integer", {name: wide(random) for name in ("data_in", "weight", "bias")}
+    operands = {
+        name: random.choice([wide, wide, wide, each])(random) for name in ("data_in", "weight", "bias")
+    }
+    return random.choice(LINEAR), "integer", operands
 
 
 def rules(random: random.Random) -> dict[str, Any]:
@@ -181,6 +189,7 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "run_float_op.output": lambda r: floats(3, 5),
     "effective": lambda r: r.choice([None, 3.5]),
     "configured": lambda r: r.choice([None, 3.5]),
+    "NodeWidths.__init__.joint": lambda r: r.choice([None, (24.0, 18.5, None, 20.0)]),
     "config": rules,
     **{f"Evaluator.{name}.config": formats for name in ("forward", "layers", "certificate")},
     "merge.other": lambda r: seen("moments"),

@@ -24,7 +24,7 @@ import torch
 from chop._core import native
 from tests.native import plausible
 
-FIRST_ROUNDS = 6
+FIRST_ROUNDS = 8
 REFUSALS = (TypeError, ValueError, IndexError, OverflowError)
 CLASSES = {"Space": "SweepSpace", "Specification": "TrainingSpecification", "Options": "TrainingOptions"}
 ATTRIBUTES = ("__init__", "__str__", "__repr__", "__len__", "__eq__")  # special names that are bound
@@ -133,6 +133,8 @@ def operator_argument(operator: str, argument: str, r: random.Random) -> Any:
     flat = operator == "chop::linear_integer"
     if argument in ("x", "weight"):
         return torch.ones((3, 4) if flat else (2, 4, 5) if argument == "x" else (2, 4, 3))
+    if argument in ("widths", "frac_widths"):  # of the channels of x
+        return torch.tensor([0, 2, 4, 8], dtype=torch.int32).view(1, 4, 1)
     if argument == "bias":
         return r.choice([None, torch.ones(2)])
     if argument in ("stride", "dilation", "groups", "padding"):

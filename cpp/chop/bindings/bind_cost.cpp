@@ -29,13 +29,18 @@ using cost::Operand;
 using cost::Product;
 using cost::Stored;
 using PyBits = std::tuple<double, double, double>;
+using PyJoint = std::tuple<double, std::optional<double>, std::optional<double>, double>;
 using PyProduct = std::tuple<double, double, bool, double, double>;
 using PyStored = std::pair<double, std::vector<std::pair<int, std::string>>>;
 
 NodeWidths make_widths(int node, bool quantized, const PyBits& data_in, const PyBits& weight, const PyBits& bias,
-                       std::optional<double> effective, std::optional<double> configured) {
+                       std::optional<double> effective, std::optional<double> configured,
+                       const std::optional<PyJoint>& joint) {
   const auto bits = [](const PyBits& b) { return Bits{std::get<0>(b), std::get<1>(b), std::get<2>(b)}; };
-  return {node, {quantized, bits(data_in), bits(weight), bits(bias), effective, configured, cost::kFloatBits, 0}};
+  cost::Widths widths{quantized, bits(data_in), bits(weight),     bits(bias), effective,
+                      {},        configured,    cost::kFloatBits, 0};
+  if (joint) widths.joint = {std::get<0>(*joint), std::get<1>(*joint), std::get<2>(*joint), std::get<3>(*joint)};
+  return {node, std::move(widths)};
 }
 
 double effective_weight_bits(pybind11::handle weights, int width, int frac_width, bool is_signed,
@@ -132,7 +137,7 @@ void bind_cost(pybind11::module_& m) {
         "Effective bits of a float32 tensor of weights, together.");
   pybind11::class_<NodeWidths>(m, "NodeWidths", "Bits of the operands of one node, named by its position.")
       .def(pybind11::init(&make_widths), arg("node"), arg("quantized"), arg("data_in"), arg("weight"), arg("bias"),
-           arg("effective"), arg("configured"))
+           arg("effective"), arg("configured"), arg("joint") = pybind11::none())
       .def_readonly("node", &NodeWidths::node)
       .def_property_readonly("quantized", [](const NodeWidths& w) { return w.widths.quantized; })
       .def_property_readonly("data_in", [](const NodeWidths& w) { return w.widths.data_in.width; })

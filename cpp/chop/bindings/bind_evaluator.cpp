@@ -21,16 +21,33 @@ using evaluator::Evaluator;
 using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
-// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
-using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
+// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node; widths and
+// fraction widths may be lists, with a number for each element.
+using OneFormat = std::tuple<int, int, bool, std::string, std::string>;
+using EachFormat = std::tuple<std::vector<int>, std::vector<int>, bool, std::string, std::string>;
+using PyFormat = std::variant<OneFormat, EachFormat>;
 using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
+
+void add_format(NodeFormat* node, const std::string& operand, const OneFormat& f) {
+  node->operands[operand] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
+                                             rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
+}
+
+void add_format(NodeFormat* node, const std::string& operand, const EachFormat& f) {
+  const auto& [widths, frac_widths, is_signed, rounding, overflow] = f;
+  ElementFormats formats =
+      make_element_formats(widths, frac_widths, is_signed, rounding_mode(rounding), overflow_mode(overflow));
+  node->operands[operand] = common_format(formats);
+  node->elements[operand] = std::make_shared<const ElementFormats>(std::move(formats));
+}
 
 NodeFormat to_format(const PyNode& entry) {
   const auto& [node, quantizer, operands] = entry;
-  NodeFormat format{node, quantizer, {}, nullptr};
-  for (const auto& [name, f] : operands)
-    format.operands[name] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
-                                             rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
+  NodeFormat format;
+  format.node = node;
+  format.quantizer = quantizer;
+  for (const auto& [name, given] : operands)
+    std::visit([&, operand = name](const auto& f) { add_format(&format, operand, f); }, given);
   return format;
 }
 
@@ -43,7 +60,7 @@ std::vector<NodeFormat> to_formats(const std::vector<PyNode>& entries) {
 // calls: nodes that torch computes under this config.
 Formats make_formats(const std::vector<PyNode>& nodes, const std::vector<Given<SharedCall>>& calls) {
   Formats formats{to_formats(nodes)};
-  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call.held});
+  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call.held, {}});
   return formats;
 }
 

@@ -17,9 +17,22 @@ using trainer::Specification;
 using trainer::State;
 using trainer::Trainer;
 
-using PyFormat = std::tuple<int, int, bool, std::string, std::string>;
+// Widths and fraction widths are numbers, or lists with one for each feature, output channel or number.
+using OneFormat = std::tuple<int, int, bool, std::string, std::string>;
+using EachFormat = std::tuple<std::vector<int>, std::vector<int>, bool, std::string, std::string>;
+using PyFormat = std::variant<OneFormat, EachFormat>;
 // node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format})
 using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>>;
+
+ElementFormats to_formats(const OneFormat& f) {
+  return {make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f), rounding_mode(std::get<3>(f)),
+                           overflow_mode(std::get<4>(f)))};
+}
+
+ElementFormats to_formats(const EachFormat& f) {
+  return make_element_formats(std::get<0>(f), std::get<1>(f), std::get<2>(f), rounding_mode(std::get<3>(f)),
+                              overflow_mode(std::get<4>(f)));
+}
 
 Specification make_specification(std::vector<int64_t> sizes, int trained, std::vector<int> running,
                                  const std::map<std::string, PyNode>& nodes, const std::string& straight_through) {
@@ -31,9 +44,8 @@ Specification make_specification(std::vector<int64_t> sizes, int trained, std::v
     spec.parameters = std::get<0>(node);
     spec.running = std::get<1>(node);
     spec.momentum = std::get<2>(node);
-    for (const auto& [operand, f] : std::get<3>(node))
-      spec.formats[operand] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
-                                               rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
+    for (const auto& [operand, given] : std::get<3>(node))
+      spec.formats[operand] = std::visit([](const auto& f) { return to_formats(f); }, given);
   }
   return made;
 }

@@ -14,7 +14,7 @@ double flops(const Operation& o, const Widths&) {
 }
 
 double bitops(const Operation& o, const Widths& w) {
-  const double factor = w.data_in.width * w.weight.width;
+  const double factor = w.joint ? w.joint->width : w.data_in.width * w.weight.width;
   double bits = 0;
   for (const Product& p : o.products) {
     const double additions = std::max(p.macs - p.outputs, 0.0);

@@ -10,17 +10,20 @@ double weight_bits(const Operation& o, const Widths& w, double otherwise) {
 }
 
 double ebops(const Operation& o, const Widths& w) {
+  if (w.joint) return o.macs() * w.joint->effective.value_or(w.joint->width);
   return o.macs() * w.data_in.width * weight_bits(o, w, w.weight.width);
 }
 
 double ebops_of_paper(const Operation& o, const Widths& w) {
+  if (w.joint && w.joint->effective_magnitude) return o.macs() * *w.joint->effective_magnitude;
   return o.macs() * w.data_in.magnitude * weight_bits(o, w, w.weight.magnitude);
 }
 
 double ebops_of_library(const Operation& o, const Widths& w) {
+  const double factor = w.joint ? w.joint->declared : w.data_in.declared * w.weight.declared;
   double bits = 0;
   for (const Product& p : o.products)
-    bits += (p.macs - p.padded) * w.data_in.declared * w.weight.declared + (p.biased ? p.hgq2_biases * w.bias.declared : 0);
+    bits += (p.macs - p.padded) * factor + (p.biased ? p.hgq2_biases * w.bias.declared : 0);
   return bits;
 }
 
@@ -40,7 +43,8 @@ double ebops_of_library(const Operation& o, const Widths& w) {
                    {"EBOPs",
                     "as the library HGQ2 0.2.0 counts: for each multiplication the declared bits of input and weight, "
                     "zeros and powers of two alike, but none for zeros that pad, and for each place of the input "
-                    "and channel of the output those of the bias; without the sign of a format that wraps, with it where it saturates (float: 32 bits); "
+                    "and channel of the output those of the bias; without the sign of a format that wraps, with it "
+                    "where it saturates (float: 32 bits); "
                     "additions and activations, to which HGQ2 gives a count too, are left out",
                     ebops_of_library})};
 

@@ -46,11 +46,20 @@ struct Bits {
   double width = kFloatBits, magnitude = kFloatBits, declared = kFloatBits;
 };
 
-// Bits of each operand of a node under a config.
+// Bits of an input times bits of the weight that it meets, mean over the weights, where elements have formats of their
+// own.
+struct JointBits {
+  double width = 0;                                      // all bits of both
+  std::optional<double> effective, effective_magnitude;  // all bits, and those without the sign, times effective ones
+  double declared = 0;                                   // as HGQ2 counts both, over the products that pad nothing
+};
+
+// Bits of each operand of a node under a config; of operands whose elements have formats of their own, the means.
 struct Widths {
   bool quantized = false;  // false for a float node and for a bypassed one
   Bits data_in, weight, bias;
   std::optional<double> effective;   // effective bits of all weights together, see effective_bits.h
+  std::optional<JointBits> joint;    // where the means do not tell what products take
   std::optional<double> configured;  // weight width that the config states, bypassed or not
   double result = kFloatBits;        // width at which the readers of the result take it; filled in by Costs
   double stored = 0;                 // bits of the parameters that the node owns; filled in by Costs

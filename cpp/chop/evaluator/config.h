@@ -2,9 +2,11 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "chop/core/element_format.h"
 #include "chop/core/fixed_point.h"
 #include "chop/evaluator/torch_call.h"
 
@@ -17,10 +19,18 @@ struct NodeFormat {
   std::string quantizer;
   std::map<std::string, FixedPoint> operands;
   TorchCallPtr call;  // computes the node instead of the core, for a quantizer without a native twin; else null
+  // Operands with a format for each element: of the weight, for each number of it or each output; of the bias, for each
+  // output; of data, for each feature or channel. `operands` then has the common format of all.
+  std::map<std::string, std::shared_ptr<const ElementFormats>> elements;
 
   const FixedPoint* operand(const std::string& name) const {
     const auto found = operands.find(name);
     return found == operands.end() ? nullptr : &found->second;
+  }
+  const ElementFormats* each(const std::string& name) const {  // null: one format for the operand
+    if (elements.empty()) return nullptr;
+    const auto found = elements.find(name);
+    return found == elements.end() ? nullptr : found->second.get();
   }
 };
 using Config = std::vector<NodeFormat>;

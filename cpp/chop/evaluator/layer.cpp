@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "chop/core/check.h"
+#include "chop/evaluator/element_codes.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
@@ -21,6 +22,10 @@ std::vector<double> numbers(const ir::Node& node, const char* name, const NodeFo
   const std::vector<float>& values = node.values(name);
   const FixedPoint* f = format ? format->operand(name) : nullptr;
   if (!f) return {values.begin(), values.end()};
+  if (const ElementFormats* each = format->each(name)) {
+    const auto outputs = static_cast<size_t>(node.parameter("weight")->shape.front());
+    return element_codes(values, parameter_formats(*each, values.size(), outputs, *format, name), *format, *f);
+  }
   std::vector<float> codes(values.size());
   quantizers::registry()
       .get(format->quantizer)
@@ -46,9 +51,19 @@ double worst_case(const std::vector<double>& weight, const std::vector<double>& 
   return bound;
 }
 
-// Whether all codes of the format, or those that can occur, lie in [low, high].
-bool fits(const FixedPoint& f, bool nonnegative, double low, double high) {
-  return (nonnegative ? 0.0 : f.qmin()) >= low && f.qmax() <= high;
+// Codes that can occur.
+struct CodeRange {
+  double low, high;
+  bool within(double least, double most) const { return low >= least && high <= most; }
+};
+
+CodeRange codes_of(const FixedPoint& f, bool nonnegative) { return {nonnegative ? 0.0 : f.qmin(), f.qmax()}; }
+
+// Of a weight whose elements have formats of their own, few codes come near the ends of the common format.
+CodeRange codes_of(const std::vector<double>& codes) {
+  CodeRange range{0.0, 0.0};
+  for (const double code : codes) range = {code < range.low ? code : range.low, larger(range.high, code)};
+  return range;
 }
 
 class Packer {
@@ -121,24 +136,25 @@ size_t inputs_of(const Window& window) {
 
 // Sums of codes: the road is chosen by what the formats and the bound allow.
 struct CodeSums {
-  const FixedPoint &x, &weight;
-  bool nonnegative, finite;
+  const FixedPoint& format;  // of the input
+  CodeRange x, weight;
+  bool finite;
   double bound;
   int shift, finest;
 
   Road road() const {
-    const bool deep = std::abs(finest) > kDeepestGrid || std::abs(x.frac_width + weight.frac_width) > kDeepestGrid;
+    const bool deep = std::abs(finest) > kDeepestGrid || std::abs(finest - shift) > kDeepestGrid;
     if (deep || !(bound <= kInt32)) return Road::float64;
     const bool integers = finite && shift <= kMostShift;
     // Kernels that pack codes know MASE's modes only.
-    const bool packs = x.rounding == RoundingMode::half_even && x.overflow == OverflowMode::saturate;
-    const bool bytes = fits(weight, false, -128, 127) && (fits(x, nonnegative, 0, 255) || fits(x, false, -128, 127));
+    const bool packs = format.rounding == RoundingMode::half_even && format.overflow == OverflowMode::saturate;
+    const bool bytes = weight.within(-128, 127) && (x.within(0, 255) || codes_of(format, false).within(-128, 127));
     if (integers && packs && bytes) return Road::int8;
     if (bound < kExactFloat) return Road::exact_float32;
     if (!integers) return Road::float64;
-    const bool shorts = fits(weight, false, -32768, 32767) && fits(x, nonnegative, -32768, 32767);
+    const bool shorts = weight.within(-32768, 32767) && x.within(-32768, 32767);
     if (packs && shorts) return Road::int16;
-    return fits(x, nonnegative, -kInt32, kInt32) && fits(weight, false, -kInt32, kInt32) ? Road::int32 : Road::float64;
+    return x.within(-kInt32, kInt32) && weight.within(-kInt32, kInt32) ? Road::int32 : Road::float64;
   }
 };
 
@@ -154,6 +170,20 @@ void take_off_zero(const LayerCodes& codes, size_t inputs, const Layer& layer, s
   }
 }
 
+// The weights times the largest code of the feature that each meets.
+std::vector<double> reaching(std::vector<double> weight, const ElementFormats& features, const Window& window,
+                             const FixedPoint& common) {
+  check(features.size() == static_cast<size_t>(window.channels), "evaluator: data_in has ", window.channels,
+        " features, got formats for ", features.size());
+  const auto taps = static_cast<size_t>(window.taps), inputs = inputs_of(window);
+  const auto outputs = static_cast<size_t>(window.out / window.groups), channels = inputs / taps;
+  for (size_t i = 0; i < weight.size(); ++i) {
+    const size_t group = i / inputs / outputs, channel = group * channels + i % inputs / taps;
+    weight[i] *= largest_code(features[channel], common);
+  }
+  return weight;
+}
+
 Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& format, bool finite, bool nonnegative) {
   const FixedPoint &x = *format.operand("data_in"), &weight = *format.operand("weight");
   const LayerCodes codes = layer_codes(node, format);
@@ -161,10 +191,14 @@ Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& f
   layer.codes_in = true;
   layer.unit = std::ldexp(1.0, -codes.finest);
   layer.shift = codes.shift;
-  layer.bound = worst_case(codes.weight, codes.bias, inputs_of(window), x.largest_code(), std::ldexp(1.0, codes.shift),
-                           std::ldexp(1.0, codes.bias_shift));
+  const ElementFormats* features = format.each("data_in");
+  layer.bound =
+      worst_case(features ? reaching(codes.weight, *features, window, x) : codes.weight, codes.bias, inputs_of(window),
+                 features ? 1.0 : x.largest_code(), std::ldexp(1.0, codes.shift), std::ldexp(1.0, codes.bias_shift));
   layer.offset = layer.bound * layer.unit;
-  layer.road = CodeSums{x, weight, nonnegative, finite, layer.bound, codes.shift, codes.finest}.road();
+  const CodeRange weights = format.each("weight") ? codes_of(codes.weight) : codes_of(weight, false);
+  const CodeRange inputs = codes_of(x, nonnegative);
+  layer.road = CodeSums{x, inputs, weights, finite, layer.bound, codes.shift, codes.finest}.road();
   if (layer.road == Road::float64 || layer.road == Road::exact_float32) {
     pack(window, scaled(codes.weight, std::ldexp(1.0, codes.shift - codes.finest)),
          scaled(codes.bias, std::ldexp(1.0, codes.bias_shift - codes.finest)), &layer);
@@ -176,7 +210,7 @@ Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& f
   if (layer.road == Road::int16) layer.encoding = Encoding::s16x2;
   if (layer.road == Road::int8) {
     layer.encoding = Encoding::u8x4;
-    layer.zero = fits(x, nonnegative, 0, 255) ? 0 : 128;
+    layer.zero = inputs.within(0, 255) ? 0 : 128;
     if (layer.zero) take_off_zero(codes, inputs_of(window), layer, &bias);
   }
   pack(window, codes.weight, bias, &layer);
@@ -214,8 +248,11 @@ const char* road_name(Road road) {
 }
 
 bool takes_codes(const ir::Node& node, const NodeFormat* format) {
-  return format && format->operand("data_in") && format->operand("weight") &&
-         (!node.parameter("bias") || format->operand("bias"));
+  const auto on_grid = [&](const char* name) {
+    const FixedPoint* f = format->operand(name);
+    return f && f->width <= kMostCommonBits;
+  };
+  return format && on_grid("data_in") && on_grid("weight") && (!node.parameter("bias") || on_grid("bias"));
 }
 
 LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "chop/evaluator/element_codes.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
@@ -25,6 +26,7 @@ double rounded(double at, RoundingMode mode) {
 // Whether the number, rounded to the grid, lies outside the format's range, so that it is clamped or wraps. NaN does
 // not.
 bool is_beyond(float value, const FixedPoint& f) {
+  if (f.width == 0) return false;  // a constant
   const double code = rounded(static_cast<double>(value) * f.inverse_scale(), f.rounding);
   return code < f.qmin() || code > f.qmax();
 }
@@ -38,7 +40,14 @@ Saturation saturation(const float* values, int64_t count, const FixedPoint& f) {
 Saturation saturation(const ObservedLayer& o, const char* name) {
   if (!o.node->parameter(name)) return {};
   const std::vector<float>& values = o.node->values(name);
-  return saturation(values.data(), static_cast<int64_t>(values.size()), *o.format.operand(name));
+  const auto count = static_cast<int64_t>(values.size());
+  const ElementFormats* each = o.format.each(name);
+  if (!each) return saturation(values.data(), count, *o.format.operand(name));
+  const auto outputs = static_cast<size_t>(o.node->parameter("weight")->shape.front());
+  const ElementFormats formats = parameter_formats(*each, values.size(), outputs, o.format, name);
+  Saturation found{0, count};
+  for (size_t i = 0; i < values.size(); ++i) found.beyond += is_beyond(values[i], formats[i]);
+  return found;
 }
 
 bool first(const std::optional<Counterexample>& a, const Counterexample& b) {
@@ -55,20 +64,22 @@ LayerObserver::LayerObserver(const ObservedLayer& observed) : observed_(observed
   found_.road = observed.layer->road;
   found_.bound = observed.layer->bound;
   found_.unit = observed.layer->unit;
-  found_.grids_are_close = codes_.shift <= kMostShift && codes_.bias_shift <= kMostShift;
+  const int bits = observed.grid.width + observed.format.operand("weight")->width;
+  found_.grids_are_close = codes_.shift <= kMostShift && codes_.bias_shift <= kMostShift && bits <= 2 * kMaxWidth;
   found_.weights = saturation(observed, "weight");
   found_.biases = saturation(observed, "bias");
 }
 
 void LayerObserver::add(const float* x, int64_t first_row, int valid) {
+  const bool each = !observed_.elements.empty();
+  x_codes_.resize(static_cast<size_t>(observed_.rows) * kBlock);
   for (int r = 0; r < observed_.rows; ++r) {
-    const Saturation s = saturation(x + r * kBlock, valid, observed_.grid);
+    const FixedPoint& f = each ? observed_.elements[static_cast<size_t>(r)] : observed_.grid;
+    const Saturation s = saturation(x + r * kBlock, valid, f);
     found_.inputs.beyond += s.beyond;
     found_.inputs.count += s.count;
+    encode(x + r * kBlock, f, x_codes_.data() + r * kBlock);
   }
-  x_codes_.resize(static_cast<size_t>(observed_.rows) * kBlock);
-  const auto count = static_cast<int64_t>(x_codes_.size());
-  quantizers::registry().get(observed_.format.quantizer).codes(x, x_codes_.data(), count, observed_.grid);
   for (int r = 0; r < observed_.rows; ++r)
     for (int i = 0; i < valid; ++i)
       found_.data_is_finite = found_.data_is_finite && !std::isnan(x_codes_[static_cast<size_t>(r * kBlock + i)]);
@@ -76,6 +87,17 @@ void LayerObserver::add(const float* x, int64_t first_row, int valid) {
   const Window& w = *observed_.window;
   for (int place = 0; place < w.places_out; ++place)
     for (int o = 0; o < w.out; ++o) output(place, o, first_row, valid);
+}
+
+// Codes in units of the common grid, if the row has a format of its own.
+void LayerObserver::encode(const float* x, const FixedPoint& f, float* codes) const {
+  if (f.width == 0) {
+    std::fill(codes, codes + kBlock, 0.0f);
+    return;
+  }
+  quantizers::registry().get(observed_.format.quantizer).codes(x, codes, kBlock, f);
+  if (const int shift = observed_.grid.frac_width - f.frac_width)
+    for (int s = 0; s < kBlock; ++s) codes[s] = std::ldexp(codes[s], shift);
 }
 
 void LayerObserver::output(int place, int o, int64_t first_row, int valid) {

@@ -17,6 +17,7 @@ struct ObservedLayer {
   std::shared_ptr<const Layer> layer;
   NodeFormat format;
   FixedPoint grid;          // of the input
+  ElementFormats elements;  // of each row of it, where `grid` is the common one; else empty
   int rows = 0, block = 0;  // the input's floats, before they are quantized
 };
 
@@ -31,6 +32,7 @@ class LayerObserver {
   LayerCertificate certificate() const { return found_; }
 
  private:
+  void encode(const float* x, const FixedPoint& format, float* codes) const;
   void output(int place, int o, int64_t first_row, int valid);
 
   const ObservedLayer& observed_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "chop/core/check.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
@@ -11,6 +12,8 @@ std::optional<ir::Node> with_number_on_grid(const ir::Node& node, const NodeForm
   const std::vector<ir::Attribute>& given = node.attributes;
   const FixedPoint* grid = format && !node.op->operands.empty() ? format->operand(node.op->operands.front()) : nullptr;
   if (!grid || std::none_of(given.begin(), given.end(), is("whole")) || node.attribute("whole") != 0.0) return {};
+  check(!format->each(node.op->operands.front()), "evaluator: node ", node.name, ": ", node.op->operands.front(),
+        " has a format for each channel, and the number ", node.attribute("other"), " has no channel");
   ir::Node made = node;
   std::find_if(made.attributes.begin(), made.attributes.end(), is("other"))->value =
       quantizers::registry().get(format->quantizer).number(node.attribute("other"), *grid);

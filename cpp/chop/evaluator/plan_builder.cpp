@@ -5,29 +5,15 @@
 #include <numeric>
 
 #include "chop/core/check.h"
+#include "chop/evaluator/element_codes.h"
 #include "chop/evaluator/number_on_grid.h"
+#include "chop/evaluator/plan_key.h"
 #include "chop/evaluator/torch_step.h"
-#include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
 namespace {
 
 using ir::Node;
-
-enum Tag : int64_t { kLayer, kEncoded, kProduct, kTurned, kFloatOp, kAffine, kRelu, kRounded, kTorch };
-
-void append(Key* key, const FixedPoint* f) {
-  if (!f) return key->push_back(-1);
-  key->push_back(f->width + 64 * (f->is_signed ? 1 : 0));
-  key->push_back(f->frac_width);
-  key->push_back(static_cast<int64_t>(f->rounding) * 2 + static_cast<int64_t>(f->overflow));
-}
-
-void append(Key* key, const NodeFormat* format) {
-  if (!format) return key->push_back(-2);
-  key->push_back(reinterpret_cast<intptr_t>(&quantizers::registry().get(format->quantizer)));
-  for (const char* name : {"data_in", "weight", "bias"}) append(key, format->operand(name));
-}
 
 std::vector<int32_t> all_rows(int count) {
   std::vector<int32_t> rows(static_cast<size_t>(count));
@@ -111,18 +97,6 @@ Value PlanBuilder::taken(Value& from) {
   return from;
 }
 
-void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding) {
-  const quantizers::Quantizer& quantizer = quantizers::registry().get(format.quantizer);
-  if (value->pending.rounding != Rounding::none) settle(value);
-  value->open = true;
-  value->pending.rounding = rounding;
-  value->pending.grid = quantizer.grid(grid);
-  value->key.insert(value->key.end(),
-                    {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
-  append(&value->key, &grid);
-  value->range = rounded(value->range, grid);
-}
-
 // The block of the value's codes, as the layer wants them. The codes are pending already; if the value's own layer is,
 // too, it feeds the reader.
 int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) {
@@ -155,7 +129,10 @@ void PlanBuilder::input_value(size_t index) {
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
   const std::shared_ptr<const Window>& window = facts(index).window;
-  const bool finite = in.range.finite(), nonnegative = in.range.nonnegative;
+  const ElementFormats* features = format ? format->each("data_in") : nullptr;
+  const ElementFormats rows = features ? row_formats(*features, *window, *format) : ElementFormats();
+  const bool finite = in.range.finite();
+  const bool nonnegative = features ? rounded(in.range, rows).nonnegative : in.range.nonnegative;
   Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
   append(&key, format);
   const auto layer = planner_.layers_.get(
@@ -164,9 +141,14 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   plan_.layers.push_back({node.name, layer->road, layer->bound});
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
   if (observed_ && layer->codes_in)
-    observed_->push_back({&node, window, layer, *format, *grid, in.rows(), settle(&in)});
+    observed_->push_back({&node, window, layer, *format, *grid, rows, in.rows(), settle(&in)});
   if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, *window)) settle(&in);
-  if (grid) round(&in, *format, *grid, layer->codes_in ? Rounding::codes : Rounding::values);
+  const Rounding rounding = layer->codes_in ? Rounding::codes : Rounding::values;
+  if (features) {
+    round_rows(&in, *format, rows, *grid, rounding);
+  } else if (grid) {
+    round(&in, *format, *grid, rounding);
+  }
   Value out = shaped(index, -1);
   out.range = {layer->gain * in.range.limit + layer->offset, false};
   out.source = encode(&in, *window, *layer);
@@ -198,8 +180,7 @@ void PlanBuilder::affine(const Node& node, size_t index) {
 void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   Value value = taken(input(node, 0));
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
-  if (grid && observed_) observed_->push_back({&node, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
-  if (grid) round(&value, *format, *grid, Rounding::values);
+  if (grid) round_data(&value, node, *format, "data_in");
   if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
     if (value.pending.rounding != Rounding::none) settle(&value);
     value.open = true;
@@ -219,12 +200,7 @@ void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat*
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     Value value = taken(input(node, i));
     const std::vector<std::string>& operands = node.op->operands;
-    if (format && !operands.empty()) {
-      const FixedPoint* grid = format->operand(operands[std::min(i, operands.size() - 1)]);
-      if (grid && observed_)
-        observed_->push_back({&as_given, nullptr, nullptr, *format, *grid, value.rows(), settle(&value)});
-      if (grid) round(&value, *format, *grid, Rounding::values);
-    }
+    if (format && !operands.empty()) round_data(&value, as_given, *format, operands[std::min(i, operands.size() - 1)]);
     blocks.push_back(settle(&value));
     ranges.push_back(value.range);
     nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);

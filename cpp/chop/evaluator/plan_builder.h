@@ -56,6 +56,11 @@ class PlanBuilder {
   Value shaped(size_t index, int block) const;
   Value taken(Value& from);  // the value for one reader, who may go on with what is pending
   void round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding);
+  // rows: a format for each row, whose common one `grid` is.
+  void round_rows(Value* value, const NodeFormat& format, const ElementFormats& rows, const FixedPoint& grid,
+                  Rounding rounding);
+  // Data on the grid, or the grids, of an operand that has no sums: values. Noted for an observer.
+  void round_data(Value* value, const ir::Node& node, const NodeFormat& format, const std::string& operand);
   int settle(Value* value);  // the block of its floats, nothing pending
   int encode(Value* value, const Window& reader, const Layer& layer);
   int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make);

@@ -29,6 +29,15 @@ struct GridF64 {
   OverflowMode overflow = OverflowMode::saturate;
 };
 
+// A grid for each number of a row, the fields side by side; the modes are the same for all. A step of 0 makes a number
+// the constant 0, whatever it was.
+template <class T>
+struct GridEach {
+  const T *inverse_step, *step, *qmin, *qmax, *modulus;
+  RoundingMode rounding = RoundingMode::half_even;
+  OverflowMode overflow = OverflowMode::saturate;
+};
+
 enum class Rounding : int { none, codes, values };  // codes: integers; values: integers times the step
 
 // y = round(relu(x * alpha + beta)), each part optional, for one row of a block.

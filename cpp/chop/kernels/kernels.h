@@ -74,6 +74,10 @@ struct KernelTable {
   void (*fake_quantize_f32)(const float* x, float* y, int64_t n, const GridF32& grid);
   void (*fake_quantize_f64)(const double* x, double* y, int64_t n, const GridF64& grid);
 
+  // The same with a grid for each number: grids has n of them.
+  void (*fake_quantize_each_f32)(const float* x, float* y, int64_t n, const GridEach<float>& grids);
+  void (*fake_quantize_each_f64)(const double* x, double* y, int64_t n, const GridEach<double>& grids);
+
   // Exact, and so equal on every instruction set, as long as every partial sum fits a float.
   void (*matrix_product)(const MatrixProduct& p);
 

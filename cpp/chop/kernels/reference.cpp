@@ -57,6 +57,14 @@ void fake_quantize(const T* x, T* y, int64_t n, const Grid& grid) {
 void fake_quantize_f32(const float* x, float* y, int64_t n, const GridF32& grid) { fake_quantize(x, y, n, grid); }
 void fake_quantize_f64(const double* x, double* y, int64_t n, const GridF64& grid) { fake_quantize(x, y, n, grid); }
 
+template <class T, class Grid>
+void fake_quantize_each(const T* x, T* y, int64_t n, const GridEach<T>& g) {
+  for (int64_t i = 0; i < n; ++i) {
+    const Grid grid{g.inverse_step[i], g.step[i], g.qmin[i], g.qmax[i], g.modulus[i], g.rounding, g.overflow};
+    y[i] = grid.step == T(0) ? T(0) : code_of(x[i], grid) * grid.step;
+  }
+}
+
 void matrix_product(const MatrixProduct& p) {
   for (int m = 0; m < p.m; ++m)
     for (int n = 0; n < p.n; ++n) {
@@ -207,6 +215,8 @@ const KernelTable reference_kernels = {
     "reference",
     fake_quantize_f32,
     fake_quantize_f64,
+    fake_quantize_each<float, GridF32>,
+    fake_quantize_each<double, GridF64>,
     matrix_product,
     elementwise,
     reference::encode,

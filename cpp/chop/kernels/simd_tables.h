@@ -12,6 +12,8 @@ namespace chop {
 struct FakeQuantizeKernels {
   void (*f32)(const float*, float*, int64_t, const GridF32&);
   void (*f64)(const double*, double*, int64_t, const GridF64&);
+  void (*each_f32)(const float*, float*, int64_t, const GridEach<float>&);
+  void (*each_f64)(const double*, double*, int64_t, const GridEach<double>&);
 };
 using MatrixProductKernel = void (*)(const MatrixProduct&);
 using ElementwiseKernel = void (*)(const Elementwise&, const float*, float*, int);

@@ -16,7 +16,11 @@ double number(double x, const FixedPoint& format) {
   return x;
 }
 
-[[maybe_unused]] const bool registered = registry().add("integer", {grid, codes, number});
+void values_each(const float* x, float* y, int64_t n, const GridEach<float>& grids) {
+  kernels().fake_quantize_each_f32(x, y, n, grids);
+}
+
+[[maybe_unused]] const bool registered = registry().add("integer", {grid, codes, number, values_each});
 
 }  // namespace
 

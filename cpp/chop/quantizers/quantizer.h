@@ -15,6 +15,8 @@ struct Quantizer {
   void (*codes)(const float* x, float* y, int64_t n, const FixedPoint& format);
   // The value on the grid that stands for a number of the model's source.
   double (*number)(double x, const FixedPoint& format);
+  // y[i] = the value on the i-th grid for x[i]; null: a quantizer without formats for single elements.
+  void (*values_each)(const float* x, float* y, int64_t n, const GridEach<float>& grids) = nullptr;
 };
 
 Registry<Quantizer>& registry();

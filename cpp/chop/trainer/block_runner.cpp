@@ -64,7 +64,10 @@ void BlockRunner<T>::run(const Step& step, const Block<T>& b) const {
     }
     case Kind::relu: return simple.relu(a, out, numbers);
     case Kind::unary: return simple.unary(step.op, a, out, numbers);
-    case Kind::quantize: return Real<T>::fake_quantize()(a, out, numbers, grid_of<typename Real<T>::Grid>(step.format));
+    case Kind::quantize:
+      for (const GridRun& run : step.grids)
+        on_grid(run.format, a + run.first * b.size.ld, out + run.first * b.size.ld, run.count * b.size.ld);
+      return;
     case Kind::add: return simple.combine(a, static_cast<T>(step.factor), value(step.b, b), out, numbers);
     case Kind::multiply: return simple.multiply(a, value(step.b, b), out, numbers);
   }
@@ -113,11 +116,11 @@ void BlockRunner<T>::back_single(const Step& step, const Block<T>& b) const {
     simple.relu_backward(value(step.out, b), g, to, numbers);
   } else if (step.kind == Kind::unary) {
     simple.unary_backward(step.op, x, g, to, numbers);
-  } else if (plan_.clipped) {
-    const auto grid = grid_of<typename Real<T>::Grid>(step.format);
-    simple.inside(x, grid.inverse_step, grid.qmin, grid.qmax, g, to, numbers);
-  } else if (to != g) {
-    simple.combine(g, T(0), g, to, numbers);
+  } else {
+    for (const GridRun& run : step.grids) {
+      const int64_t at = run.first * b.size.ld;
+      pass_gradient(run.format, plan_.clipped, x + at, g + at, to + at, run.count * b.size.ld);
+    }
   }
   if (step.add_a) simple.combine(dx, T(1), to, dx, numbers);
 }

@@ -176,8 +176,14 @@ class Builder {
   int quantized(const Node& node, int from) {
     const NodeSpec* spec = spec_of(node);
     if (!spec || !spec->formats.count("data_in")) return from;
+    const auto features = static_cast<size_t>(plan_.values[static_cast<size_t>(from)].features);
+    const ElementFormats& formats = spec->formats.at("data_in");
+    const auto channels = static_cast<size_t>(input_channels(node));
+    if (formats.size() != 1 && formats.size() != channels)
+      refuse(node, "has formats for " + std::to_string(formats.size()) + " of its " + std::to_string(channels) +
+                       " input features");
     const int out = push(node, Kind::quantize, from);
-    plan_.steps.back().format = spec->formats.at("data_in");
+    plan_.steps.back().grids = grid_runs(spread(formats, features));
     return out;
   }
 
@@ -185,11 +191,28 @@ class Builder {
     const NodeSpec* spec = spec_of(node);
     if (!spec->formats.count(operand)) return;
     const int64_t size = spec_.sizes[static_cast<size_t>(spec->parameters.at(operand))];
+    const ElementFormats& formats = spec->formats.at(operand);
+    const auto outputs = static_cast<size_t>(node.parameter("weight")->shape.front());
+    if (formats.size() != 1 && formats.size() != outputs && formats.size() != static_cast<size_t>(size))
+      refuse(node, "has " + std::to_string(formats.size()) + " formats for its " + operand);
     for (const Rounded& other : plan_.rounded)
-      if (other.place == place && other.format == spec->formats.at(operand)) return;
+      if (other.place == place && other.formats == formats) return;
     for (const Rounded& other : plan_.rounded)
       if (other.place == place) refuse(node, "shares a parameter that another node rounds to another grid");
-    plan_.rounded.push_back({place, size, spec->formats.at(operand)});
+    plan_.rounded.push_back({place, size, formats, grid_runs(spread(formats, static_cast<size_t>(size)))});
+  }
+
+  // Features of rows, channels of what has places too.
+  int64_t input_channels(const Node& node) const {
+    return graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape[1];
+  }
+
+  // A format for each of so many numbers: equal parts that lie side by side have one each.
+  static ElementFormats spread(const ElementFormats& formats, size_t count) {
+    const size_t part = count / formats.size();
+    ElementFormats found;
+    for (size_t i = 0; i < count; ++i) found.push_back(formats[i / part]);
+    return found;
   }
 
   void no_format(const Node& node) {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "chop/core/fixed_point.h"
 #include "chop/ir/graph.h"
 #include "chop/kernels/training.h"
+#include "chop/trainer/grid_runs.h"
 #include "chop/trainer/specification.h"
 
 namespace chop::trainer {
@@ -33,7 +33,7 @@ struct Step {
   bool relu = false;  // of the result, of linear and norm
   TrainUnaryOp op;
   double factor = 1.0;                // add: a + factor b
-  FixedPoint format;                  // quantize
+  std::vector<GridRun> grids;         // quantize: of the rows
   bool add_a = false, add_b = false;  // the gradient is added to what is there
 };
 
@@ -45,10 +45,11 @@ struct Norm {
   int64_t gamma = -1, beta = -1;  // places in the parameters
 };
 
-// Parameters that are used as rounded to a grid.
+// Parameters that are used as rounded to grids.
 struct Rounded {
   int64_t place = 0, size = 0;
-  FixedPoint format;
+  ElementFormats formats;  // as the specification has them
+  std::vector<GridRun> grids;
 };
 
 struct Item {

@@ -7,15 +7,16 @@
 #include <string>
 #include <vector>
 
-#include "chop/core/fixed_point.h"
+#include "chop/core/element_format.h"
 
 namespace chop::trainer {
 
 struct NodeSpec {
-  std::map<std::string, int> parameters;      // weight and bias: numbers of parameters
-  int running = -1;                           // number of the running statistics of a batch norm
-  double momentum = 0.1;                      // of those; negative: the average of all batches
-  std::map<std::string, FixedPoint> formats;  // operand -> format: data_in, weight, bias
+  std::map<std::string, int> parameters;  // weight and bias: numbers of parameters
+  int running = -1;                       // number of the running statistics of a batch norm
+  double momentum = 0.1;                  // of those; negative: the average of all batches
+  // Operand (data_in, weight, bias) -> formats: one, or one for each feature, output channel or number.
+  std::map<std::string, ElementFormats> formats;
 };
 
 struct Specification {

@@ -27,6 +27,11 @@ Weights<T>::Weights(const Plan& plan, const Specification& specification, const 
   second.resize(count);
   gradients_.resize(count);
   shadow_.resize(rounded_.empty() ? 0 : count);
+  for (const Rounded& r : rounded_) {
+    ElementFormats formats;
+    for (const GridRun& run : r.grids) formats.insert(formats.end(), static_cast<size_t>(run.count), run.format);
+    grids_.emplace_back(formats);
+  }
   places_.push_back(0);
   for (int i = 0; i < specification.trained; ++i)
     places_.push_back(places_.back() + specification.sizes[static_cast<size_t>(i)]);
@@ -36,9 +41,16 @@ template <class T>
 void Weights<T>::round() {
   if (rounded_.empty()) return;
   std::copy(values.begin(), values.end(), shadow_.begin());
-  for (const Rounded& r : rounded_)
-    Real<T>::fake_quantize()(values.data() + r.place, shadow_.data() + r.place, r.size,
-                             grid_of<typename Real<T>::Grid>(r.format));
+  for (size_t i = 0; i < rounded_.size(); ++i) {
+    const Rounded& r = rounded_[i];
+    const T* from = values.data() + r.place;
+    T* to = shadow_.data() + r.place;
+    if (r.grids.size() == 1) {
+      on_grid(r.grids.front().format, from, to, r.size);
+    } else {
+      Real<T>::fake_quantize_each()(from, to, r.size, grids_[i].from());
+    }
+  }
 }
 
 template <class T>
@@ -54,13 +66,11 @@ template <class T>
 void Weights<T>::add_up(int parts) {
   const auto& combine = Real<T>::kernels().elementwise.combine;
   for (int part = 1; part < parts; ++part) combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
-  if (!plan_.clipped) return;
-  for (const Rounded& r : rounded_) {
-    const auto grid = grid_of<typename Real<T>::Grid>(r.format);
-    T* g = gradient() + r.place;
-    Real<T>::kernels().elementwise.inside(values.data() + r.place, grid.inverse_step, grid.qmin, grid.qmax, g, g,
-                                          r.size);
-  }
+  for (const Rounded& r : rounded_)
+    for (const GridRun& run : r.grids) {
+      T* g = gradient() + r.place + run.first;
+      pass_gradient(run.format, plan_.clipped, values.data() + r.place + run.first, g, g, run.count);
+    }
 }
 
 // As torch's clip_grad_norm_ and clip_grad_value_ do; the gradients themselves stay as they are.

@@ -49,6 +49,7 @@ class Weights {
   Powers powers1_{options_.beta1}, powers2_{options_.beta2};
   std::vector<int64_t> places_;  // of the trained parameters, and their end
   const std::vector<Rounded>& rounded_;
+  std::vector<ElementGrids<T>> grids_;  // of `rounded_`, number by number
   std::vector<T> shadow_, gradients_, clipped_;
   const TrainUpdateKernels<T>& kernels_ = Real<T>::kernels().update;
 };

@@ -25,8 +25,10 @@ class _NodeRow(TypedDict):
     parameters: dict[str, list[int]]
     shape: list[int]
 
-# (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node.
-_Node = tuple[str, str, Mapping[str, tuple[int, int, bool, str, str]]]
+# (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node; lists of
+# widths and fraction widths: one for each element.
+_Format = tuple[int | Sequence[int], int | Sequence[int], bool, str, str]
+_Node = tuple[str, str, Mapping[str, _Format]]
 
 @final
 class Graph:
@@ -78,8 +80,10 @@ class NodeWidths:
         bias: tuple[float, float, float],
         effective: float | None,
         configured: float | None,
+        joint: tuple[float, float | None, float | None, float] | None = None,
     ) -> None:
-        """Bits: all of them, without the sign, as HGQ2 counts them."""
+        """Bits: all of them, without the sign, as HGQ2 counts them. joint: bits of an input times those of the weight
+        that it meets: all, all and effective, without the sign and effective, as HGQ2 counts; None: the products."""
     @property
     def bias(self) -> float: ...
     @property
@@ -248,9 +252,7 @@ class TrainingSpecification:
         sizes: Sequence[int],
         trained: int,
         running: Sequence[int],
-        nodes: Mapping[
-            str, tuple[Mapping[str, int], int, float, Mapping[str, tuple[int, int, bool, str, str]]]
-        ],
+        nodes: Mapping[str, tuple[Mapping[str, int], int, float, Mapping[str, _Format]]],
         straight_through: str,
     ) -> None: ...
 

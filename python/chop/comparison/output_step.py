@@ -8,7 +8,7 @@ from torch import fx, nn
 
 from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import QUANTIZERS, IntegerFormat
+from chop.nn.quantizers import QUANTIZERS, ElementFormat, IntegerFormat
 
 Formats = Mapping[str, IntegerFormat]
 
@@ -65,6 +65,8 @@ def output_step(node: fx.Node, modules: Mapping[str, nn.Module]) -> float | None
     if name not in QUANTIZERS:
         return None
     formats = QUANTIZERS[str(name)].parse(row.mase_op, config, f"compare: {node.name}")
+    # What lies on the elements' grids lies on their common one.
+    formats = {name: f.common if isinstance(f, ElementFormat) else f for name, f in formats.items()}
     if not all(isinstance(format, IntegerFormat) for format in formats.values()):
         return None
     has_bias = getattr(module, "bias", None) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +13,20 @@ from chop.cost.work import RULES, Applied, Product, Work, products
 def _convolution(call: Applied) -> Work:
     weight, y = call.get("weight", 1), call.output
     macs = y.numel() * weight[0].numel()
-    sums, padded = _taps(call, list(weight.shape[2:]), list(y.shape[-(weight.dim() - 2) :]))
+    sums, uses = _taps(call, list(weight.shape[2:]), list(y.shape[-(weight.dim() - 2) :]))
+    padded = sums - sum(uses) if uses else 0
     # HGQ2 counts a bias at every place of the input.
     channels_in = weight.shape[1] * call.get("groups", 6, 1)
     biases = call.input.numel() // channels_in * weight.shape[0]
     biased = call.get("bias", 2) is not None
-    return products(Product(macs, y.numel(), biased, macs // sums * padded, biases))
+    return products(Product(macs, y.numel(), biased, macs // max(1, sums) * padded, biases, uses))
 
 
-def _taps(call: Applied, kernel: list[int], outputs: list[int]) -> tuple[int, int]:
-    """Pairs of a place of the output and one of the kernel, and how many of them meet a zero beside the input."""
+def _taps(call: Applied, kernel: list[int], outputs: list[int]) -> tuple[int, tuple[int, ...]]:
+    """Pairs of a place of the output and one of the kernel; for each of the kernel, how many meet no zero that pads."""
     pairs = math.prod(outputs) * math.prod(kernel)
     if call.get("padding_mode", 99, "zeros") != "zeros":
-        return max(1, pairs), 0
+        return pairs, ()
     sides = len(kernel)
     sizes = list(call.input.shape[-sides:])
     places = (("stride", 3), ("dilation", 5))
@@ -34,10 +36,11 @@ def _taps(call: Applied, kernel: list[int], outputs: list[int]) -> tuple[int, in
         before = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
     else:
         before = [0] * sides if padding == "valid" else _each(padding, sides)
-    inside = 1
-    for size, k, out, s, d, p in zip(sizes, kernel, outputs, stride, dilation, before, strict=True):
-        inside *= sum(_inside(size, out, s, tap * d - p) for tap in range(k))
-    return max(1, pairs), pairs - inside
+    uses = [
+        [_inside(size, out, s, tap * d - p) for tap in range(k)]
+        for size, k, out, s, d, p in zip(sizes, kernel, outputs, stride, dilation, before, strict=True)
+    ]
+    return pairs, tuple(math.prod(each) for each in itertools.product(*uses))
 
 
 def _inside(size: int, outputs: int, stride: int, offset: int) -> int:

@@ -88,7 +88,7 @@ class Costs:
         self._totals = _core.NamedTotals(self._core, self._native)
         values = any(model.reads_values for model in self.models)
         weights = {name: plain_tensor(t).clone() for name, t in found.weights.items()} if values else {}
-        self._widths = WidthTable(self.graph, self._operations, weights)
+        self._widths = WidthTable(self.graph, self._operations, weights, found.tap_uses)
 
     def _operations_with(self, inputs: Inputs | None) -> Operations:
         if inputs is None:

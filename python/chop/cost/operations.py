@@ -30,6 +30,7 @@ class Operations:
     Attributes:
         rows: one dict a node: name, op, inputs and output (shapes), parameters, attributes, work, macs.
         for_core: the same as the core takes them.
+        tap_uses: node -> how often each place of its kernel meets no padding, for convolutions.
         outputs: positions of what leaves the graph.
         parameters: numbers of each learnable tensor, and (position, operand) of those that read it.
         weights: node -> weight, of the layers that can be quantized.
@@ -38,6 +39,7 @@ class Operations:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     for_core: list[dict[str, Any]] = field(default_factory=list)
+    tap_uses: dict[str, tuple[int, ...]] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
     parameters: list[tuple[float, list[tuple[int, str]]]] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -114,6 +116,9 @@ class _Builder:
                 "kind": kind,
             }
         )
+        for product in found.work.products:
+            if product.tap_uses:
+                self.found.tap_uses[node.name] = product.tap_uses
         if found.reason:
             self.found.left_out[node.name] = f"{op}: {found.reason}"
 

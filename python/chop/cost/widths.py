@@ -8,11 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from chop import _core
+from chop.cost.element_bits import JointBits, bits_of, joint_bits
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.ir.graph.quantize_config import resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
-from chop.nn.quantizers import QUANTIZERS, IntegerFormat
+from chop.nn.quantized.layer_shapes import refuse_misfits
+from chop.nn.quantizers import QUANTIZERS, ElementFormat, IntegerFormat
 from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
@@ -31,14 +33,20 @@ class WidthTable:
         mg: the traced graph.
         rows: the operations of the graph.
         weights: node -> its weight, float32, where a cost model asks for the numbers.
+        tap_uses: node -> how often each place of a convolution's kernel meets no padding.
     """
 
     def __init__(
-        self, mg: MaseGraph, rows: Sequence[Mapping[str, Any]], weights: Mapping[str, Tensor]
+        self,
+        mg: MaseGraph,
+        rows: Sequence[Mapping[str, Any]],
+        weights: Mapping[str, Tensor],
+        tap_uses: Mapping[str, Sequence[float]],
     ) -> None:
         self.targets = QuantizeTargets(mg)
         self.positions = {row["name"]: i for i, row in enumerate(rows)}
         self.weights = weights
+        self._tap_uses = tap_uses
         self.memo = _core.WidthMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self.targets.modules.values()
@@ -69,6 +77,7 @@ class WidthTable:
         bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
         weight = formats.get("weight")
         effective = None
+        joint = None if bypass else self._joint(name, formats)
         if isinstance(weight, IntegerFormat) and not bypass and name in self.weights:
             effective = _core.effective_weight_bits(
                 self.weights[name],
@@ -87,7 +96,19 @@ class WidthTable:
             shown.get("bias", _FLOAT),
             effective,
             bits["weight"][0] if "weight" in bits else None,
+            joint,
         )
+
+    def _joint(self, name: str, formats: Mapping[str, Any]) -> JointBits | None:
+        data_in, weight, shapes = formats["data_in"], formats.get("weight"), self.targets.shapes.get(name, {})
+        refuse_misfits(formats, shapes, f"cost: node {name}")
+        if weight is None or "weight" not in shapes:
+            return None
+        if not any(isinstance(format, ElementFormat) for format in (data_in, weight)):
+            return None
+        uses = self._tap_uses.get(name)
+        (channels,) = shapes["data_in"]
+        return joint_bits(data_in, weight, shapes["weight"], channels, self.weights.get(name), uses)
 
     def _of_the_graph(self, mg: MaseGraph) -> Widths:
         modules = mg.modules
@@ -102,6 +123,8 @@ class WidthTable:
 
 def _bits(format: Any, node: str, operand: str) -> tuple[float, float, float]:
     """All bits, those without the sign, and those that HGQ2 counts: with the sign where the format saturates."""
+    if isinstance(format, ElementFormat):
+        return bits_of(format).means
     width = getattr(format, "width", None)
     if width is None:
         raise ConfigError(f"cost: node {node}: the format {format!r} of {operand} does not tell its width")

@@ -22,6 +22,8 @@ class Product:
         biased: whether one number is added to each.
         padded: of all products, those with a zero that only pads.
         hgq2_biases: how many biases HGQ2 counts; None: one a sum.
+        tap_uses: of a convolution, for each place of the kernel, how many places of the output it gives a product that
+            no padding meets; empty: all alike.
     """
 
     macs: float
@@ -29,6 +31,7 @@ class Product:
     biased: bool = False
     padded: float = 0.0
     hgq2_biases: float | None = None
+    tap_uses: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, outputs: float, terms: float, biased: bool = False) -> Self:

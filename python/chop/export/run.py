@@ -22,6 +22,7 @@ from chop.export.proof import Proof
 from chop.export.target import TARGETS, MissingExecutor, Sample, Target, versions
 from chop.integers import quantized_view
 from chop.ir.graph.mase_graph import MaseGraph
+from chop.nn.quantizers.element_format import plain_numbers
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 
@@ -174,7 +175,7 @@ def _record(
             "chop": _core.__version__,
             **versions(("torch", "numpy", *target.writer, *target.executor)),
         },
-        "config": config,
+        "config": plain_numbers(config),
         "certificate": certificate,
     }
     return json.dumps(_finite(content), indent=1) + "\n"

@@ -13,9 +13,12 @@ import torch
 
 from chop.evaluator import Config, Evaluator
 from chop.ir.graph.quantize_config import resolve_quantize_config
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import ElementFormat, ElementQuantizer, IntegerFormat
+from chop.nn.quantizers.format import WIDTH_RANGE
 from chop.nn.quantizers.integer import integer_quantizer
+from chop.tools.errors import ConfigError
 
+Formats = Mapping[str, IntegerFormat | ElementFormat]
 _NO_FORMATS: Mapping[str, IntegerFormat] = MappingProxyType({})
 
 
@@ -29,9 +32,9 @@ class ViewNode:
         inputs: names of the nodes that it reads.
         shape: of its value, without the batch.
         attributes: numbers and lists of whole numbers, as the lowered graph has them.
-        values: parameter -> float32 numbers, as trained.
+        values: parameter -> float32 numbers, as trained; of one whose elements have formats of their own, on those.
         quantizer: name of the arithmetic, None for a float node.
-        formats: operand -> format; empty for a float node.
+        formats: operand -> format, of elements with formats of their own the common one; empty for a float node.
     """
 
     name: str
@@ -114,6 +117,33 @@ class QuantizedView:
         return tuple(node for node in self.nodes if node.op == "input")
 
 
+def _on_common_grids(
+    node: str, formats: Formats, values: Mapping[str, np.ndarray]
+) -> tuple[Mapping[str, IntegerFormat], Mapping[str, np.ndarray]]:
+    """One format an operand: parameters whose elements have their own are brought there, and lie on the common grid."""
+    found: dict[str, IntegerFormat] = {}
+    numbers = dict(values)
+    for operand, format in formats.items():
+        if not isinstance(format, ElementFormat):
+            found[operand] = format
+            continue
+        common = format.common
+        if operand in values and common.width <= WIDTH_RANGE[1]:
+            numbers[operand] = ElementQuantizer(format)(torch.from_numpy(values[operand].copy())).numpy()
+            found[operand] = common
+        elif operand == "data_in":
+            raise ConfigError(
+                f"node {node}: data_in has a format for each feature or channel, which no export takes yet: give it "
+                "one width and one fraction width"
+            )
+        elif operand in values:
+            raise ConfigError(
+                f"node {node}: the formats of {operand} need {common.width} bits on their common grid, and an export "
+                f"has {WIDTH_RANGE[1]} at most"
+            )
+    return found, numbers
+
+
 def quantized_view(evaluator: Evaluator, config: Config | None) -> QuantizedView:
     """Return the model of an evaluator under a config.
 
@@ -136,9 +166,12 @@ def quantized_view(evaluator: Evaluator, config: Config | None) -> QuantizedView
     nodes = []
     for row in evaluator.lowered.nodes:
         rule = rules.get(row["name"])
-        formats = (rule.formats if rule is not None else None) or _NO_FORMATS
-        values = evaluator.lowered.values(row["name"]) if row["parameters"] else {}
+        given = evaluator.lowered.values(row["name"]) if row["parameters"] else {}
         shapes = row["parameters"]
+        floats = {name: np.frombuffer(v, np.float32).reshape(shapes[name]) for name, v in given.items()}
+        formats, values = _on_common_grids(
+            row["name"], (rule.formats if rule is not None else None) or {}, floats
+        )
         nodes.append(
             ViewNode(
                 row["name"],
@@ -146,7 +179,7 @@ def quantized_view(evaluator: Evaluator, config: Config | None) -> QuantizedView
                 tuple(row["inputs"]),
                 tuple(row["shape"][1:]),
                 row["attributes"],
-                {name: np.frombuffer(v, np.float32).reshape(shapes[name]) for name, v in values.items()},
+                values,
                 rule.quantizer if rule is not None and formats else None,
                 formats,
             )

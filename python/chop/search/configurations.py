@@ -12,6 +12,7 @@ import numpy as np
 from chop import _core
 from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
 from chop.nn.quantizers import QUANTIZERS
+from chop.nn.quantizers.element_format import plain_numbers
 from chop.registry import did_you_mean
 from chop.search.quantization_space import QuantizationSpace
 from chop.tools.config_load import convert_str_na_to_none
@@ -38,7 +39,7 @@ def as_space(ev: Evaluator, space: Space) -> QuantizationSpace | list[Config | N
     if not isinstance(space, Mapping):
         if not space:
             raise ConfigError("sweep: the list of configs is empty")
-        return list(space)
+        return [plain_numbers(config) for config in space]  # files that describe the space hold no arrays
     table = convert_str_na_to_none(dict(space))
     for key in table:
         if key not in ("name", "setup", "seed"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chop.nn.quantizers import QUANTIZERS, QuantizerSpec
+from chop.nn.quantizers.element_format import is_list
 from chop.registry import UnknownNameError, did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
@@ -61,6 +62,12 @@ def check_choices(choices: Choices, where: str) -> None:
             raise ConfigError(f"{where}.{entry} must be a list of choices, got {values!r}")
         if not values:
             raise ConfigError(f"{where}.{entry} must hold at least one choice, got an empty list")
+        for value in values:
+            if is_list(value):
+                raise ConfigError(
+                    f"{where}.{entry} holds a list, {value!r:.60}: a search draws one number for an operand; formats "
+                    "of single channels or weights go into [passes] or come from training"
+                )
     if "name" not in choices:
         known = ", ".join(sorted(QUANTIZERS))
         raise ConfigError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chop.tools.config_arrays import read_named_arrays
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -54,7 +55,9 @@ def load_best(path: Path) -> dict[str, Any]:
     entry = entries[chosen]
     refuse_changed(file, chosen, entry)
     logger.info("%s: entry %s of %d, trial %s", file.name, chosen, len(entries), entry.get("number"))
-    return {"passes": entry.get("passes") or {"quantize": entry["sampled_config"]}}
+    return read_named_arrays(
+        {"passes": entry.get("passes") or {"quantize": entry["sampled_config"]}}, file.parent
+    )
 
 
 def _is_entry(entry: object) -> bool:

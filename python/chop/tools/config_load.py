@@ -14,11 +14,12 @@ from typing import Any
 
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
+from chop.tools.config_arrays import read_named_arrays
 from chop.tools.errors import ConfigError
 
 
 def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a TOML file; every string "NA" becomes None.
+    """Read a TOML file; every string "NA" becomes None, and ``"FILE.npz#KEY"`` of a width the array that it names.
 
     The ``best.json`` of a search gives the ``[passes]`` of its first trial, ``best.json#2`` those of entry 2.
 
@@ -40,9 +41,11 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ConfigError(f"config file must end in .toml, got {str(path)!r}")
     try:
         text = path.read_bytes().decode("utf-8")
-        return convert_str_na_to_none(tomllib.loads(text))
+        return read_named_arrays(convert_str_na_to_none(tomllib.loads(text)), path.parent)
     except FileNotFoundError:
         raise ConfigError(f"no config file {str(path)!r}{_nearest_file(path)}") from None
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         # ValueError covers bad TOML, bad UTF-8 and a NUL in the name.
         reason = error.strerror if isinstance(error, OSError) else error

@@ -16,10 +16,11 @@ from chop.ir.graph.root_call import refuse_inputs
 from chop.ir.graph.saved_tensors import refuse_saved_writes
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.nn.quantizers import ElementFormat
 
 __all__ = ["TrainingTargets"]
 
-_Format = tuple[int, int, bool, str, str]
+_Format = tuple[int | list[int], int | list[int], bool, str, str]
 
 
 class TrainingTargets:
@@ -105,10 +106,13 @@ def _needed(graph: MaseGraph) -> set[fx.Node]:
 def _formats(module: nn.Module | None) -> dict[str, _Format]:
     if not isinstance(module, QuantizedModule):
         return {}
-    return {
-        operand: (f.width, f.frac_width, f.is_signed, f.rounding, f.overflow)
-        for operand, f in module.formats.items()
-    }
+    return {operand: _numbers(format) for operand, format in module.formats.items()}
+
+
+def _numbers(f: Any) -> _Format:
+    if isinstance(f, ElementFormat):
+        return f.widths.ravel().tolist(), f.frac_widths.ravel().tolist(), f.is_signed, f.rounding, f.overflow
+    return f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
 
 
 def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:

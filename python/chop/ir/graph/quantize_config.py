@@ -17,7 +17,9 @@ from chop.ir.graph.ops import (
     quantizeable_op,
 )
 from chop.ir.graph.quantize_targets import QuantizeTargets
-from chop.nn.quantizers import IntegerFormat, QuantizerSpec, check_quantizer_config
+from chop.nn.quantized.layer_shapes import refuse_misfits
+from chop.nn.quantizers import ElementFormat, IntegerFormat, QuantizerSpec, check_quantizer_config
+from chop.nn.quantizers.element_format import is_list, plain_numbers
 from chop.registry import did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
@@ -35,7 +37,7 @@ class NodeRule:
         node: name of the node.
         mase_op: its operation, e.g. ``"linear"``.
         rule: key of the config that applied, ``"default"`` included.
-        config: that key's config; None where its name is None: the node is left (or goes back to) float.
+        config: that key's config, arrays as lists; None where its name is None: the node stays (or becomes) float.
         quantizer: canonical name of the arithmetic, None for a node left alone.
         formats: operand -> format; None for a node left alone or bypassed.
     """
@@ -45,7 +47,7 @@ class NodeRule:
     rule: str
     config: Mapping[str, Any] | None
     quantizer: str | None
-    formats: Mapping[str, IntegerFormat] | None
+    formats: Mapping[str, IntegerFormat | ElementFormat] | None
 
 
 def resolve_quantize_config(mg: MaseGraph | QuantizeTargets, config: Mapping[str, Any]) -> list[NodeRule]:
@@ -83,6 +85,7 @@ def resolve_quantize_config(mg: MaseGraph | QuantizeTargets, config: Mapping[str
     for name, mase_op in targets.ops.items():
         key = _rule_key(name, mase_op, by, rules, patterns)
         rule = _node_rule(name, mase_op, key, rules[key], specs[key])
+        refuse_misfits(rule.formats, targets.shapes.get(name, {}), f"{_WHERE}: node {name}: {key}")
         if module := targets.modules.get(name):
             _refuse_conflict(rule, first.setdefault(module, rule), module)
         resolved.append(rule)
@@ -227,6 +230,8 @@ def _node_rule(
 ) -> NodeRule:
     if spec is None:
         return NodeRule(name, mase_op, key, None, None, None)
+    if any(is_list(value) for value in table.values()):
+        table = {field: plain_numbers(value) for field, value in table.items()}
     # Parsed for a bypassed node too: it keeps its widths for the metadata and the averages.
     formats = spec.parse(mase_op, table, f"{_WHERE}: {key}")
     return NodeRule(name, mase_op, key, table, spec.name, None if table.get("bypass", False) else formats)

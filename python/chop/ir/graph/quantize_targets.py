@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import QUANTIZEABLE_OP, describe_target, find_row, quantizeable_op
+from chop.nn.quantized.layer_shapes import Shapes, layer_shapes
 
 
 class QuantizeTargets:
@@ -13,6 +14,7 @@ class QuantizeTargets:
         names: of all nodes, in graph order.
         ops: node -> operation, for the nodes that can be quantized, in graph order.
         modules: node -> module that it calls, for those of them that call one.
+        shapes: node -> operand -> shape that lists of formats must fit, as far as layers know it.
         relatives: node -> what it is, for nodes of a quantizable operation without a quantized form.
 
     >>> from torch import nn
@@ -25,6 +27,7 @@ class QuantizeTargets:
         self.names: dict[str, None] = {}
         self.ops: dict[str, str] = {}
         self.modules: dict[str, str] = {}
+        self.shapes: dict[str, Shapes] = {}
         self.relatives: dict[str, str] = {}
         for node in mg.nodes:
             self.names[node.name] = None
@@ -32,6 +35,7 @@ class QuantizeTargets:
                 self.ops[node.name] = op
                 if node.op == "call_module":
                     self.modules[node.name] = str(node.target)
+                    self.shapes[node.name] = layer_shapes(modules[str(node.target)])
             elif (row := find_row(node, modules)) is not None and row.mase_op in QUANTIZEABLE_OP:
                 self.relatives[node.name] = f"{describe_target(node, modules)} ({node.op})"
         self.present = frozenset(self.ops.values())

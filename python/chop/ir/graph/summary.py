@@ -10,7 +10,7 @@ from torch import fx, nn
 from chop.ir.graph.mase_metadata import MaseMetadata
 from chop.ir.graph.ops import describe_target, mase_type_and_op, node_quantizer_config
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import QUANTIZERS
+from chop.nn.quantizers import QUANTIZERS, ElementFormat
 from chop.tools.errors import ConfigError
 from chop.tools.text_tables import html_table, text_table
 
@@ -104,6 +104,8 @@ def _operation(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
 
 def _grid(format: Any) -> str:
     sign = "" if getattr(format, "is_signed", True) else "u"
+    if isinstance(format, ElementFormat):
+        return f"{sign}{format}"
     return f"{sign}{format.width}.{format.frac_width}" if hasattr(format, "frac_width") else str(format)
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from torch import Tensor, nn
 
 from chop.nn.quantizers import QUANTIZERS, QuantizerSpec
+from chop.nn.quantizers.element_format import plain_numbers
 from chop.tools.errors import ConfigError
 
 Quantizer = Callable[[Tensor], Tensor]
@@ -41,7 +42,7 @@ class QuantizedModule(nn.Module):
         where = f"{self.mase_op}_{self.quantizer_name}"
         if not isinstance(config, Mapping):
             raise ConfigError(f"{where}.config must be a table with the quantizer's fields, got {config!r}")
-        self.config = dict(config)
+        self.config = {key: plain_numbers(value) for key, value in config.items()}
         formats = self.spec.parse(self.mase_op, self.config, where)
         self.bypass = bool(self.config.get("bypass", False))
         self.formats = {} if self.bypass else formats

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chop.nn.quantized.layer_shapes import layer_shapes, refuse_misfits
 from chop.nn.quantized.quantized_module import QuantizedModule
+from chop.nn.quantizers import ElementFormat
 from chop.nn.quantizers.straight_through import is_clipped
 
 _FUSED_DTYPES = (torch.float32, torch.float64)
@@ -22,6 +24,7 @@ class QuantizedWeightModule(QuantizedModule):
 
     def _set_config(self, config: Mapping[str, Any] | None) -> None:
         super()._set_config(config)
+        refuse_misfits(self.formats, layer_shapes(self), f"{self.mase_op}_{self.quantizer_name}")
         own_weight = type(self).get_quantized_weight is QuantizedWeightModule.get_quantized_weight
         fused = None if self.bypass or not own_weight else self.spec.fused(self.formats)
         # Whoever replaces a quantizer of a layer gets what that one computes.
@@ -81,12 +84,13 @@ class QuantizedWeightModule(QuantizedModule):
 
     @property
     def scale(self) -> float:
-        """Value of one step of ``int_weight``.
+        """Value of one step of ``int_weight``; with formats of single weights, of the finest of their grids.
 
         Raises:
             ValueError: the layer is bypassed.
         """
-        return self._weight_format().scale
+        format = self._weight_format()
+        return float((format.common if isinstance(format, ElementFormat) else format).scale)
 
     def _weight_format(self) -> Any:
         if self.bypass:

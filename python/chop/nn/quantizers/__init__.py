@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chop.nn.quantizers.element_format import ElementFormat
+from chop.nn.quantizers.elements import ElementQuantizer, element_quantizer
 from chop.nn.quantizers.format import OVERFLOW_MODES, ROUNDING_MODES, IntegerFormat
 from chop.nn.quantizers.integer import (
     IntegerQuantize,
@@ -19,12 +21,15 @@ __all__ = [
     "QUANTIZERS",
     "ROUNDING_MODES",
     "STRAIGHT_THROUGH",
+    "ElementFormat",
+    "ElementQuantizer",
     "IntegerFormat",
     "IntegerQuantize",
     "IntegerSpec",
     "Operand",
     "QuantizerSpec",
     "check_quantizer_config",
+    "element_quantizer",
     "integer_fraction",
     "integer_quantizer",
     "quantizer_map",

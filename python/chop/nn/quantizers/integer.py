@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from chop.nn.quantizers.element_format import ElementFormat, element_numbers, is_list
+from chop.nn.quantizers.elements import ElementQuantizer
 from chop.nn.quantizers.format import (
     FRAC_WIDTH_RANGE,
     OVERFLOW_MODES,
@@ -26,6 +28,7 @@ from chop.nn.quantizers.format import (
 )
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.nn.quantizers.integer_fused import FusedInteger, fused_integer
+from chop.nn.quantizers.operands import Operand
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, TensorFunction
 from chop.nn.quantizers.straight_through import ClippedStraightThrough, is_clipped
 from chop.registry import did_you_mean
@@ -207,6 +210,9 @@ def integer_fraction(width: int, frac_choices: Sequence[int], min_value: float, 
 class IntegerSpec(QuantizerSpec):
     """Fields of an operand: ``<operand>_width`` (1..32), ``<operand>_frac_width`` (None or -64..64).
 
+    Each may be a list (nested, a tuple, an array): a number for each output channel, or each weight, of a weight; for
+    each output channel of a bias; for each feature or channel of an input. In lists a width may be 0: the constant 0.
+
     Optional: ``<operand>_rounding`` (half_even, floor, half_up), ``<operand>_overflow`` (saturate, wrap).
     """
 
@@ -217,14 +223,16 @@ class IntegerSpec(QuantizerSpec):
     function = staticmethod(integer_quantizer)
 
     def check_field(self, field: str, value: Any, where: str) -> None:
-        if field == "width":
-            _whole(where, value, WIDTH_RANGE)
-        elif field == "rounding":
+        if field == "rounding":
             _check_mode(where, value, ROUNDING_MODES)
         elif field == "overflow":
             _check_mode(where, value, OVERFLOW_MODES)
-        elif value is not None:
-            _whole(where, value, FRAC_WIDTH_RANGE)
+        elif is_list(value):
+            element_numbers(value, (0, WIDTH_RANGE[1]) if field == "width" else FRAC_WIDTH_RANGE, where)
+        elif isinstance(value, str) and ".npz#" in value:
+            raise ConfigError(f"{where}: only a config file may name an array in a file, got {value!r}")
+        elif field == "width" or value is not None:
+            _whole(where, value, WIDTH_RANGE if field == "width" else FRAC_WIDTH_RANGE)
 
     def parse_operand(
         self, operand: str, is_signed: bool, values: Mapping[str, Any], where: str
@@ -234,7 +242,27 @@ class IntegerSpec(QuantizerSpec):
         modes = {**_USUAL_MODES, **{field: values[field] for field in _USUAL_MODES if field in values}}
         return IntegerFormat(width, frac_width, is_signed, str(modes["rounding"]), str(modes["overflow"]))
 
-    def quantizer(self, format: IntegerFormat) -> TensorFunction:
+    def parse_elements(self, operand: Operand, values: Mapping[str, Any], where: str) -> ElementFormat:
+        if not self._is_own() or operand.axis is None:
+            raise ConfigError(f"{where}width must be one number: {self.name!r} takes no lists")
+        rounding, overflow = (str(values.get(field, usual)) for field, usual in _USUAL_MODES.items())
+        return ElementFormat.of(
+            values["width"],
+            values["frac_width"],
+            operand.is_signed,
+            rounding,
+            overflow,
+            operand.axis,
+            where,
+        )
+
+    def _is_own(self) -> bool:
+        """Whether this is the integer quantizer, and not one that derives from it with another function."""
+        return type(self).quantizer is IntegerSpec.quantizer
+
+    def quantizer(self, format: IntegerFormat | ElementFormat) -> TensorFunction:
+        if isinstance(format, ElementFormat):
+            return ElementQuantizer(format)
         return partial(
             integer_quantizer,
             width=format.width,
@@ -244,19 +272,24 @@ class IntegerSpec(QuantizerSpec):
             overflow=format.overflow,
         )
 
-    def fused(self, formats: Mapping[str, IntegerFormat]) -> FusedInteger | None:
-        # A quantizer that derives from this one with another function has no operators.
-        return fused_integer(formats) if type(self).quantizer is IntegerSpec.quantizer else None
+    def fused(self, formats: Mapping[str, IntegerFormat | ElementFormat]) -> FusedInteger | None:
+        if not self._is_own() or any(isinstance(format, ElementFormat) for format in formats.values()):
+            return None  # there are no operators for it
+        return fused_integer(formats)  # type: ignore[arg-type]
 
-    def codes(self, x: Tensor, format: IntegerFormat) -> Tensor:
-        """Integer codes of ``x``: int32, or int64 where ``width`` is 32.
+    def codes(self, x: Tensor, format: IntegerFormat | ElementFormat) -> Tensor:
+        """Integer codes of ``x``: int32, or int64 where ``width`` is 32; of single formats, on their common grid.
 
         Raises:
-            ValueError: ``x`` holds a NaN, or an infinity that wraps: they have no code.
+            ValueError: ``x`` holds a NaN, or an infinity that wraps: they have no code; a common grid of more than 63
+                bits.
         """
+        if isinstance(format, ElementFormat) and format.common.width > 63:
+            raise ValueError(f"formats whose common grid has {format.common.width} bits have no codes of 64")
         quantized = self.quantizer(format)(x.detach().double())
         if bool(torch.isnan(quantized).any()):
             raise ValueError("a tensor with NaN, or with an infinity that wraps, has no integer codes")
+        format = format.common if isinstance(format, ElementFormat) else format
         dtype = torch.int32 if format.width < 32 else torch.int64
         return (quantized * 2.0**format.frac_width).to(dtype)
 

@@ -18,12 +18,14 @@ class Operand:
         fallback: operand whose fields serve when this one has none of its own.
         arguments: the arguments of a node that it stands for, as metadata names them; None means ``name``
             itself and ``name_0``, ``name_1``, …
+        axis: what formats of single channels go along: an axis of the operand; None: it has one format only.
     """
 
     name: str
     is_signed: bool = True
     fallback: str | None = None
     arguments: tuple[str, ...] | None = None
+    axis: int | None = None
 
     def covers(self, argument: str) -> bool:
         """True if the metadata entry ``argument`` of a node is this operand.
@@ -36,10 +38,16 @@ class Operand:
         return argument == self.name or argument.startswith(f"{self.name}_")
 
 
-_DATA_IN = Operand("data_in")
-_WEIGHT = Operand("weight")
-_BIAS = Operand("bias", fallback="weight")
-_LAYER = (_DATA_IN, _WEIGHT, _BIAS)
+# Rows come first, then features or channels; a linear layer takes features from the last axis.
+_DATA_IN = Operand("data_in", axis=1)
+_WEIGHT = Operand("weight", axis=0)
+_BIAS = Operand("bias", fallback="weight", axis=0)
+
+
+def _layer(axis: int) -> tuple[Operand, ...]:
+    return Operand("data_in", axis=axis), _WEIGHT, _BIAS
+
+
 # The second factor of a product has the weight's format, as in MASE.
 _PRODUCT = (Operand("data_in", arguments=("data_in_0",)), Operand("weight", arguments=("data_in_1",)))
 
@@ -48,12 +56,12 @@ OPERANDS: Mapping[str, tuple[Operand, ...]] = MappingProxyType(
     {
         "add": (_DATA_IN,),
         "bmm": _PRODUCT,
-        "conv1d": _LAYER,
-        "conv2d": _LAYER,
+        "conv1d": _layer(-2),
+        "conv2d": _layer(-3),
         "matmul": _PRODUCT,
         "mul": (_DATA_IN,),
-        "linear": _LAYER,
-        "relu": (Operand("data_in", is_signed=False),),
+        "linear": _layer(-1),
+        "relu": (Operand("data_in", is_signed=False, axis=1),),
         "sub": (_DATA_IN,),
     }
 )

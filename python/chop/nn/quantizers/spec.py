@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chop.nn.quantizers.element_format import is_list
 from chop.nn.quantizers.operands import OPERAND_NAMES, OPERANDS, Operand
 from chop.registry import Registry, UnknownNameError, did_you_mean, found_instead
 from chop.tools.errors import ConfigError
@@ -45,6 +46,19 @@ class QuantizerSpec(ABC):
 
         All fields are there, optional ones with their defaults.
         """
+
+    def parse_elements(self, operand: Operand, values: Mapping[str, Any], where: str) -> Any:
+        """Turn ``values``, of which at least one is a list with a number an element, into a hashable format.
+
+        Args:
+            operand: the operand, whose ``axis`` is not None.
+            values: as for :meth:`parse_operand`.
+            where: opens an error message; the name of a field follows.
+
+        Raises:
+            ConfigError: always, unless a quantizer takes lists.
+        """
+        raise ConfigError(f"{where}{self.fields[0]} must be one number: {self.name!r} takes no lists")
 
     @abstractmethod
     def check_field(self, field: str, value: Any, where: str) -> None:
@@ -129,13 +143,12 @@ class QuantizerSpec(ABC):
         """
         if torch.compiler.is_compiling():  # dynamo would warn about the cache
             return self._parse(mase_op, config, where)
-        items = tuple((key, value, type(value)) for key, value in config.items())
-        try:
-            hash(items)
-        except TypeError:  # a list as a value: let the checks name it
-            self.check(config, where)
-            raise
-        return dict(_parse_cached(self, mase_op, items, where))
+        items = _hashable(config)
+        return (
+            self._parse(mase_op, config, where)
+            if items is None
+            else dict(_parse_cached(self, mase_op, items, where))
+        )
 
     def _parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
         self.check(config, where)
@@ -149,8 +162,31 @@ class QuantizerSpec(ABC):
                         f"{where}.{operand.name}_{field} is missing: a quantized {mase_op} needs it"
                     )
             values |= {field: self._optional(config, operand, field) for field in self.optional_fields}
-            formats[operand.name] = self.parse_operand(operand.name, operand.is_signed, values, where)
+            formats[operand.name] = self._format(mase_op, operand, values, where, prefix)
         return formats
+
+    def _format(
+        self, mase_op: str, operand: Operand, values: Mapping[str, Any], where: str, prefix: str
+    ) -> Any:
+        listed = [field for field, value in values.items() if is_list(value)]
+        if not listed:
+            return self.parse_operand(operand.name, operand.is_signed, values, where)
+        if operand.axis is None:
+            raise ConfigError(
+                f"{where}.{prefix}_{listed[0]} must be one number: a quantized {mase_op} has one format for its "
+                f"{operand.name}"
+            )
+        return self.parse_elements(operand, values, f"{where}.{prefix}_")
+
+
+def _hashable(config: Mapping[str, Any]) -> tuple[tuple[str, Any, type], ...] | None:
+    """What a config is known by; None where it holds lists. A tuple of 8.0 would be taken for one of 8."""
+    items = tuple((key, value, type(value)) for key, value in config.items())
+    try:
+        hash(items)
+    except TypeError:
+        return None
+    return None if any(is_list(value) for _, value, _ in items) else items
 
 
 def _prefix(config: Mapping[str, Any], operand: Operand, fields: tuple[str, ...]) -> str:
@@ -192,14 +228,11 @@ def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSp
         spec = QUANTIZERS[name]
     except UnknownNameError as error:
         raise UnknownNameError(f"{where}.name: {error}") from None
-    if torch.compiler.is_compiling():
+    items = None if torch.compiler.is_compiling() else _hashable(config)
+    if items is None:
         spec.check(config, where)
     else:
-        items = tuple((key, value, type(value)) for key, value in config.items())
-        try:
-            _check_cached(spec, items, where)
-        except TypeError:  # a list as a value: let the check name it
-            spec.check(config, where)
+        _check_cached(spec, items, where)
     return spec
 
 

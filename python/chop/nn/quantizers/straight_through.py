@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from chop.nn.quantizers.format import IntegerFormat
+from chop.nn.quantizers.integer_formula import element_range
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -87,6 +88,13 @@ class ClippedStraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (inside,) = ctx.saved_tensors
         return torch.where(inside, grads[0], torch.zeros_like(grads[0])), None, None
+
+
+def outside_of(x: Tensor, widths: Tensor, frac_widths: Tensor, is_signed: bool, rounding: str) -> Tensor:
+    """Return where the rounded code of ``x`` leaves the range of its element's width."""
+    rounded = _ROUNDED[rounding](torch.ldexp(x.detach().double(), frac_widths.to(x.device)))
+    low, high = (end.to(x.device) for end in element_range(widths, is_signed))
+    return ~((rounded >= low) & (rounded <= high))
 
 
 def _half_up(code: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from chop.cost.average import MODELS, average_bitwidth
@@ -50,7 +51,7 @@ def calculate_avg_bits_module_analysis_pass(
             continue
         linear = isinstance(layer, nn.Linear)
         has_width = isinstance(config, Mapping) and "weight_width" in config
-        bits = float(config["weight_width"]) if has_width else None  # type: ignore[index]
+        bits = float(np.mean(config["weight_width"])) if has_width else None  # type: ignore[index]
         quantized = quantized or (has_width and (linear or count == "all"))
         layers.append((weight, bits, linear))
     if not quantized:

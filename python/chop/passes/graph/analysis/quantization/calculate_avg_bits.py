@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from chop.ir.graph import MaseGraph
 from chop.passes.graph.registry import register_pass
 from chop.tools.errors import ConfigError
@@ -26,7 +28,7 @@ def calculate_avg_bits_mg_analysis_pass(
     Returns:
         The graph and a dict. ``data_avg_bit`` and ``w_avg_bit`` sum a precision's numbers, fraction width
         included (MASE's definition: 8 bits of which 4 are fraction count as 12). ``data_avg_width`` and
-        ``w_avg_width`` count the width alone.
+        ``w_avg_width`` count the width alone. Formats of single channels or weights count with their mean.
 
     Raises:
         ConfigError: no common metadata, or no such node.
@@ -44,13 +46,16 @@ def calculate_avg_bits_mg_analysis_pass(
     if not entries["w"]:
         raise ConfigError(f"calculate_avg_bits_mg: the graph has no node of {', '.join(_OPS)}")
     sums = {f"{label}_avg_bit": _mean(found, _summed) for label, found in entries.items()}
-    widths = {f"{label}_avg_width": _mean(found, lambda p: p[0]) for label, found in entries.items()}
+    widths = {
+        f"{label}_avg_width": _mean(found, lambda p: float(np.mean(p[0]))) for label, found in entries.items()
+    }
     return graph, {**sums, **widths}
 
 
-def _summed(precision: list[Any]) -> int:
+def _summed(precision: list[Any]) -> float:
     # A fraction width left open is half of the width.
-    return sum(precision[0] // 2 if part is None else part for part in precision)
+    widths = np.asarray(precision[0])
+    return float(sum(np.mean(widths // 2 if part is None else part) for part in precision))
 
 
 def _mean(found: list[tuple[int, list[Any]]], bits: Any) -> float:

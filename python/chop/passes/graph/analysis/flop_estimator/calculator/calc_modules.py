@@ -14,7 +14,7 @@ from chop.ir.graph.lowering_rules import LOWERING
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import QUANTIZERS
+from chop.nn.quantizers import QUANTIZERS, ElementFormat
 from chop.tools.errors import ConfigError
 from chop.tools.tensors import tensors_in
 
@@ -134,5 +134,10 @@ def _input_format(module: nn.Module, mase_op: str, source: Tensor) -> tuple[str,
     if isinstance(module, QuantizedModule) and not module.bypass:
         config: Mapping[str, Any] = module.config
         format = QUANTIZERS[config["name"]].parse(mase_op, config, "calculate_modules")["data_in"]
+        if isinstance(format, ElementFormat):
+            raise ConfigError(
+                f"calculate_modules: {mase_op}: data_in has a width for each channel, and one is counted here: give "
+                "precision, or ask chop.costs"
+            )
         return str(config["name"]), int(format.width)
     return "float", torch.finfo(source.dtype).bits if source.is_floating_point() else 32
