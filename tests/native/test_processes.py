@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+# ThreadSanitizer ends the child of a process with threads when the child starts some of its own.
+FORKS = pytest.mark.skipif("libtsan" in os.environ.get("LD_PRELOAD", ""), reason="threads after a fork")
+
 HEAD = """
 import os, signal, sys, threading, time
 import torch
@@ -50,6 +53,7 @@ def run(code: str, *, ends: int = 0, seconds: int = 300) -> str:
     return out
 
 
+@FORKS
 def test_what_was_made_before_a_fork_works_in_the_child() -> None:
     run("""
 e, t, s = evaluator(), p.trainer(), _core.Sweep(p.EVALUATOR, p.SPACE, [("accuracy", True)], 3)
@@ -72,6 +76,7 @@ assert loss(e) == before
 """)
 
 
+@FORKS
 def test_a_fork_amid_other_threads_work() -> None:
     """Locks that another thread holds at the moment of the fork are free in the child."""
     run("""
@@ -111,7 +116,7 @@ over = True
 """)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=FORKS), "spawn", "forkserver"])
 def test_multiprocessing(method: str) -> None:
     run(f"""
 import multiprocessing
