@@ -16,13 +16,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import chop
 from chop.dataset import MaseDataModule
-from chop.export import export
+from chop.export import cpp, export
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.models import get_model
 from chop.nn.quantizers.operands import OPERANDS
@@ -106,6 +107,19 @@ def kind_of(refusal: str) -> str:
     """The reason without node and numbers."""
     reason = re.sub(r" \(and \d+ more\)$", "", refusal.partition(": ")[2].partition(": ")[2])
     return re.sub(r"[\d,]*\d", "N", reason.partition(";")[0])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One compiler, and torch's program in this process: the tests beside this one see to the others."""
+
+    def execute(self: object, path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            return {"torch": torch.export.load(path).module()(torch.from_numpy(x)).numpy()}
+
+    monkeypatch.setattr(type(chop.export.TARGETS["torch"]), "execute", execute)
+    monkeypatch.setattr(cpp, "_COMPILERS", cpp._COMPILERS[:1])
+    monkeypatch.setattr(cpp, "_self_tested", lambda compiler, path: None)
 
 
 @pytest.mark.soak

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main = parser.add_argument_group("what to write")
     for name in ("model", "dataset"):
         main.add_argument(name, nargs="?", help=flags()[name].help)
-    targets = "cpp, integers, onnx, onnx-arithmetic, qonnx, qonnx-hls4ml, torch"
+    targets = "cpp, hls4ml, integers, onnx, onnx-arithmetic, qonnx, qonnx-hls4ml, torch"
     main.add_argument("--to", metavar="TARGET", help=f"what to write, or several with commas: {targets}")
     main.add_argument("--out", metavar="FOLDER", help="folder for the files and export.json (default: .)")
     main.add_argument("--config", metavar="TOML", help="a config of ch: its options, and [passes.quantize]")

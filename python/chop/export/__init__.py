@@ -9,11 +9,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from chop.export import cpp, integers, onnx_arithmetic, onnx_qdq, qonnx, torch_program
+from chop.export import cpp, hls4ml_project, integers, onnx_arithmetic, onnx_qdq, qonnx, torch_program
 from chop.export.integers import read_integers
 from chop.export.proof import Proof
 from chop.export.run import Exported, export
 from chop.export.target import TARGETS, MissingExecutor, Refusal, Sample, Target, register
+from chop.nn.quantizers.plain import plain_operators
 
 __all__ = [
     "TARGETS",
@@ -25,9 +26,11 @@ __all__ = [
     "Target",
     "cpp",
     "export",
+    "hls4ml_project",
     "integers",
     "onnx_arithmetic",
     "onnx_qdq",
+    "plain_operators",
     "qonnx",
     "read_integers",
     "register",

@@ -11,6 +11,7 @@ from torch import Tensor
 from chop.nn.quantized.layer_shapes import layer_shapes, refuse_misfits
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import ElementFormat
+from chop.nn.quantizers.plain import writes_plain
 from chop.nn.quantizers.straight_through import is_clipped
 
 _FUSED_DTYPES = (torch.float32, torch.float64)
@@ -51,7 +52,7 @@ class QuantizedWeightModule(QuantizedModule):
             or (bias is not None and bias.dtype != x.dtype)
         ):
             return None
-        if torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled("cpu") or writes_plain():
             return None
         if not torch.compiler.is_compiling() and is_clipped() and torch.is_grad_enabled():
             return None  # the operators' gradient is the plain one

@@ -11,6 +11,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from chop.nn.quantizers.element_format import ElementFormat, laid_over
 from chop.nn.quantizers.format import OVERFLOW_MODES, ROUNDING_MODES
 from chop.nn.quantizers.integer_formula import element_formula
+from chop.nn.quantizers.plain import writes_plain
 from chop.nn.quantizers.straight_through import is_clipped, outside_of
 
 _NATIVE_DTYPES = (torch.float32, torch.float64)
@@ -19,7 +20,7 @@ _NATIVE_DTYPES = (torch.float32, torch.float64)
 def _fake_quantize(
     x: Tensor, widths: Tensor, frac_widths: Tensor, is_signed: bool, rounding: str, overflow: str
 ) -> Tensor:
-    if x.device.type != "cpu" or x.dtype not in _NATIVE_DTYPES:
+    if x.device.type != "cpu" or x.dtype not in _NATIVE_DTYPES or writes_plain():
         return element_formula(x, widths, frac_widths, is_signed, rounding, overflow)
     modes = ROUNDING_MODES.index(rounding), OVERFLOW_MODES.index(overflow)
     return torch.ops.chop.integer_quantize_elements(x, widths, frac_widths, is_signed, *modes)
@@ -90,7 +91,7 @@ class ElementQuantizer:
         widths, fracs, modes = self.widths.view(shape), self.frac_widths.view(shape), self._modes
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return ElementQuantize.apply(x, widths, fracs, None, *modes)
-        if x.requires_grad and torch.is_grad_enabled():
+        if x.requires_grad and torch.is_grad_enabled() and not torch._C._is_tracing():
             outside = outside_of(x, widths, fracs, *modes[:2]) if is_clipped() else None
             return ElementQuantize.apply(x, widths, fracs, outside, *modes)
         return _fake_quantize(x, widths, fracs, *modes)

@@ -29,6 +29,7 @@ from chop.nn.quantizers.format import (
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
 from chop.nn.quantizers.integer_fused import FusedInteger, fused_integer
 from chop.nn.quantizers.operands import Operand
+from chop.nn.quantizers.plain import writes_plain
 from chop.nn.quantizers.spec import QUANTIZERS, QuantizerSpec, TensorFunction
 from chop.nn.quantizers.straight_through import ClippedStraightThrough, is_clipped
 from chop.registry import did_you_mean
@@ -41,7 +42,7 @@ _USUAL_MODES = MappingProxyType({"rounding": ROUNDING_MODES[0], "overflow": OVER
 def _fake_quantize(
     x: Tensor, width: int, frac_width: int, is_signed: bool, rounding: str, overflow: str
 ) -> Tensor:
-    if x.device.type != "cpu" or x.dtype not in _NATIVE_DTYPES:
+    if x.device.type != "cpu" or x.dtype not in _NATIVE_DTYPES or writes_plain():
         return fake_quantize_formula(x, IntegerFormat(width, frac_width, is_signed, rounding, overflow))
     if rounding == "half_even" and overflow == "saturate":
         return torch.ops.chop.integer_quantize(x, width, frac_width, is_signed)
@@ -125,7 +126,8 @@ def integer_quantizer(
     width, frac_width = _check_format(width, frac_width, rounding, overflow)
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return IntegerQuantize.apply(x, width, frac_width, is_signed, rounding, overflow)
-    if x.requires_grad and torch.is_grad_enabled():
+    # A trace takes the operator, whose gradient is the same: a Python function it could not hold.
+    if x.requires_grad and torch.is_grad_enabled() and not torch._C._is_tracing():
         if is_clipped():
             quantized = _fake_quantize(x.detach(), width, frac_width, is_signed, rounding, overflow)
             grid = IntegerFormat(width, frac_width, is_signed, rounding, overflow)
