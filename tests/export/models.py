@@ -66,6 +66,23 @@ class Sequences(nn.Module):
         return self.head(torch.flatten(h, 1))
 
 
+class Dense(nn.Module):
+    """Linear layers with batch norms, before a ReLU and without one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.n, self.b, self.m = (
+            nn.Linear(6, 5),
+            nn.BatchNorm1d(5),
+            nn.Linear(5, 4),
+            nn.BatchNorm1d(4),
+        )
+        self.c = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.c(self.m(self.b(torch.relu(self.n(self.a(x))))))
+
+
 class _Block(nn.Module):
     """Two convolutions with batch norms beside a way around, and a ReLU behind their sum."""
 

@@ -16,27 +16,10 @@ from chop.export import TARGETS, Sample, export
 from chop.integers import quantized_view
 from chop.models import get_model
 from chop.tools.errors import ConfigError
-from tests.export.models import Sequences, config, fixed, rows, trained
+from tests.export.models import Dense, Sequences, config, fixed, rows, trained
 
 pytest.importorskip("hls4ml")
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
-
-
-class Norms(nn.Module):
-    """A batch norm before a ReLU and one without."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.n, self.b, self.m = (
-            nn.Linear(6, 5),
-            nn.BatchNorm1d(5),
-            nn.Linear(5, 4),
-            nn.BatchNorm1d(4),
-        )
-        self.c = nn.Linear(4, 3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.c(self.m(self.b(torch.relu(self.n(self.a(x))))))
 
 
 def hard_rows(features: int) -> torch.Tensor:
@@ -48,7 +31,7 @@ def hard_rows(features: int) -> torch.Tensor:
 
 def test_batch_norms_are_lines_and_the_input_is_rounded_once(tmp_path: Path) -> None:
     x = hard_rows(6)
-    made = export(chop.Evaluator(trained(Norms(), x), x), config((6, 3), (6, 4)), "hls4ml", tmp_path)
+    made = export(chop.Evaluator(trained(Dense(), x), x), config((6, 3), (6, 4)), "hls4ml", tmp_path)
     assert made.equal, str(made)
     text = (made.path / "firmware" / "defines.h").read_text()
     assert "typedef ap_fixed<6,3,AP_RND_CONV,AP_SAT,0> input_t" in text
@@ -63,7 +46,7 @@ def folders(ev: chop.Evaluator, settings: dict[str, Any], folder: Path) -> dict[
 
 
 def test_the_same_bytes_whatever_the_folder(tmp_path: Path) -> None:
-    ev = chop.Evaluator(trained(Norms(), rows(50, 6)), rows(50, 6))
+    ev = chop.Evaluator(trained(Dense(), rows(50, 6)), rows(50, 6))
     first, second = (folders(ev, config((6, 3), (6, 4)), tmp_path / name) for name in "ab")
     assert first == second
     assert str(tmp_path).encode() not in b"".join(first.values())
