@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 
 # In the order in which a reader meets them; what is not named here comes after.
-ORDER = ("lab1_training", "lab2_passes", "lab3_search", "lab4_channels", "own_optuna_study", "real_jets")
+ORDER = (
+    "lab1_training",
+    "lab2_passes",
+    "lab3_search",
+    "lab4_channels",
+    "own_optuna_study",
+    "export",
+    "real_jets",
+)
 
 
 def copy_notebooks(folder: Path) -> tuple[dict[str, str], str]:
