@@ -55,6 +55,8 @@ def _read(file: Path, key: str, where: str) -> Any:
                 held = did_you_mean(key, arrays.files) or f"; it has: {', '.join(arrays.files)}"
                 raise ConfigError(f"{where}: {file} has no array {key!r}{held}")
             return arrays[key].tolist()
+    except ConfigError:
+        raise
     except FileNotFoundError:
         raise ConfigError(f"{where}: no file {str(file)!r}") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
