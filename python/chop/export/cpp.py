@@ -46,6 +46,7 @@ class Cpp(Target):
     name, file = "cpp", "cpp"
     executor = ()
     as_numbers = _COMPILERS  # codes have no sign of zero
+    takes_features = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from not_whole(view)

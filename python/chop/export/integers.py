@@ -29,6 +29,7 @@ class Integers(Target):
 
     name, file = "integers", "integers"
     as_numbers = ("chop",)  # codes have no sign of zero
+    takes_features = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from not_whole(view)

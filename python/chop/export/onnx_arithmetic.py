@@ -73,6 +73,7 @@ class OnnxArithmetic(Target):
     name, file = "onnx-arithmetic", "model.onnx"
     writer, executor = ("onnx",), EXECUTORS
     as_numbers = ("onnx.reference",)
+    takes_features = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from refusals(view)

@@ -11,7 +11,8 @@ from chop.export.onnx_builder import OnnxBuilder
 from chop.export.onnx_operations import OPERATIONS, Maker
 from chop.export.onnx_windows import convolution_in_double
 from chop.integers import QuantizedView, ViewNode, sums_of
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.nn.quantizers.element_format import laid_over
 
 LAYERS = frozenset({"linear", "conv1d", "conv2d"})
 PRODUCTS = frozenset({"matmul", "bmm"})
@@ -46,7 +47,7 @@ def build(
             continue
         inputs = [values[name] for name in node.inputs]
         if node.is_quantized:
-            inputs = _quantized(b, node, inputs, style)
+            inputs = _quantized(b, view, node, inputs, style)
         if node.op in LAYERS:
             values[node.name] = _layer(b, node, inputs, style)
         elif node.op in PRODUCTS:
@@ -56,13 +57,29 @@ def build(
     return values
 
 
-def _quantized(b: OnnxBuilder, node: ViewNode, inputs: Sequence[str], style: Style) -> list[str]:
+def _on_grid(
+    b: OnnxBuilder, x: str, shape: Sequence[int], format: IntegerFormat | ElementFormat, style: Style
+) -> str:
+    """The quantizer of an activation; of features with formats of their own, each format is made and then chosen."""
+    if isinstance(format, IntegerFormat):
+        return style.quantize(b, x, format)
+    over = laid_over(format.shape, format.axis, (1, *shape))
+    y = b.scalar(0.0)
+    for each, mask in format.parts():
+        y = b.op("Where", [b.constant(mask.reshape(over)), style.quantize(b, x, each), y])
+    return y
+
+
+def _quantized(
+    b: OnnxBuilder, view: QuantizedView, node: ViewNode, inputs: Sequence[str], style: Style
+) -> list[str]:
     """The values that a quantized node computes with; equal operands are quantized once."""
     names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
     made: dict[tuple[str, str], str] = {}
-    for operand, x in zip(names, inputs, strict=True):
+    for place, (operand, x) in enumerate(zip(names, inputs, strict=True)):
         if (operand, x) not in made:
-            made[operand, x] = style.quantize(b, x, node.formats[operand])
+            shape = view[node.inputs[place]].shape
+            made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style)
     return [made[key] for key in zip(names, inputs, strict=True)]
 
 

@@ -47,7 +47,7 @@ class QdqStyle:
         """Add a weight as codes; a bias as 32-bit codes of the products' grid, the only one that kernels assume."""
         full, zero = f"{node.name}.{name}", 0
         if name == "weight":
-            format = node.formats[name]
+            format = node.one_format(name)
             kind, scale, codes = container(format), format.scale, node.codes(name)
             if kind == np.int8 and np.abs(codes).max(initial=0) > _SAFE_CODE:
                 kind, zero = np.uint8, 128  # kernels with unsigned weights add in 32 bits everywhere
@@ -98,7 +98,7 @@ def _sums(node: ViewNode) -> Iterator[Refusal]:
 
 
 def _format(node: ViewNode, operand: str) -> Iterator[Refusal]:
-    format = node.formats[operand]
+    format = node.one_format(operand)
     if operand == "bias":  # it is written on the grid of the sums
         return
     if format.width > _MOST_BITS:

@@ -47,7 +47,7 @@ def products_and_floats(view: QuantizedView) -> Iterator[Refusal]:
 
 
 def _product(view: QuantizedView, node: ViewNode) -> Iterator[Refusal]:
-    x, w = node.formats["data_in"], node.formats["weight"]
+    x, w = node.one_format("data_in"), node.one_format("weight")
     inner = view[node.inputs[0]].shape[-1]
     bound = inner * max(-x.qmin, x.qmax) * max(-w.qmin, w.qmax)
     if bound >= 2**24:

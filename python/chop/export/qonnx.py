@@ -37,7 +37,9 @@ class QonnxStyle:
         """Add a weight or bias: any rounding leaves a number of the grid where it is."""
         values, full = grid_values(node, name), f"{node.name}.{name}"
         stored = b.constant(values.T if flip else values, f"{full}.values")
-        return self._quant(b, stored, node.formats[name], full, "ROUND") if name in node.formats else stored
+        return (
+            self._quant(b, stored, node.one_format(name), full, "ROUND") if name in node.formats else stored
+        )
 
     def _quant(self, b: OnnxBuilder, x: str, format: IntegerFormat, name: str, rounding: str) -> str:
         numbers = {"scale": format.scale, "zero": 0.0, "bits": float(format.width)}
@@ -90,7 +92,7 @@ def qonnx_refusals(view: QuantizedView) -> Iterator[Refusal]:
 
 
 def _format(node: ViewNode, operand: str) -> Iterator[Refusal]:
-    format = node.formats[operand]
+    format = node.one_format(operand)
     if format.is_signed and format.width == 1:
         yield Refusal(node.name, operand, "one signed bit is -1/+1 in QONNX, -1/0 in chop", _ARITHMETIC)
     if operand in node.values:  # on its grid already

@@ -14,6 +14,7 @@ import numpy as np
 
 from chop.export.proof import Proof
 from chop.integers import QuantizedView, ViewNode
+from chop.nn.quantizers import ElementFormat
 from chop.registry import Registry
 from chop.tools.errors import ConfigError
 
@@ -66,6 +67,7 @@ class Target(ABC):
         executor: packages that the check needs.
         as_numbers: how the names of those executors begin whose outputs are compared as numbers, because they do not
             keep the sign of zero.
+        takes_features: whether it can give each feature or channel of a node's data a format of its own.
     """
 
     name: ClassVar[str]
@@ -73,6 +75,7 @@ class Target(ABC):
     writer: ClassVar[tuple[str, ...]] = ()
     executor: ClassVar[tuple[str, ...]] = ()
     as_numbers: ClassVar[tuple[str, ...]] = ()
+    takes_features: ClassVar[bool] = False
 
     @abstractmethod
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
@@ -100,7 +103,8 @@ class Target(ABC):
         Raises:
             ConfigError: names node, operand, reason and a target that can; or the package that is missing.
         """
-        found = list(self.refusals(view))
+        found = [] if self.takes_features else list(_features(view))
+        found = found or list(self.refusals(view))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise ConfigError(f"export to {self.name}: {found[0]}{more}")
@@ -154,6 +158,15 @@ def unknown_operations(view: QuantizedView, known: frozenset[str], instead: str 
             yield Refusal(node.name, "", "torch computes it, so there is no exact form of it")
         elif node.op not in known:
             yield Refusal(node.name, "", f"has no row for the operation {node.op}", instead)
+
+
+def _features(view: QuantizedView) -> Iterator[Refusal]:
+    for node in view:
+        for operand, format in node.formats.items():
+            if isinstance(format, ElementFormat):
+                yield Refusal(
+                    node.name, operand, "has one format for all features or channels", "onnx-arithmetic"
+                )
 
 
 def foreign_quantizers(view: QuantizedView) -> Iterator[Refusal]:

@@ -18,6 +18,8 @@ from chop.export.onnx_layers import LAYERS, OPERATION_NAMES, PRODUCTS
 from chop.export.onnx_rules import products_and_floats
 from chop.export.target import Refusal, Sample, Target, foreign_quantizers, register, unknown_operations
 from chop.integers import QuantizedView, ViewNode, sums_of
+from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.nn.quantizers.element_format import laid_over
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
 
 _READER = """
@@ -59,9 +61,7 @@ class PlainModule(nn.Module):
     def _value(self, node: ViewNode, inputs: list[Tensor]) -> Tensor:
         if node.is_quantized:
             names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
-            inputs = [
-                fake_quantize_formula(x, node.formats[name]) for x, name in zip(inputs, names, strict=True)
-            ]
+            inputs = [_on_grid(x, node.formats[name]) for x, name in zip(inputs, names, strict=True)]
         if node.op in LAYERS:
             return self._layer(node, inputs[0])
         if node.op.startswith("batch_norm"):
@@ -84,6 +84,16 @@ class PlainModule(nn.Module):
         names = ("running_mean", "running_var", "weight", "bias")
         mean, variance, weight, bias = (self._parameter(node, name) for name in names)
         return F.batch_norm(x, mean, variance, weight, bias, eps=float(node.attributes["eps"]))
+
+
+def _on_grid(x: Tensor, format: IntegerFormat | ElementFormat) -> Tensor:
+    if isinstance(format, IntegerFormat):
+        return fake_quantize_formula(x, format)
+    shape = laid_over(format.shape, format.axis, x.shape)
+    y = torch.zeros_like(x)
+    for each, mask in format.parts():
+        y = torch.where(torch.from_numpy(mask).view(shape), fake_quantize_formula(x, each), y)
+    return y
 
 
 def _conv(node: ViewNode, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -175,6 +185,7 @@ class TorchProgram(Target):
 
     name, file = "torch", "model.pt2"
     executor = ("torch",)
+    takes_features = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from unknown_operations(view, OPERATION_NAMES)

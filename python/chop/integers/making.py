@@ -8,12 +8,13 @@ import numpy as np
 
 from chop.integers.batch_norm import affine_of
 from chop.integers.elementwise import MONOTONE, apply_chain, grid_ends
+from chop.integers.features import features_joined
 from chop.integers.net import IntegerNet, NetBuilder, NotIntegerError, Operation, Tensor
 from chop.integers.steps import multiply_add_shift, thresholds
 from chop.integers.sums import sums_of
 from chop.integers.view import QuantizedView, ViewNode
 from chop.integers.views import VIEWS, indices_of
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import ElementFormat, IntegerFormat
 
 Chain = tuple[ViewNode, ...]  # elementwise nodes still to be applied, in order
 
@@ -36,7 +37,7 @@ class _Maker:
     def __init__(self, view: QuantizedView) -> None:
         self.view, self.b = view, NetBuilder()
         self._grids: dict[str, Tensor] = {}
-        self._codes: dict[tuple[str, tuple[str, ...], IntegerFormat], Tensor] = {}
+        self._codes: dict[tuple[str, tuple[str, ...], IntegerFormat | ElementFormat], Tensor] = {}
         self._floats: dict[tuple[str, tuple[str, ...]], Tensor] = {}
 
     def run(self) -> IntegerNet:
@@ -186,11 +187,15 @@ class _Maker:
 
     # ---- codes: what a quantizer gives
 
-    def codes(self, node: ViewNode, chain: Chain, to: IntegerFormat) -> Tensor:
+    def codes(self, node: ViewNode, chain: Chain, to: IntegerFormat | ElementFormat) -> Tensor:
         """What a quantizer behind ``node`` and a chain of elementwise functions gives."""
         key = node.name, tuple(n.name for n in chain), to
         if key not in self._codes:
-            self._codes[key] = self._make_codes(node, chain, to)
+            if isinstance(to, ElementFormat):
+                parts = [self.codes(node, chain, format) for format, _ in to.parts()]
+                self._codes[key] = features_joined(self.b, node, parts, to)
+            else:
+                self._codes[key] = self._make_codes(node, chain, to)
         return self._codes[key]
 
     def _make_codes(self, node: ViewNode, chain: Chain, to: IntegerFormat) -> Tensor:

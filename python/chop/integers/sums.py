@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chop.integers.view import ViewNode
+from chop.nn.quantizers import ElementFormat, IntegerFormat
 
 _FLOAT32_EXACT = 2.0**24
 
@@ -58,9 +59,9 @@ def sums_of(node: ViewNode) -> Sums:
     >>> sums.frac_width, sums.low, sums.high, sums.bits
     (1, (-23,), (22,), 6)
     """
-    x, w = node.formats["data_in"], node.formats["weight"]
-    products = x.frac_width + w.frac_width
-    bias = node.formats.get("bias") if "bias" in node.values else None
+    x, w = node.formats["data_in"], node.one_format("weight")
+    products = (x.common if isinstance(x, ElementFormat) else x).frac_width + w.frac_width
+    bias = node.one_format("bias") if "bias" in node.values else None
     frac = products if bias is None else max(products, bias.frac_width)
     shift = frac - products
     weights = [[int(code) << shift for code in row] for row in _rows(node.codes("weight"))]
@@ -70,12 +71,30 @@ def sums_of(node: ViewNode) -> Sums:
         bias_shift = frac - bias.frac_width
         offsets = [int(code) << bias_shift for code in node.codes("bias").reshape(-1)]
     low, high, bound = [], [], 0
-    for row, offset in zip(weights, offsets, strict=True):
-        positive, negative = sum(c for c in row if c > 0), sum(c for c in row if c < 0)
-        low.append(positive * x.qmin + negative * x.qmax + offset)
-        high.append(positive * x.qmax + negative * x.qmin + offset)
-        bound = max(bound, (positive - negative) * max(-x.qmin, x.qmax) + abs(offset))
+    ends = _ends(node, x)
+    for o, (row, offset) in enumerate(zip(weights, offsets, strict=True)):
+        met = list(zip(row, ends[o * len(ends) // len(weights)], strict=True))
+        low.append(sum(c * (least if c > 0 else most) for c, (least, most) in met) + offset)
+        high.append(sum(c * (most if c > 0 else least) for c, (least, most) in met) + offset)
+        bound = max(bound, sum(abs(c) * max(-least, most) for c, (least, most) in met) + abs(offset))
     return Sums(frac, shift, bias_shift, tuple(low), tuple(high), bound)
+
+
+def _ends(node: ViewNode, x: IntegerFormat | ElementFormat) -> list[list[tuple[int, int]]]:
+    """For each group of a convolution the smallest and the largest code that each weight of a row may meet."""
+    channels, taps = (
+        node.values["weight"].shape[1],
+        int(np.prod(node.values["weight"].shape[2:], dtype=np.int64)),
+    )
+    if not isinstance(x, ElementFormat):
+        return [[(x.qmin, x.qmax)] * (channels * taps)]
+    each = [(0, 0)] * x.shape[0]
+    for format, mask in x.parts():
+        shift = x.common.frac_width - format.frac_width
+        for channel in np.flatnonzero(mask):
+            each[channel] = format.qmin << shift, format.qmax << shift
+    groups = [each[first : first + channels] for first in range(0, len(each), channels)]
+    return [[ends for ends in group for _ in range(taps)] for group in groups]
 
 
 def _rows(codes: np.ndarray) -> list[list[int]]:

@@ -19,7 +19,7 @@ from chop.nn.quantizers.integer import integer_quantizer
 from chop.tools.errors import ConfigError
 
 Formats = Mapping[str, IntegerFormat | ElementFormat]
-_NO_FORMATS: Mapping[str, IntegerFormat] = MappingProxyType({})
+_NO_FORMATS: Formats = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class ViewNode:
         attributes: numbers and lists of whole numbers, as the lowered graph has them.
         values: parameter -> float32 numbers, as trained; of one whose elements have formats of their own, on those.
         quantizer: name of the arithmetic, None for a float node.
-        formats: operand -> format, of elements with formats of their own the common one; empty for a float node.
+        formats: operand -> format, for parameters whose elements have their own the common one; only ``data_in`` may
+            be an :class:`~chop.nn.quantizers.ElementFormat`. Empty for a float node.
     """
 
     name: str
@@ -44,19 +45,25 @@ class ViewNode:
     attributes: Mapping[str, Any]
     values: Mapping[str, np.ndarray]
     quantizer: str | None = None
-    formats: Mapping[str, IntegerFormat] = field(default_factory=lambda: _NO_FORMATS)
+    formats: Formats = field(default_factory=lambda: _NO_FORMATS)
 
     @property
     def is_quantized(self) -> bool:
         """Whether the config gives the node formats."""
         return bool(self.formats)
 
+    def one_format(self, operand: str) -> IntegerFormat:
+        """Return the format of an operand that has one for all its numbers, as parameters always do here."""
+        format = self.formats[operand]
+        assert isinstance(format, IntegerFormat), f"node {self.name}: {operand} has a format for each channel"
+        return format
+
     def on_grid(self, parameter: str) -> np.ndarray:
         """Return a parameter as the layer computes with it: float32, on the grid of its format if it has one."""
         values = self.values[parameter]
         if parameter not in self.formats:
             return values
-        f = self.formats[parameter]
+        f = self.one_format(parameter)
         found: np.ndarray = integer_quantizer(
             values, f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
         )
@@ -69,12 +76,16 @@ class ViewNode:
         if "data_in" not in self.formats or self.attributes.get("whole", 1.0):
             return value
         f = self.formats["data_in"]
+        if isinstance(f, ElementFormat):
+            raise ConfigError(
+                f"node {self.name}: data_in has a format for each channel, and the number {value:g} has no channel"
+            )
         given = torch.tensor(value, dtype=torch.float64)
         return float(integer_quantizer(given, f.width, f.frac_width, f.is_signed, f.rounding, f.overflow))
 
     def codes(self, parameter: str) -> np.ndarray:
         """Return the whole numbers that stand for a quantized parameter, int64: value times ``2**frac_width``."""
-        scaled = self.on_grid(parameter).astype(np.float64) * 2.0 ** self.formats[parameter].frac_width
+        scaled = self.on_grid(parameter).astype(np.float64) * 2.0 ** self.one_format(parameter).frac_width
         return scaled.astype(np.int64)
 
 
@@ -119,9 +130,9 @@ class QuantizedView:
 
 def _on_common_grids(
     node: str, formats: Formats, values: Mapping[str, np.ndarray]
-) -> tuple[Mapping[str, IntegerFormat], Mapping[str, np.ndarray]]:
-    """One format an operand: parameters whose elements have their own are brought there, and lie on the common grid."""
-    found: dict[str, IntegerFormat] = {}
+) -> tuple[Formats, Mapping[str, np.ndarray]]:
+    """One format a parameter: those whose elements have their own are brought there, and lie on the common grid."""
+    found: dict[str, IntegerFormat | ElementFormat] = {}
     numbers = dict(values)
     for operand, format in formats.items():
         if not isinstance(format, ElementFormat):
@@ -132,10 +143,7 @@ def _on_common_grids(
             numbers[operand] = ElementQuantizer(format)(torch.from_numpy(values[operand].copy())).numpy()
             found[operand] = common
         elif operand == "data_in":
-            raise ConfigError(
-                f"node {node}: data_in has a format for each feature or channel, which no export takes yet: give it "
-                "one width and one fraction width"
-            )
+            found[operand] = format
         elif operand in values:
             raise ConfigError(
                 f"node {node}: the formats of {operand} need {common.width} bits on their common grid, and an export "

@@ -114,6 +114,20 @@ class ElementFormat:
         width = int((self.widths[used] + fracs.max() - fracs).max())
         return IntegerFormat(width, int(fracs.max()), self.is_signed)
 
+    def parts(self) -> list[tuple[IntegerFormat, npt.NDArray[np.bool_]]]:
+        """Return the distinct formats of a width above 0, and for each, in the shape of the widths, whose it is.
+
+        Never empty: if every width is 0, one format that no element has.
+        """
+        used = self.widths > 0
+        pairs = sorted(
+            {(int(w), int(f)) for w, f in zip(self.widths[used], self.frac_widths[used], strict=True)}
+        )
+        modes = self.is_signed, self.rounding, self.overflow
+        return [
+            (IntegerFormat(w, f, *modes), (self.widths == w) & (self.frac_widths == f)) for w, f in pairs
+        ] or [(IntegerFormat(1, 0, *modes), used)]
+
 
 def laid_over(own: tuple[int, ...], axis: int, shape: Sequence[int]) -> tuple[int, ...]:
     """Return the shape in which formats of the shape ``own`` broadcast against an operand of ``shape``.
