@@ -30,7 +30,7 @@ from chop.nn.quantizers.operands import OPERANDS
 from chop.tools.errors import ConfigError
 from tests.export.models import ResNet8, Sequences, config, trained
 
-ROWS, IMAGES, RANDOM, WIDTHS = 10_000, 50, 20, (4, 6, 8, 12, 16)
+ROWS, IMAGES, RANDOM, WIDTHS = 10_000, 20, 20, (4, 6, 8, 12, 16)
 TARGETS = ("onnx", "onnx-arithmetic", "integers", "torch", "cpp")
 
 
