@@ -97,6 +97,12 @@ def sizes_are_no_tensors(net: Net, h: Any, x: Any) -> Any:
     return net.o(h) * m / n
 
 
+def like_another(net: Net, h: Any) -> Any:
+    v = h.view_as(h)
+    v += 2
+    return net.o((h + v).expand(-1, 8))
+
+
 RIGHT: dict[str, Forward] = {
     "residual": lambda net, h, x: net.o(net.b(net.act(h)) + h),
     "statement": written(lambda h, x: F.relu(h, inplace=True)),
@@ -112,6 +118,7 @@ RIGHT: dict[str, Forward] = {
     "pieces": written(write_pieces),
     "views of views": written(write_views_of_views),
     "narrow": written(lambda h, x: h.narrow(1, 2, 3).fill_(0.5)),
+    "view like another": lambda net, h, x: like_another(net, h.sum(1).unsqueeze(1)),
     "unbind": written(lambda h, x: h.unbind(1)[2].exp_()),
     "identity": lambda net, h, x: net.o(net.same(h).relu_() + h),
     "views": read_views_made_before,

@@ -12,7 +12,7 @@ from chop.ir.graph.aliases import step_of
 from chop.ir.graph.layout import name_of, refuse_layout, reshapes
 from chop.ir.graph.proxies import IN_PLACE
 from chop.ir.graph.write_view import write_view
-from chop.ir.graph.writes import Memory, Read, Tensor, Write
+from chop.ir.graph.writes import Memory, Read, Tensor, Write, only_shape
 from chop.tools.errors import ConfigError
 
 
@@ -71,7 +71,8 @@ class _Rewiring:
             if id(write.tensor.group) not in left:
                 self.writes.setdefault(write.node, []).append((write, memory.stale_reads(write)))
         for read in memory.reads:
-            if id(read.tensor.group) not in left and read.source in read.node.all_input_nodes:
+            read_again = read.source in read.node.all_input_nodes and not only_shape(read)
+            if read_again and id(read.tensor.group) not in left:
                 self.reads.setdefault(read.node, []).append(read)
         self.version: dict[Tensor, int] = {}  # of a root: how often it was written
         self.latest: dict[Tensor, tuple[fx.Node, int]] = {}  # its value, and as of which version

@@ -170,8 +170,15 @@ class Memory:
 
 
 def _replaces(read: Read, write: Write) -> bool:
-    """Whether a reader of the whole puts the written part into it anew."""
-    return read.node.target is write_view and read.node.args[:2] == (read.source, write.node)
+    """Whether a reader of the whole puts the written part into it anew, or asks for no more than a shape."""
+    return only_shape(read) or (
+        read.node.target is write_view and read.node.args[:2] == (read.source, write.node)
+    )
+
+
+def only_shape(read: Read) -> bool:
+    """Whether a reader wants no numbers: what a view within a ``write_view`` takes."""
+    return read.node.target is write_view and read.source not in read.node.args[:2]
 
 
 def _cuts_gradient(node: fx.Node) -> bool:
