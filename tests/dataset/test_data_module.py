@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from chop.dataset import DATASETS, MaseDataModule, get_dataset, get_dataset_info, register_dataset
-from chop.dataset.splits import split_rows, train_test_rows
+from chop.dataset.splits import SPLIT_SCHEMES, split_rows, train_test_rows
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from chop.tools.get_input import InputGenerator, get_cf_args, get_dummy_input
@@ -76,6 +76,25 @@ def test_npz_by_data_file_and_by_name(npz):
     assert "40 rows of mine.npz" in by_file.describe()
 
 
+def test_a_part_and_the_way_rows_are_parted_are_two_arguments(npz):
+    sizes = {
+        s: [len(get_dataset(str(npz), part, split=s)) for part in ("train", "val")] for s in SPLIT_SCHEMES
+    }
+    assert sizes == {"three-way": [24, 8], "mase": [32, 32], "all": [40, 40]}
+    assert len(get_dataset(str(npz), split="mase")) == 32  # the training part
+    assert (
+        len(get_dataset(str(npz), split="val")) == len(get_dataset(str(npz), "val")) == 8
+    )  # as MASE calls it
+    with pytest.raises(ConfigError, match=r"the part of the data must be one of train, .*got 'mase'"):
+        get_dataset(str(npz), "mase", split="mase")
+    with pytest.raises(ConfigError, match=r"^split must be one of three-way, mase, all, got 'masse'"):
+        get_dataset(str(npz), "val", split="masse")
+    with pytest.raises(
+        ConfigError, match=r"split must be a part .*train.* or a way .*mase.*did you mean 'train'"
+    ):
+        get_dataset(str(npz), split="trian")
+
+
 def test_npz_with_one_hot_labels_and_a_scaler(npz, arrays, tmp_path):
     np.savez(tmp_path / "hot.npz", x=arrays[0], y=np.eye(4)[arrays[1]])
     np.savez(tmp_path / "s.npz", mean=np.ones(3), scale=np.full(3, 2.0))
@@ -135,7 +154,7 @@ def test_unknown_names():
         MaseDataModule("jsc-syth", 8)
     with pytest.raises(ValueError, match="not known"):
         get_dataset_info("cifar10")
-    with pytest.raises(ConfigError, match="split must be one of train, val, test, pred"):
+    with pytest.raises(ConfigError, match="the part of the data must be one of train, val, test, pred"):
         MaseDataModule("jsc-synth", 8).arrays("tests")
 
 

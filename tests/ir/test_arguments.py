@@ -161,10 +161,10 @@ def caching_what_it_reads(self, x):
 @pytest.mark.parametrize(
     "forward, message",
     [
-        (binding, "changes Net._buffers, and the next call"),
-        (caching_what_it_reads, "changes Net.factor, Net.last, and the next call"),
-        (growing, "changes Net.factor, and the next call"),
-        (recurrent, "changes Net.last, and the next call"),
+        (binding, "changes Net._buffers, and a later call"),
+        (caching_what_it_reads, "changes Net.factor, Net.last, and a later call"),
+        (growing, "changes Net.factor, and a later call"),
+        (recurrent, "changes Net.last, and a later call"),
         (counting, "writes into steps"),
     ],
 )

@@ -119,6 +119,7 @@ RIGHT: dict[str, Forward] = {
     "views of views": written(write_views_of_views),
     "narrow": written(lambda h, x: h.narrow(1, 2, 3).fill_(0.5)),
     "view like another": lambda net, h, x: like_another(net, h.sum(1).unsqueeze(1)),
+    "plus sign": written(lambda h, x: (+h).relu_()),
     "unbind": written(lambda h, x: h.unbind(1)[2].exp_()),
     "identity": lambda net, h, x: net.o(net.same(h).relu_() + h),
     "views": read_views_made_before,

@@ -9,10 +9,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from chop._core import native
 from tests.native import plausible
-from tests.native.random_calls import FIRST_ROUNDS, targets
+from tests.native.random_calls import FIRST_ROUNDS, is_refusal, targets
 
 SECONDS_A_CALL = 0.1  # under a sanitizer, on a busy machine
 
@@ -48,3 +49,18 @@ def test_random_calls() -> None:
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_calls(part: int) -> None:
     run(secrets.randbits(32), 10000)
+
+
+def test_only_torchs_own_words_about_arguments_are_refusals_of_an_operator() -> None:
+    target = next(each for each in targets() if each.name == "chop::integer_quantize")
+    for given in (("x", 8, 4, True), (torch.ones(2), 8), (torch.ones(2).to_sparse(), 8, 4, True, 0, 0)):
+        with pytest.raises(RuntimeError) as caught:
+            target.run(*given)
+        assert is_refusal(target, caught.value), caught.value
+    for text in (
+        "vector::_M_range_check",
+        "bad allocation",
+        "chop: an index beyond the buffer",
+        "CUDA error",
+    ):
+        assert not is_refusal(target, RuntimeError(text))

@@ -18,6 +18,12 @@ double width_of(const Widths& widths, Operand operand) {
   return operand == Operand::weight ? widths.weight.width : widths.bias.width;
 }
 
+// Whose weight a shared parameter is: a layer's that can be quantized before, say, an embedding's, which never is.
+int rank(const Operation& reader, Operand operand) {
+  if (operand != Operand::weight || !reader.is_layer) return 0;
+  return reader.is_linear_layer ? 2 : 1;
+}
+
 }  // namespace
 
 Costs::Costs(std::vector<Operation> operations, std::vector<int> outputs, std::vector<Stored> parameters,
@@ -27,12 +33,18 @@ Costs::Costs(std::vector<Operation> operations, std::vector<int> outputs, std::v
     for (const int input : operations_[i].inputs)
       check(input < static_cast<int>(i), "cost: operation ", operations_[i].name, " reads one that comes after it");
   for (const int output : outputs_) check_position(output);
-  for (const Stored& parameter : parameters_) {
+  for (Stored& parameter : parameters_) {
     check(!parameter.readers.empty(), "cost: a parameter that no node reads");
     for (const Stored::Reader& reader : parameter.readers) check_position(reader.node);
-    const Stored::Reader& owner = parameter.readers.front();
-    Operation& o = operations_[static_cast<size_t>(owner.node)];
-    (owner.operand == Operand::bias ? o.biases : o.weights) += parameter.numbers;
+    const auto by_rank = [this](const Stored::Reader& a, const Stored::Reader& b) {
+      return rank(operations_[static_cast<size_t>(a.node)], a.operand) <
+             rank(operations_[static_cast<size_t>(b.node)], b.operand);
+    };
+    const auto owner = std::max_element(parameter.readers.begin(), parameter.readers.end(), by_rank);
+    std::rotate(parameter.readers.begin(), owner, owner + 1);
+    const Stored::Reader& first = parameter.readers.front();
+    Operation& o = operations_[static_cast<size_t>(first.node)];
+    (first.operand == Operand::bias ? o.biases : o.weights) += parameter.numbers;
   }
   for (const std::string& name : models) models_.push_back(&registry().get(name));
 }

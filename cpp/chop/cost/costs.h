@@ -28,7 +28,7 @@ struct Stored {
     Operand operand = Operand::weight;
   };
   double numbers = 0;
-  std::vector<Reader> readers;
+  std::vector<Reader> readers;  // Costs puts the owner first
 };
 
 class Costs {

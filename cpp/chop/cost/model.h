@@ -29,7 +29,7 @@ struct Operation {
   double output_elements = 0;  // 0 for views, which make no values
   double work = 0;             // elementary operations
   double features = 0;         // of a batch norm, else 0
-  double weights = 0;          // learnable numbers except biases; 0 where an earlier operation owns them
+  double weights = 0;          // learnable numbers except biases; 0 where another operation owns them
   double biases = 0;           // the same for biases
   double weights_used = 0;     // weights of a layer, whoever owns them
   std::vector<Product> products;

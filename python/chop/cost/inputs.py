@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from chop.cost.work import tensors_of
-from chop.ir.graph.eval_run import fixed_value
+from chop.ir.graph.eval_run import fixed_value, is_declared_input
 from chop.ir.graph.lowering_inputs import first_layer_features, stored_input
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import find_row
@@ -133,7 +133,7 @@ def _fixed(mg: MaseGraph) -> dict[str, Any]:
     for node in forward_inputs(mg.fx_graph):
         if str(node.target).startswith("*"):
             found[node.name] = {} if str(node.target).startswith("**") else ()
-        elif value := fixed_value(mg, node):
+        elif not is_declared_input(mg, node) and (value := fixed_value(mg, node)):
             found[node.name] = value[0]
     return found
 

@@ -17,7 +17,7 @@ from chop.dataset.intake import check_arrays, finite_tensor
 from chop.dataset.loaders import RowDataset, make_loader
 from chop.dataset.lookup import find_dataset, make_request
 from chop.dataset.scaling import load_scaler
-from chop.dataset.splits import check_split
+from chop.dataset.splits import SPLIT_SCHEMES, check_split
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
@@ -189,10 +189,10 @@ class MaseDataModule:
         return self._data
 
     def dataset(self, split: str) -> RowDataset:
-        """A split as a torch ``Dataset``; split is train, val, test or pred."""
+        """A part as a torch ``Dataset``; split is train, val, test or pred."""
         if split not in SPLITS:
-            hint = did_you_mean(split, SPLITS)
-            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}{hint}")
+            hint = did_you_mean(str(split), SPLITS)
+            raise ConfigError(f"the part of the data must be one of {', '.join(SPLITS)}, got {split!r}{hint}")
         if split not in self._datasets:
             splits = self._loaded().splits
             entry = splits["test" if split == "pred" and "pred" not in splits else split]
@@ -213,17 +213,28 @@ class MaseDataModule:
         return RowDataset(features, labels)
 
 
-def get_dataset(name: str, split: str = "train", **options: Any) -> RowDataset:
-    """One split of a data set as a torch ``Dataset`` of (features, label).
+def get_dataset(name: str, part: str | None = None, **options: Any) -> RowDataset:
+    """One part of a data set as a torch ``Dataset`` of (features, label).
 
     Args:
         name: as for :class:`MaseDataModule`.
-        split: train, val, test or pred.
-        options: keyword arguments of :class:`MaseDataModule`.
+        part: train, val, test or pred; train if left out. MASE calls it ``split``, which is understood.
+        options: keyword arguments of :class:`MaseDataModule`; its ``split`` says how rows are parted.
+
+    Raises:
+        ConfigError: no such part or way of parting rows.
     """
+    if part is None and (split := options.get("split")) is not None and split not in SPLIT_SCHEMES:
+        part = options.pop("split")
+        if part not in SPLITS:
+            hint = did_you_mean(str(part), (*SPLITS, *SPLIT_SCHEMES))
+            raise ConfigError(
+                f"split must be a part of the data ({', '.join(SPLITS)}) or a way to part its rows "
+                f"({', '.join(SPLIT_SCHEMES)}), got {part!r}{hint}"
+            )
     module = MaseDataModule(name, batch_size=1, **options)
     module.prepare_data()
-    return module.dataset(split)
+    return module.dataset("train" if part is None else part)
 
 
 def _lightning_class() -> type[MaseDataModule]:

@@ -119,6 +119,8 @@ def _of_function(node: fx.Node, modules: Mapping[str, nn.Module]) -> Effect:
         return Effect("same", (first,), (first,)) if written and first else _FRESH
     if target in IN_PLACE:
         return Effect("same", (first,), (first,)) if first and not is_number(first, modules) else _FRESH
+    if target is operator.pos and first is not None:
+        return Effect("same", (first,))  # torch gives the tensor itself
     if target is stop_gradient:
         return Effect("maybe", tuple(node.all_input_nodes))
     if target is operator.setitem:

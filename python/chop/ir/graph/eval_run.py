@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx._symbolic_trace import PHBase
+from torch.utils import _pytree as pytree
 
 from chop.ir.graph.mase_graph import MaseGraph, forward_inputs
 from chop.ir.graph.ops import source_text
@@ -51,11 +53,19 @@ def _version(buffer: Tensor) -> int | None:
 
 def fixed_value(graph: MaseGraph, node: fx.Node) -> tuple[Any, ...]:
     """Return ``(value,)`` of an input that ``cf_args`` fixed, else its own default, if any, else ``()``."""
-    # torch.fx numbers the name of a fixed input.
+    # torch.fx takes lists and dicts with torch.fx.PH in them apart and numbers their parts.
     source, _, number = str(node.target).rpartition("_")
-    if graph.cf_args and number.isdigit() and source in graph.cf_args:
-        return (graph.cf_args[source],)
-    return node.args
+    if not graph.cf_args or not number.isdigit() or source not in graph.cf_args:
+        return node.args
+    parts = [str(each.target) for each in forward_inputs(graph.fx_graph)]
+    place = [name for name in parts if name.rpartition("_")[0] == source].index(str(node.target))
+    leaf = pytree.tree_leaves(graph.cf_args[source])[place]
+    return () if isinstance(leaf, PHBase) else (leaf,)
+
+
+def is_declared_input(graph: MaseGraph, node: fx.Node) -> bool:
+    """Whether ``torch.fx.PH`` in ``cf_args`` made an argument with a default an input."""
+    return isinstance((graph.cf_args or {}).get(str(node.target)), PHBase)
 
 
 def batches_of(x: Any, batch_size: int, where: str) -> Iterator[tuple[int, tuple[Any, ...]]]:

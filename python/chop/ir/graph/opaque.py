@@ -72,12 +72,15 @@ class OpaqueNodes:
         return inputs
 
     def _check(self, name: str, call: NodeCall, inputs: Sequence[str], values: Sequence[Tensor]) -> None:
-        given = [value.clone() for value in values]
+        given, before = [value.clone() for value in values], torch.get_rng_state()
         whole = _copied(call(given))
+        draws = not torch.equal(before, torch.get_rng_state())
         for source, value, before in zip(inputs, given, values, strict=True):
             if not _close(value, before) and self.snapshot.has_later_reader(source, name):
                 raise self._refusal(name, f"overwrites the value of {source}, which others read")
-        if not _close(_copied(call([value.clone() for value in values])), whole):
+        again = _copied(call([value.clone() for value in values]))
+        # What draws random numbers may show nothing of them on these rows: a dropout of zeros.
+        if not _close(again, whole) or (draws and _differs_somewhere(call, values)):
             raise self._refusal(name, "depends on chance: two calls with the same rows differ")
         cut = len(whole) // 3
         parts = [
@@ -119,6 +122,12 @@ class _Run:
         except Exception as error:
             what = self._snapshot.describe(name)
             raise ValueError(f"evaluator: node {what} fails in torch: {error}") from error
+
+
+def _differs_somewhere(call: NodeCall, values: Sequence[Tensor]) -> bool:
+    other = [torch.rand_like(value) + 0.5 for value in values]
+    found = [_copied(call([value.clone() for value in other])) for _ in range(2)]
+    return not _close(found[0], found[1])
 
 
 def _copied(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -19,6 +18,7 @@ from chop.ir.graph.node_call import NodeCall, Snapshot
 from chop.ir.graph.opaque import OpaqueNodes
 from chop.ir.graph.quantize_config import NodeRule
 from chop.nn.quantizers import QUANTIZERS
+from chop.tools.fork_lock import ForkLock
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class TorchCalls:
         for name in unknown:
             for each in self._snapshot.folded(name, self._rows[name]["inputs"])[0]:
                 self._hosts.setdefault(each, []).append(name)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._kept: dict[Any, _core.TorchCall] = {}
         self._spent: dict[str, float] = {}  # by calls that are not kept any more
         self._warned: set[str] = set()
@@ -167,7 +167,7 @@ def _refused(lowered: _core.Graph) -> frozenset[str]:
     return frozenset(n["name"] for n in lowered.nodes if n["name"] in refused and n["op"] != "opaque")
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _inside, _threads_before = 0, 1
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from chop.ir.graph.counters import Watch, far_ahead, later_calls_differ, lengthen, numbers_apart, watched
 from chop.ir.graph.own_code import COMPUTING_HOOKS
 from chop.tools.errors import ConfigError
 
@@ -18,7 +19,7 @@ _CONSTANT = "_tensor_constant"  # where torch.fx keeps tensors that a forward ma
 
 
 class ModelState:
-    """The attributes of a model and its parts, and what their lists and dicts hold.
+    """The attributes of a model, of its parts and of their plain objects, and what their lists and dicts hold.
 
     >>> model = nn.ReLU()
     >>> state = ModelState(model)
@@ -28,7 +29,7 @@ class ModelState:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._attributes = [(module, dict(vars(module))) for module in model.modules()]
+        self._attributes = [(each, dict(vars(each))) for each in _with_objects(model)]
         held = [
             value
             for _, attributes in self._attributes
@@ -55,6 +56,22 @@ class ModelState:
                 if value is not before or not _alike(value, held.get(id(value), value)):
                     found.append(f"{type(module).__name__}.{name}")
         return found
+
+    def counters(self) -> tuple[list[tuple[Any, Any, float]], list[tuple[Any, Any]]]:
+        """Return where numbers have changed, as (holder, place, number), and what has grown, as (holder, item)."""
+        found = [
+            (vars(module), *apart)
+            for module, attributes in self._attributes
+            for apart in numbers_apart(vars(module), attributes)
+        ]
+        grown = []
+        for value, kept in self._held:
+            if not isinstance(value, set):
+                found += [(value, *apart) for apart in numbers_apart(value, kept)]
+            if len(value) > len(kept):
+                items = list(value.values()) if isinstance(value, dict) else list(value)
+                grown.append((value, items[-1]))
+        return found, grown
 
     def written(self) -> list[str]:
         """Return the buffers whose values have changed: torch.fx runs a forward's calls on them while it traces."""
@@ -86,6 +103,21 @@ class ModelState:
             if not _alike(value, kept):
                 value.clear()
                 value.extend(kept) if isinstance(value, list) else value.update(kept)
+
+
+def _with_objects(model: nn.Module) -> Iterator[Any]:
+    """The modules and the objects of the user's own classes that they hold (``self.state.calls += 1``)."""
+    seen = set[int]()
+    for module in model.modules():
+        yield module
+        for value in list(vars(module).values()):
+            package = type(value).__module__.partition(".")[0]
+            is_plain = (
+                hasattr(value, "__dict__") and not callable(value) and not isinstance(value, torch.Tensor)
+            )
+            if is_plain and package not in ("builtins", "torch", "logging") and id(value) not in seen:
+                seen.add(id(value))
+                yield value
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -120,17 +152,43 @@ def refuse_state(
     changed = state.changed()
     if not changed:
         return
+    _drop_constants(model)
+
+    def same_again() -> bool:
+        try:
+            return _same_graphs(made, fx.GraphModule(model, tracer.trace(model, fixed)))
+        except Exception:  # whatever the user's forward raises in a later call
+            return False
+
+    if not same_again() or _later_calls_differ(model, state, same_again):
+        raise ConfigError(
+            f"torch.fx cannot trace {type(model).__name__}: a call changes {', '.join(changed)}, and a later call "
+            "computes by it, which a graph does not; keep this state out of the forward"
+        )
+
+
+def _drop_constants(model: nn.Module) -> None:
     for name in [name for name in vars(model) if name.startswith(_CONSTANT)]:
         delattr(model, name)
-    try:
-        again = fx.GraphModule(model, tracer.trace(model, fixed))
-    except Exception:
-        again = None
-    if again is None or not _same_graphs(made, again):
-        raise ConfigError(
-            f"torch.fx cannot trace {type(model).__name__}: a call changes {', '.join(changed)}, and the next call "
-            "computes with it, which a graph does not; keep this state out of the forward"
-        )
+
+
+def _later_calls_differ(model: nn.Module, state: ModelState, same_again: Callable[[], bool]) -> bool:
+    counters, grown = state.counters()
+    if not counters and not grown:
+        return False
+
+    def trace(watch: Watch) -> bool:
+        state.restore()
+        _drop_constants(model)
+        for holder, place, number in counters:
+            holder[place] = watched(far_ahead(number), watch)
+        for holder, item in grown:
+            lengthen(holder, item)
+        same = same_again()
+        watch.active = False
+        return same
+
+    return later_calls_differ(trace)
 
 
 def _same_graphs(a: fx.GraphModule, b: fx.GraphModule) -> bool:

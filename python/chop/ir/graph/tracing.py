@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,10 +21,11 @@ from chop.ir.graph.traced_state import ModelState, hooks_that_tell, refuse_state
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.tools.errors import ConfigError
+from chop.tools.fork_lock import ForkLock
 
 # torch.fx changes nn.Module itself while it traces: two threads at once record each other's calls. Reentrant, for a
 # forward that traces.
-TRACING = threading.RLock()
+TRACING = ForkLock()
 
 
 class MaseTracer(fx.Tracer):

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from chop.actions.search.strategies.lock import SamplerLock
+from chop.tools.fork_lock import ForkLock
 
 POINT = "chop:cmaes"  # trial attribute: the point before rounding
 LEAST_DIMENSIONS = 2  # of the package cmaes
@@ -41,7 +41,7 @@ class CovarianceSampler(BaseSampler):
         self._seed, self._sigma0, self._popsize, self._margin = seed, sigma0, popsize, with_margin
         self._told: list[int] = []
         self._strategy = self._made()
-        self._lock = SamplerLock()  # of the two above
+        self._lock = ForkLock()  # of the two above
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self._space

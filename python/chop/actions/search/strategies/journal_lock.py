@@ -6,9 +6,10 @@ Optuna's own lock is a link beside the file: after a kill it stays, and the next
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import Any
+
+from chop.tools.fork_lock import ForkLock
 
 
 def journal_lock(path: Path) -> Any:
@@ -64,7 +65,7 @@ class ReentrantLock:
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
-        self._thread = threading.RLock()
+        self._thread = ForkLock()
         self._depth = 0
 
     def acquire(self) -> bool:

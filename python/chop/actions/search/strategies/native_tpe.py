@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
 from chop import _core
-from chop.actions.search.strategies.lock import SamplerLock
+from chop.tools.fork_lock import ForkLock
 
 
 class NativeTpeSampler(BaseSampler):
@@ -55,7 +55,7 @@ class NativeTpeSampler(BaseSampler):
 
     def _begin(self) -> None:
         """Know of no trial."""
-        self._lock = SamplerLock()  # of all below
+        self._lock = ForkLock()  # of all below
         self._core: _core.Tpe | None = None
         self._signs: list[float] = []
         self._told: set[int] = set()

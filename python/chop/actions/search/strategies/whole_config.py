@@ -10,7 +10,7 @@ import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
-from chop.actions.search.strategies.lock import SamplerLock
+from chop.tools.fork_lock import ForkLock
 
 # torch's Sobol tables end here.
 SOBOL_DIMENSIONS = 21201
@@ -82,7 +82,7 @@ class SobolSampler(WholeConfigSampler):
             )
         self._engine: torch.quasirandom.SobolEngine | None = None
         self._next = 0
-        self._lock = SamplerLock()  # of the two above
+        self._lock = ForkLock()  # of the two above
 
     def propose(self, number: int) -> np.ndarray:
         if len(self.lengths) == 0:
