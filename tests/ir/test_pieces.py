@@ -24,6 +24,9 @@ class Net(nn.Module):
         self.a, self.o = nn.Linear(6, 6), nn.Linear(6, 5)
         self.lstm, self.same = nn.LSTM(3, 3, batch_first=True), nn.Identity()
         self.same.register_forward_hook(lambda module, args, output: output.clamp(max=0.3))
+        self.hooked, self.hooked_relu = nn.Linear(6, 6), nn.ReLU(inplace=True)
+        for layer in (self.hooked, self.hooked_relu):
+            layer.register_forward_hook(lambda module, args, output: output * 0.5)
         self.call = forward
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,7 +93,71 @@ def hooked_identity(net: Net, h: Any) -> Any:
     return net.o(h)
 
 
+def pieces_of_a_split(net: Net, h: Any) -> Any:
+    first, second, third = h.split([1, 2, 3], dim=1)
+    third.mul_(2)
+    first += 1
+    return net.o(torch.cat([third, first, second], 1)) + net.o(h)
+
+
+def a_piece_by_place(net: Net, h: Any) -> Any:
+    torch.chunk(h, 3, dim=1)[-1].relu_()
+    h.tensor_split(2, 1)[0].add_(0.5)
+    h.unbind(1)[2].zero_()
+    return net.o(h)
+
+
+def a_piece_that_was_taken_before(net: Net, h: Any) -> Any:
+    pieces = h.split(3, 1)
+    last = pieces[1]
+    pieces[0].sigmoid_()
+    h *= 2
+    return net.o(torch.cat([pieces[1], pieces[0]], 1)) + net.o(torch.cat([last, last], 1))
+
+
+def pieces_of_a_hooked_layer(net: Net, h: Any) -> Any:
+    first, second = net.hooked(h).chunk(2, 1)
+    first.add_(1)
+    second *= first
+    return net.o(torch.cat([first, second], 1))
+
+
+def a_hooked_layer_that_works_in_place(net: Net, h: Any) -> Any:
+    return net.o(net.hooked_relu(h * 1))
+
+
+def largest_of_each(net: Net, h: Any) -> Any:
+    values, places = h.view(-1, 2, 3).max(dim=2)
+    values.mul_(places + 1)
+    low = torch.min(h, dim=1, keepdim=True)
+    low.values[:, 0] -= 1
+    return net.o(torch.cat([values, values, values], 1) + low[0])
+
+
+def highest(net: Net, h: Any) -> Any:
+    found = torch.topk(h, k=6, dim=1)
+    found[0].clamp_(max=0.2)
+    h.relu_()
+    return net.o(found.values) + net.o(h) + found.indices.sum(1, keepdim=True)
+
+
+def sizes_are_reckoned(net: Net, h: Any) -> Any:
+    columns = h.shape[1]
+    half = columns // 2
+    half += 1
+    h[:, :half] += 1
+    return net.o(h) * (half / columns)
+
+
 RIGHT = (
+    pieces_of_a_split,
+    a_piece_by_place,
+    a_piece_that_was_taken_before,
+    pieces_of_a_hooked_layer,
+    a_hooked_layer_that_works_in_place,
+    largest_of_each,
+    highest,
+    sizes_are_reckoned,
     by_place,
     by_name,
     unpacked,
