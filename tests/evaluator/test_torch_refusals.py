@@ -25,10 +25,6 @@ from .torch_models import CLASSES, FEATURES, Swirl, model_of
         (lambda self, x: x.flip(0).exp(), r"node flip \(flip\) mixes the rows"),
         # Of zeros, which another config may make numbers.
         (lambda self, x: torch.dropout(x - x, 0.5, True), r"node dropout \(dropout\) depends on chance"),
-        (
-            lambda self, x: (x - x).relu() * torch.rand_like(x).round(),
-            r"node rand_like \(rand_like\) depends on chance",
-        ),
         (lambda self, x: x * torch.rand_like(x), r"node rand_like \(rand_like\) depends on chance"),
         (lambda self, x: torch.cumsum(x, 0), r"node cumsum \(cumsum\) mixes the rows"),
         (lambda self, x: torch.einsum("bi,ci->bc", x, x)[:, :6], r"mixes|fails"),
