@@ -24,12 +24,12 @@ def ch_commands(page: str) -> list[list[str]]:
     return [shlex.split(command)[1:] for command in commands if command.startswith("ch ")]
 
 
-def run_python(code: str, folder: Path, *arguments: str) -> str:
+def run_python(code: str, folder: Path, *arguments: str, seconds: int = 120) -> str:
     """Run code as a program of its own in ``folder`` and return what it printed."""
     file = folder / "page.py"
     file.write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(file), *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+        [sys.executable, str(file), *arguments], cwd=folder, capture_output=True, text=True, timeout=seconds
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

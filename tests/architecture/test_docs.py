@@ -52,7 +52,8 @@ print(json.dumps(failed))
 def run_pages(programs: dict[str, str], folder: Path) -> dict[str, str]:
     """Page -> traceback, of the pages whose program failed."""
     (folder / "pages.json").write_text(json.dumps(programs), encoding="utf-8")
-    found: dict[str, str] = json.loads(run_python(RUN_PAGES, folder, str(REPO / "configs")).splitlines()[-1])
+    printed = run_python(RUN_PAGES, folder, str(REPO / "configs"), seconds=900)
+    found: dict[str, str] = json.loads(printed.splitlines()[-1])
     return found
 
 

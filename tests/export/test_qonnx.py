@@ -142,3 +142,92 @@ def test_for_hls4ml_wide_sums_stay_float32_nodes(
     settings, path = config((16, 10), (16, 12)), tmp_path / "net.onnx"
     write_for_hls4ml(quantized_view(evaluators["mlp"], settings), path)
     assert {node.op_type for node in onnx.load(path).graph.node} == {"Quant", "Gemm", "Relu"}
+
+
+@pytest.fixture(scope="module")
+def sequences_file(
+    evaluators: dict[str, chop.Evaluator], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, np.ndarray, np.ndarray]:
+    """A file, its rows and what the evaluator makes of them."""
+    ev, settings = evaluators["sequences"], config((6, 3), (6, 4))
+    path = export(ev, settings, "qonnx", tmp_path_factory.mktemp("sequences")).path
+    return path, ev._x.numpy(), ev.forward(settings).numpy()
+
+
+def test_a_cleaned_up_file_computes_the_same(sequences_file: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.util.cleanup import cleanup_model
+
+    path, x, wanted = sequences_file
+    model = cleanup_model(ModelWrapper(str(path)))
+    assert [end[0].name for end in (model.graph.input, model.graph.output)] == ["global_in", "global_out"]
+    for row, logits in list(zip(x, wanted, strict=True))[:20]:  # its batch is 1
+        assert (execute_onnx(model, {"global_in": row[None]})["global_out"] == logits).all()
+
+
+def test_a_named_batch_is_what_qonnx_cannot_run(sequences_file: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    path, x, wanted = sequences_file
+    model = onnx.load(path)
+    fixed = ModelWrapper(model).transform(InferShapes())
+    assert (execute_onnx(fixed, {"x": x[:1]})[model.graph.output[0].name] == wanted[:1]).all()
+    for end in (model.graph.input[0], model.graph.output[0]):
+        end.type.tensor_type.shape.dim[0].dim_param = "rows"
+    with pytest.raises(Exception, match=r"unspecified tensor shapes|Shape mismatch"):
+        execute_onnx(ModelWrapper(model).transform(InferShapes()), {"x": x[:1]})
+
+
+def test_onnxruntime_alone_cannot_load_it(sequences_file: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    import onnxruntime
+
+    with pytest.raises(Exception, match="Quant"):
+        onnxruntime.InferenceSession(str(sequences_file[0]), providers=["CPUExecutionProvider"])
+
+
+def test_the_sign_of_zero_is_lost_and_told(evaluators: dict[str, chop.Evaluator], tmp_path: Path) -> None:
+    ev = chop.Evaluator(nn.Sequential(nn.ReLU()), rows(200, 6) / 8)
+    made = export(ev, config((4, 2), (4, 2), ("relu",)), "qonnx", tmp_path)
+    assert made.equal
+    assert made.proofs[0].sign_of_zero > 0
+    assert "but for the sign of zero" in str(made)
+
+
+def test_a_quant_saturates_where_chop_does_at_every_width(tmp_path: Path) -> None:
+    codes = torch.tensor(
+        [[-(2.0**31), -129.0, -128.0, -1.5, -0.5, 0.5, 1.5, 2.5, 126.5, 127.0, 127.5, 2.0**31]]
+    )
+    steps = torch.cat(
+        [codes * 2.0**-f for f in (-3, 0, 4, 9)] + [torch.tensor([[np.inf, -np.inf, 3e38, -3e38] * 3])]
+    )
+    for width in (1, 2, 4, 8, 16, 24):
+        for operation, least in ((nn.ReLU(), 1), (_Thrice(), 2)):
+            if width >= least:
+                ev = chop.Evaluator(nn.Sequential(operation), steps)
+                for rounding in ("half_even", "floor"):
+                    settings = config((width, 4), (4, 2), ("relu", "mul"), data_in_rounding=rounding)
+                    made = export(ev, settings, "qonnx", tmp_path)
+                    assert made.equal, (width, rounding, str(made))
+
+
+class _Thrice(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 3
+
+
+def test_qonnx_counts_the_work_that_chop_counts(
+    evaluators: dict[str, chop.Evaluator], tmp_path: Path
+) -> None:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.inference_cost import inference_cost
+
+    path = export(evaluators["mlp"], config((6, 3), (6, 4)), "qonnx", tmp_path).path
+    found = inference_cost(ModelWrapper(str(path)), discount_sparsity=False)["total_cost"]
+    macs = sum(m.weight.numel() for m in evaluators["mlp"].graph.model.modules() if isinstance(m, nn.Linear))
+    assert found["total_macs"] == macs
+    assert found["total_bops"] == macs * 6 * 6
+    assert found["total_mem_w_bits"] == macs * 6
+    assert found["unsupported"] == "set()"

@@ -31,7 +31,7 @@ from chop.tools.errors import ConfigError
 from tests.export.models import ResNet8, Sequences, config, trained
 
 ROWS, IMAGES, RANDOM, WIDTHS = 10_000, 20, 20, (4, 6, 8, 12, 16)
-TARGETS = ("onnx", "onnx-arithmetic", "integers", "torch", "cpp")
+TARGETS = ("onnx", "onnx-arithmetic", "qonnx", "integers", "torch", "cpp")
 
 
 def jets() -> torch.Tensor:
@@ -141,6 +141,9 @@ def test_equal_or_refused(net: str, target: str) -> None:
             counts["equal" if made.equal else "unequal"] += 1
             counts["only as numbers"] += any(p.sign_of_zero for p in made.proofs)
             assert all(p.rows == ev.rows for p in made.proofs)
+            if target == "qonnx":
+                graph, found = chop.load_qonnx(made.path)
+                assert (chop.Evaluator(graph, ev._x).forward(found) == ev.forward(settings)).all(), what
             bad += [] if made.equal else [f"{net} {what} {settings}: {made}"]
     row = {"net": net, "target": target, "rows": ev.rows, **counts, "reasons": dict(reasons)}
     row |= {"seconds": round(time.monotonic() - start)}
