@@ -66,7 +66,7 @@ void BlockRunner<T>::run(const Step& step, const Block<T>& b) const {
     case Kind::unary: return simple.unary(step.op, a, out, numbers);
     case Kind::quantize:
       for (const GridRun& run : step.grids)
-        on_grid(run.format, a + run.first * b.size.ld, out + run.first * b.size.ld, run.count * b.size.ld);
+        on_grid(run, a + run.first * b.size.ld, out + run.first * b.size.ld, run.count * b.size.ld);
       return;
     case Kind::add: return simple.combine(a, static_cast<T>(step.factor), value(step.b, b), out, numbers);
     case Kind::multiply: return simple.multiply(a, value(step.b, b), out, numbers);
@@ -119,7 +119,7 @@ void BlockRunner<T>::back_single(const Step& step, const Block<T>& b) const {
   } else {
     for (const GridRun& run : step.grids) {
       const int64_t at = run.first * b.size.ld;
-      pass_gradient(run.format, plan_.clipped, x + at, g + at, to + at, run.count * b.size.ld);
+      pass_gradient(run, plan_.clipped, x + at, g + at, to + at, run.count * b.size.ld);
     }
   }
   if (step.add_a) simple.combine(dx, T(1), to, dx, numbers);

@@ -46,7 +46,7 @@ void Weights<T>::round() {
     const T* from = values.data() + r.place;
     T* to = shadow_.data() + r.place;
     if (r.grids.size() == 1) {
-      on_grid(r.grids.front().format, from, to, r.size);
+      on_grid(r.grids.front(), from, to, r.size);
     } else {
       Real<T>::fake_quantize_each()(from, to, r.size, grids_[i].from());
     }
@@ -68,8 +68,9 @@ void Weights<T>::add_up(int parts) {
   for (int part = 1; part < parts; ++part) combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
   for (const Rounded& r : rounded_)
     for (const GridRun& run : r.grids) {
+      if (!plan_.clipped && run.format.width > 0) continue;  // it passes as it is
       T* g = gradient() + r.place + run.first;
-      pass_gradient(run.format, plan_.clipped, values.data() + r.place + run.first, g, g, run.count);
+      pass_gradient(run, plan_.clipped, values.data() + r.place + run.first, g, g, run.count);
     }
 }
 

@@ -156,11 +156,8 @@ def element_numbers(value: Any, limits: tuple[int, int], where: str) -> Widths:
     (2, 2)
     """
     low, high = limits
-    try:
-        found = np.asarray(value)
-    except ValueError:  # ragged
-        found = np.asarray(None)
-    if found.dtype.kind not in "iu" or found.size == 0 or not _all_whole(value):
+    found = _whole_numbers(value)
+    if found is None or found.size == 0:
         shown = repr(value)
         shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
         raise ConfigError(
@@ -183,15 +180,26 @@ def plain_numbers(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, (list, tuple)):
-        return [plain_numbers(each) for each in value]
+        numbers = _whole_numbers(value)  # large lists: in one go
+        return [plain_numbers(each) for each in value] if numbers is None else numbers.tolist()
     return value
 
 
-def _all_whole(value: Any) -> bool:
-    """NumPy takes True for 1 among whole numbers."""
-    if isinstance(value, (list, tuple)):
-        return all(_all_whole(each) for each in value)
-    return not isinstance(value, bool)
+def _whole_numbers(value: Any) -> npt.NDArray[Any] | None:
+    """An array of whole numbers; None where one is none (True is none), or a list is ragged or empty."""
+    if not isinstance(value, np.ndarray):
+        try:
+            value = np.array(value, dtype=object)
+        except ValueError:  # ragged
+            return None
+        kinds = set(map(type, value.ravel().tolist()))
+        if not kinds or not all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
+            return None
+        try:
+            return value.astype(np.int64)
+        except OverflowError:
+            return value  # type: ignore[no-any-return]
+    return value if value.dtype.kind in "iu" else None
 
 
 def _along_channels(each: Widths, other: Widths) -> Widths:
