@@ -198,7 +198,7 @@ def _whole_numbers(value: Any) -> npt.NDArray[Any] | None:
         try:
             return value.astype(np.int64)
         except OverflowError:
-            return value  # type: ignore[no-any-return]
+            return value
     return value if value.dtype.kind in "iu" else None
 
 
