@@ -257,6 +257,7 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "accumulate": lambda r: r.choice([1, 2]),
     "first_row": lambda r: r.choice([0, 35]),
     "max_steps": lambda r: r.choice([-1, 1]),
+    "rates": lambda r: r.choice([[], [1e-3], [1e-3, 1e-4]]),
     "Trainer.read.name": lambda r: r.choice(["parameters", "first", "second", "gradients", "running"]),
     "Trainer.write.name": lambda r: r.choice(["parameters", "first", "second", "gradients", "running"]),
     "Trainer.read.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),

@@ -106,9 +106,9 @@ void look_at_signals() {
 }
 
 pybind11::dict epoch(Held& self, int64_t batch_size, double learning_rate, pybind11::handle order, int64_t accumulate,
-                     int64_t first_row, int64_t max_steps) {
-  trainer::EpochCall call{batch_size, learning_rate, nullptr,   self.trainer->rows(),
-                          accumulate, first_row,     max_steps, look_at_signals};
+                     int64_t first_row, int64_t max_steps, std::vector<double> rates) {
+  trainer::EpochCall call{batch_size, learning_rate, nullptr,         self.trainer->rows(), accumulate,
+                          first_row,  max_steps,     look_at_signals, std::move(rates)};
   if (!order.is_none()) {
     const TensorView rows = view(order, "order", DType::int64);
     check(rows.shape.size() == 1, "training: order must have one dimension");
@@ -213,7 +213,7 @@ void bind_trainer(pybind11::module_& m) {
       .def(pybind11::init(&make), arg("graph"), arg("specification"), arg("options"), arg("dtype"), arg("threads"))
       .def("set_data", &set_data, arg("x"), arg("y"))
       .def("epoch", &epoch, arg("batch_size"), arg("learning_rate"), arg("order"), arg("accumulate"), arg("first_row"),
-           arg("max_steps"))
+           arg("max_steps"), arg("rates"))
       .def("evaluate", &evaluate, arg("x"), arg("y"))
       .def("stop", [](Held& self) { self.trainer->stop(); })
       .def(

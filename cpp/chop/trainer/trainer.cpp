@@ -152,16 +152,32 @@ class TrainerOf final : public Trainer {
     check(call.order || call.count <= rows_, "training: there are ", rows_, " rows, not ", call.count);
     check(call.batch_size >= 1, "training: batch_size must be at least 1, got ", call.batch_size);
     check(call.accumulate >= 1, "training: accumulate must be at least 1, got ", call.accumulate);
-    check(std::isfinite(call.learning_rate) && call.learning_rate >= 0,
-          "training: learning_rate must be at least 0, got ", call.learning_rate);
     check(call.first_row >= 0 && call.first_row <= call.count && call.first_row % call.batch_size == 0,
           "training: first_row must be a multiple of batch_size in 0..", call.count, ", got ", call.first_row);
+    verify_rates(call);
     verify_order(call);
     const int64_t last = call.count % call.batch_size;
     for (const Norm& norm : plan_.norms)
       check(norm.positions > 1 || (call.batch_size > 1 && last != 1),
             "training: batch norm needs more than one row in every batch, and the ",
             call.batch_size > 1 ? "last" : "first", " one has one; change batch_size");
+  }
+
+  void verify_rates(const EpochCall& call) const {
+    const auto verify = [](double rate) {
+      check(std::isfinite(rate) && rate >= 0, "training: learning_rate must be at least 0, got ", rate);
+    };
+    verify(call.learning_rate);
+    for (const double rate : call.rates) verify(rate);
+    if (call.rates.empty()) return;
+    const int64_t first = call.first_row / call.batch_size, all = (call.count - 1) / call.batch_size + 1;
+    const int64_t last = call.max_steps >= 0 && call.max_steps < all - first ? first + call.max_steps : all;
+    const auto updates_before = [&](int64_t batch) {
+      return batch == all ? (all - 1) / call.accumulate + 1 : batch / call.accumulate;
+    };
+    const int64_t updates = std::max<int64_t>(0, updates_before(last) - updates_before(std::min(first, all)));
+    check(static_cast<int64_t>(call.rates.size()) == updates, "training: the call makes ", updates,
+          " updates, and there are ", call.rates.size(), " learning rates");
   }
 
   void verify_order(const EpochCall& call) const {
@@ -183,6 +199,12 @@ class TrainerOf final : public Trainer {
     return batch_order_.data();
   }
 
+  static double rate_of(const EpochCall& call, int64_t batch) {
+    if (call.rates.empty()) return call.learning_rate;
+    return call
+        .rates[static_cast<size_t>(batch / call.accumulate - call.first_row / call.batch_size / call.accumulate)];
+  }
+
   bool step(const EpochCall& call, int64_t row, EpochScore* score) {
     const int64_t rows = std::min(call.batch_size, call.count - row), number = row / call.batch_size;
     Batch batch;
@@ -202,7 +224,7 @@ class TrainerOf final : public Trainer {
       return false;
     }
     norms_.commit(batch.size);
-    if ((number + 1) % call.accumulate == 0 || row + rows == call.count) weights_.update(call.learning_rate);
+    if ((number + 1) % call.accumulate == 0 || row + rows == call.count) weights_.update(rate_of(call, number));
     score->loss += loss;
     score->rows += rows;
     score->losses.push_back(mean);

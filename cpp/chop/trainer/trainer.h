@@ -28,6 +28,7 @@ struct EpochCall {
   int64_t first_row = 0;
   int64_t max_steps = -1;        // negative: to the end
   std::function<void()> glance;  // called every 50 ms; what it throws ends the call
+  std::vector<double> rates;     // of each update of the weights in this call; empty: learning_rate for all
 };
 
 struct Score {

@@ -174,7 +174,7 @@ class NativeTrainer:
     def epoch(
         self,
         batch_size: int,
-        learning_rate: float,
+        learning_rate: float | Sequence[float],
         order: Array | None = None,
         accumulate: int = 1,
         first_row: int = 0,
@@ -186,7 +186,7 @@ class NativeTrainer:
 
         Args:
             batch_size: rows of a batch, 1 or more.
-            learning_rate: of this call.
+            learning_rate: of this call, or of each update of the weights that it makes.
             order: numbers of the rows, int64, any number of them; None: all rows as they come.
             accumulate: batches whose gradients are averaged for one update of the weights; the last update of the
                 order may have fewer.
@@ -201,8 +201,9 @@ class NativeTrainer:
         if order is not None:
             order = plain_tensor(as_tensor(order, "training: order"), torch.int64)
         steps = -1 if max_steps is None else max_steps
-        self._state.learning_rate = learning_rate
-        found = self._core.epoch(batch_size, learning_rate, order, accumulate, first_row, steps)
+        rate, rates = _rates(learning_rate)
+        self._state.learning_rate = rate
+        found = self._core.epoch(batch_size, rate, order, accumulate, first_row, steps, rates)
         if found["failed"]:
             raise NonFiniteLossError(found["steps"], found["bad_loss"])
         return Epoch(
@@ -274,6 +275,14 @@ class NativeTrainer:
 
 def _doubles(memory: bytearray) -> Tensor:
     return torch.frombuffer(memory, dtype=torch.float64) if memory else torch.empty(0, dtype=torch.float64)
+
+
+def _rates(given: float | Sequence[float]) -> tuple[float, list[float]]:
+    if not isinstance(given, Sequence):
+        return given, []
+    if not given:
+        raise ValueError("training: learning_rate holds no rate")
+    return given[-1], list(given)
 
 
 def _dtype(name: str) -> torch.dtype:

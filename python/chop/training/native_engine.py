@@ -202,8 +202,6 @@ class _Run:
             self.step += steps
             parts.append(part)
             self._show(part, logged=steps > 0)
-            if steps and self.plan.schedule.interval == "step":
-                self.schedule.step()
         sizes = [self.plan.batch_size] * sum(part.steps for part in parts)
         if row >= self.rows:
             sizes[-1] = self.rows - (self.batches - 1) * self.plan.batch_size
@@ -218,7 +216,7 @@ class _Run:
         try:
             part = self.trainer.epoch(
                 self.plan.batch_size,
-                self.clock.param_groups[0]["lr"],
+                self._rates(row // self.plan.batch_size, batches),
                 order,
                 accumulate=limits.accumulate_grad_batches,
                 first_row=row,
@@ -234,18 +232,32 @@ class _Run:
             raise KeyboardInterrupt
         return part
 
+    def _rates(self, first: int, batches: int) -> float | list[float]:
+        """The rate of the next batches, or where it changes each step that of each update; the schedule goes on."""
+        rate: float = self.clock.param_groups[0]["lr"]
+        if self.plan.schedule.interval != "step":
+            return rate
+        accumulate, last = self.plan.limits.accumulate_grad_batches, first + batches
+        updates = (
+            -(-last // accumulate) if last == self.batches else last // accumulate
+        ) - first // accumulate
+        rates = []
+        for _ in range(updates):
+            rates.append(float(self.clock.param_groups[0]["lr"]))
+            self.schedule.step()
+        return rates or rate
+
     def _batches_to_look(self, row: int) -> int:
         """Batches of the next chunk; the last one of an epoch, and of a step that is logged, make one of their own."""
         accumulate, done = self.plan.limits.accumulate_grad_batches, row // self.plan.batch_size
         begun, left = done % accumulate, self.batches - done
         if self.plan.limits.max_steps is not None:
             left = min(left, (self.plan.limits.max_steps - self.step) * accumulate - begun)
-        steps = 1 if begun or self.plan.schedule.interval == "step" else self.pace
+        steps = 1 if begun else self.pace
         if self.log.active:
             steps = min(steps, max(1, self.log.steps_before_next(self.step)))
         batches = min(steps * accumulate - begun, left)
-        alone = batches == left or self.plan.schedule.interval == "step"
-        alone = alone or (self.log.active and self.log.steps_before_next(self.step) == 0)
+        alone = batches == left or (self.log.active and self.log.steps_before_next(self.step) == 0)
         return max(1, batches - 1) if alone else batches
 
     def _at_the_limit(self) -> bool:
