@@ -194,6 +194,15 @@ def _check_load_dir(graph: MaseGraph, args: Arguments) -> None:
     load_mase_graph_interface_pass(graph, path)  # a damaged file is refused before anything is written
 
 
+def _check_weights(graph: MaseGraph, args: Arguments) -> None:
+    from chop.tools.best_file import SavedWeights
+
+    path = args.get("load_name")
+    if path is None:
+        raise ConfigError("passes.load_weights.load_name must be a file, got None")
+    SavedWeights(Path(path), args.get("sha256")).check()
+
+
 def _check_profile(graph: MaseGraph, args: Arguments) -> None:
     from chop.passes.graph.analysis.statistical_profiler.profile import check_profile_statistics
 
@@ -278,6 +287,7 @@ STEPS.update(
             {"save_dir": str}, prepare=_default_path("save_dir", "saved_mase_graph"), writes="save_dir"
         ),
         "load_mase_graph": PassStep({"load_dir": str}, check=_check_load_dir, reads="load_dir"),
+        "load_weights": PassStep({"load_name": str, "sha256": str}, check=_check_weights, reads="load_name"),
         "verify_common_metadata": PassStep({}),
         "profile_statistics": PassStep(prepare=_with_generator, check=_check_profile),
         "export": PassStep({"to": list, "out": str, "rows": int}, prepare=_with_rows, check=_check_export),

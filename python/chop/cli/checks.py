@@ -10,7 +10,9 @@ from chop.cli.commands import COMMANDS
 from chop.cli.merge import Merged
 from chop.cli.options import ACTIONS, TASK_ALIASES, Options
 from chop.cli.project import Project, default_project_name, locate_project
+from chop.cli.quantize_file import read_quantize_config
 from chop.registry import UnknownNameError, did_you_mean
+from chop.tools.best_file import file_of, names_best
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -52,7 +54,7 @@ def check_needs(action: str, merged: Merged) -> None:
         raise ConfigError(f"{action} needs a config with the table [{table}]: --config FILE.toml")
     if table is not None and not merged.tables.get(table):
         raise ConfigError(f"{merged.path}: {action} needs the table [{table}]")
-    if action == "test" and options.load_name is None and not options.is_pretrained:
+    if action == "test" and options.load_name is None and not options.is_pretrained and not _trained(options):
         raise ConfigError("test needs weights: --load CHECKPOINT or --pretrained")
     _check_files(options)
     _check_grid(action, options)
@@ -66,6 +68,17 @@ def check_needs(action: str, merged: Merged) -> None:
         raise ConfigError(f"--dry-run is an option of search, not of {action}")
     if action == "search" and options.load_name is not None:
         _refuse_pickled_study(Path(options.load_name))
+
+
+def _trained(options: Options) -> bool:
+    """Whether the weights come with the quantization: with a trial that trained them."""
+    file = options.quant_config
+    return file is not None and names_best(file) and _is(str(file_of(file)), "file") and _has_weights(file)
+
+
+def _has_weights(file: str) -> bool:
+    found = read_quantize_config(file, None, None, None)
+    return found is not None and found.weights is not None
 
 
 def _check_grid(action: str, options: Options) -> None:
@@ -105,6 +118,8 @@ def _check_files(options: Options) -> None:
         raise ConfigError("load_type 'hf' (Hugging Face) is not supported; allowed: mz, pt, pl")
     for name in ("load_name", "quant_config", "data_file", "scaler"):
         value = getattr(options, name)
+        if name == "quant_config" and value is not None:
+            value = str(file_of(value))
         if value is not None and not _is(value, "file"):
             what = "is a folder, not a file" if _is(value, "dir") else "does not exist"
             raise ConfigError(f"{name}: {value!r} {what}")

@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main.add_argument(
         "--quantize",
         metavar="FILE",
-        help="quantize config: a TOML with [passes.quantize], or the best.json of a search",
+        help="quantize config: a TOML with [passes.quantize], or the best.json of a search with the weights that its "
+        "trial trained; best.json#2 is entry 2",
     )
     main.add_argument("--trial", metavar="NUM", help="trial of best.json (default: its first entry)")
     main.add_argument("--rows", metavar="PART", help=f"one of {', '.join(ROWS)} (default: test)")
@@ -155,6 +156,8 @@ def _measure(options: Options, asked: _Asked, chosen: Chosen | None) -> Measured
     set_logging_verbosity(options.log_level)
     torch.manual_seed(options.seed)
     parts = build("search", options)  # a search starts from the float weights too
+    if chosen is not None and chosen.weights is not None:
+        chosen.weights.load_into(parts.model)
     check_rows(options, parts)
     x, y = parts.data_module.arrays(asked.rows)
     evaluator = Evaluator(parts.model.eval(), x, y)
@@ -168,14 +171,16 @@ def _measure(options: Options, asked: _Asked, chosen: Chosen | None) -> Measured
     totals = [] if costs is None else [costs.evaluate(c) for c in ((None, config)[: len(found)])]
     about = {
         "model": options.model,
-        "weights": _weights(options),
+        "weights": _weights(options, chosen),
         "data": f"{asked.rows} rows of {parts.data_module.describe()}",
         "quantize": "none: the float model alone" if chosen is None else chosen.what,
     }
     return Measured(about, evaluator, y, config, found, totals, certificate)
 
 
-def _weights(options: Options) -> str:
+def _weights(options: Options, chosen: Chosen | None) -> str:
+    if chosen is not None and chosen.weights is not None:
+        return f"{chosen.weights.path}, trained by the search"
     if options.load_name is not None:
         from chop.tools.checkpoint_load import find_load_type
 

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main.add_argument(
         "--quantize",
         metavar="FILE",
-        help="quantize config: a TOML with [passes.quantize], or the best.json of a search; best.json#4 names a trial",
+        help="quantize config: a TOML with [passes.quantize], or the best.json of a search with the weights that its "
+        "trial trained; best.json#2 is entry 2",
     )
     main.add_argument("--rows", metavar="NUM", help="rows of the test part to compare on (default: 10000)")
     options = parser.add_argument_group("options of ch")
@@ -73,12 +74,11 @@ def run(arguments: argparse.Namespace) -> None:
     words = {name: value for name, value in vars(arguments).items() if name != "help"}
     asked = _asked(words)
     config, quantize = (words.pop(name, None) for name in ("config", "quantize"))
-    path, _, trial = str(quantize).partition("#") if quantize is not None else ("", "", "")
     merged = merge(words, config)
     folder = Path(config).parent if config is not None and "imports" not in merged.typed else None
     import_plugins(merged.options.imports or (), folder)
     table = merged.tables.get("passes", {}).get("quantize")
-    chosen = read_quantize_config(path or None, trial or None, config, table)
+    chosen = read_quantize_config(quantize, None, config, table)
     if chosen is None:
         raise ConfigError("export needs a quantize config: --quantize FILE, or [passes.quantize] in --config")
     _export(merged.options, asked, chosen)
@@ -117,6 +117,8 @@ def _export(options: Options, asked: _Asked, chosen: Chosen) -> None:
     set_logging_verbosity(options.log_level)
     torch.manual_seed(options.seed)
     parts = build("search", options)
+    if chosen.weights is not None:
+        chosen.weights.load_into(parts.model)
     check_rows(options, parts)
     x, y = parts.data_module.arrays("test")
     evaluator = Evaluator(parts.model.eval(), x[: asked.rows], y[: asked.rows])

@@ -108,9 +108,10 @@ class Options(BaseModel):
     seed: Annotated[Annotated[int, Field(ge=0, le=2**32 - 1)],
         _flag("--seed", group="general", metavar="NUM", help="seed of every random generator")] = 0
     quant_config: Annotated[Text | None,
-        _flag("--quant-config", group="general", metavar="TOML",
+        _flag("--quant-config", "--quantize", group="general", metavar="FILE",
               help="quantize the model before training or testing: a file with by, default, … or with "
-                   "[passes.quantize]")] = None
+                   "[passes.quantize], or the best.json of a search with the weights that its trial trained; "
+                   "best.json#2 is entry 2")] = None
     training_optimizer: Annotated[Literal["adam", "sgd", "adamw"],
         _flag("--training-optimizer", group="trainer", metavar="TYPE", help="method")] = "adam"
     trainer_precision: Annotated[Precision,

@@ -6,10 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from chop.tools.best_file import refuse_changed
+from chop.tools.best_file import SavedWeights, file_of, names_best, read_best
 from chop.tools.errors import ConfigError
 
 
@@ -21,11 +20,13 @@ class Chosen:
         path: the file.
         config: what ``quantize_transform_pass`` takes.
         what: file and place in it, for the reader.
+        weights: what the trial trained; None where it trained nothing.
     """
 
     path: str
     config: Mapping[str, Any]
     what: str
+    weights: SavedWeights | None = None
 
 
 def read_quantize_config(
@@ -34,7 +35,7 @@ def read_quantize_config(
     """Return the config that the command names; None where it names none.
 
     Args:
-        path: of ``--quantize``. trial: of ``--trial``.
+        path: of ``--quantize``; ``best.json#2`` is entry 2. trial: of ``--trial``.
         config_path, table: of ``--config``, and its [passes.quantize], which serves without ``--quantize``.
 
     Raises:
@@ -45,7 +46,7 @@ def read_quantize_config(
         if trial is not None:
             raise ConfigError("--trial chooses from a best.json: name that file with --quantize")
         return None if table is None else Chosen(str(config_path), table, f"{config_path} [passes.quantize]")
-    if path.endswith(".json"):
+    if names_best(path):
         return _from_json(path, trial)
     if trial is not None:
         raise ConfigError(f"--trial chooses from a best.json, but --quantize names {path!r}")
@@ -61,38 +62,27 @@ def read_quantize_config(
 
 
 def _from_json(path: str, trial: str | None) -> Chosen:
+    if trial is not None and "#" in path:
+        raise ConfigError(f"--trial and {path!r} both choose an entry: give one of them")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(file_of(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a JSON file: {error}") from None
     if isinstance(content, Mapping) and "by" in content:
         return Chosen(path, content, path)
-    entries = list(content.values()) if isinstance(content, Mapping) else []
-    if not entries or not all(isinstance(e, Mapping) and "sampled_config" in e for e in entries):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(entry, Mapping) and "sampled_config" in entry for entry in content.values()
+    ):
         raise ConfigError(f"{path}: neither the best.json of a search nor a quantize config")
-    entry = entries[0] if trial is None else _of_trial(path, entries, trial)
-    refuse_changed(Path(path), f"{entry.get('number')} (trial)", entry)
-    config = entry["sampled_config"]
-    passes = entry.get("passes") or {}
-    if "redefine" in passes:
+    found = read_best(path, trial)
+    if "redefine" in found.passes:
         raise ConfigError(
-            f"{path}: trial {entry.get('number')} has other numbers of channels: write its 'passes' to a TOML file "
+            f"{path}: trial {found.number} has other numbers of channels: write its 'passes' to a TOML file "
             "and use ch transform"
         )
-    if not isinstance(config, Mapping):
-        raise ConfigError(
-            f"{path}: sampled_config of trial {entry.get('number')} must be a table, got {config!r}"
-        )
-    more = "" if len(entries) == 1 else f", one of {len(entries)} (--trial chooses)"
-    return Chosen(path, config, f"{path}, trial {entry.get('number')}{more}")
-
-
-def _of_trial(path: str, entries: list[Mapping[str, Any]], trial: str) -> Mapping[str, Any]:
-    for entry in entries:
-        if str(entry.get("number")) == trial.strip():
-            return entry
-    numbers = ", ".join(str(entry.get("number")) for entry in entries)
-    raise ConfigError(f"--trial must be one of {numbers} ({path}), got {trial!r}")
+    more = "" if found.entries == 1 else f", one of {found.entries} (--trial chooses)"
+    what = f"{found.file}, trial {found.number}{more}"
+    return Chosen(path, found.entry["sampled_config"], what, found.weights)
 
 
 def metric_specs(text: str) -> list[Any]:

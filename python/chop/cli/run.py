@@ -13,6 +13,7 @@ from chop.cli.checks import task_of, usable_accelerator
 from chop.cli.merge import Merged
 from chop.cli.options import Options
 from chop.cli.project import Project
+from chop.cli.quantize_file import read_quantize_config
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
@@ -122,15 +123,15 @@ def build_model(action: str, options: Options, dataset_info: Any) -> nn.Module:
 def _quantized(model: nn.Module, path: str) -> nn.Module:
     from chop.ir.graph import MaseGraph
     from chop.passes.graph import quantize_transform_pass
-    from chop.tools.config_load import load_config
 
-    config = load_config(path)
-    table = config.get("passes", {}).get("quantize") if "passes" in config else config
-    if not isinstance(table, dict):
-        raise ConfigError(f"quant_config: {path} has no table [passes.quantize]")
+    chosen = read_quantize_config(path, None, None, None)
+    assert chosen is not None
     training = model.training
+    if chosen.weights is not None:
+        logger.info("Weights: %s, trained by the search", chosen.weights.path)
+        chosen.weights.load_into(model)
     try:
-        graph, _ = quantize_transform_pass(MaseGraph(model), table)
+        graph, _ = quantize_transform_pass(MaseGraph(model), chosen.config)
     except KeyError as error:
         raise ConfigError(f"quant_config: {path} lacks {error}") from None
     return graph.model.train(training)

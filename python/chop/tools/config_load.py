@@ -14,6 +14,7 @@ from typing import Any
 
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
+from chop.tools.best_file import load_best, names_best
 from chop.tools.config_arrays import read_named_arrays
 from chop.tools.errors import ConfigError
 
@@ -33,9 +34,7 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     {'x': 1, 'frac': [None, 2]}
     """
     path = Path(path)
-    if path.suffix == ".json" or ".json#" in path.name:
-        from chop.tools.best_file import load_best
-
+    if names_best(path):
         return load_best(path)
     if path.suffix != ".toml":
         raise ConfigError(f"config file must end in .toml, got {str(path)!r}")

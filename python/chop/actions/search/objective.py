@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import excesses
 from chop.actions.search.metrics import SearchMetric, metric_class
+from chop.actions.search.outcome import Measured, Outcome
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.threads import in_order
+from chop.actions.search.trained_weights import TrainedWeights
 from chop.actions.search.trial import TrialFailedError, quantization_of, trial_context
 from chop.ir.graph.tracing import TRACING
 from chop.tools.logger import get_logger
@@ -25,50 +27,6 @@ if TYPE_CHECKING:
     from chop.actions.search.search_space import SearchSpace
 
 logger = get_logger(__name__)
-
-Measured = dict[str, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a trial gives.
-
-    Attributes:
-        values: the objective values, in the order of the sorted metric names; one value where they are
-            summed.
-        software, hardware: metrics as measured.
-        scaled: metric times scale, for the metrics of the config only, sorted by name.
-        config: the sampled config.
-        repeat_of: number of the earlier trial with the same config, whose figures these are; else None.
-        passes: the config as ``[passes]`` of ``ch transform`` has it, where the space says so; else None.
-        excesses: bound -> by how much it is broken, zero or less where it is kept.
-        failure: why there are no figures (the values are NaN then); else None.
-    """
-
-    values: list[float]
-    software: Measured
-    hardware: Measured
-    scaled: Measured
-    config: dict[str, Any]
-    repeat_of: int | None = None
-    passes: dict[str, Any] | None = None
-    failure: str | None = None
-    excesses: dict[str, float] = dataclasses.field(default_factory=dict)
-
-    def user_attributes(self) -> dict[str, Any]:
-        """The attributes of the study's trial, under MASE's names."""
-        attributes: dict[str, Any] = {
-            "software_metrics": self.software,
-            "hardware_metrics": self.hardware,
-            "scaled_metrics": self.scaled,
-            "sampled_config": self.config,
-        }
-        for name in ("repeat_of", "passes", "failure"):
-            if getattr(self, name) is not None:
-                attributes[name] = getattr(self, name)
-        if self.excesses:
-            attributes["constraints"] = self.excesses
-        return attributes
 
 
 class Objective:
@@ -100,9 +58,10 @@ class Objective:
         several = ((name, c) for name, c in space.choices_flattened.items() if len(c) > 1)
         self._firsts = [(name, [choices.index(choice) for choice in choices]) for name, choices in several]
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
-        trains = any(getattr(runner, "trains", False) for runner in self._software)
-        self.own_models = trains or getattr(space, "changes_model", False)
-        if self.own_models and not trains:
+        self.trains = any(getattr(runner, "trains", False) for runner in self._software)
+        self.weights = TrainedWeights()
+        self.own_models = self.trains or getattr(space, "changes_model", False)
+        if self.own_models and not self.trains:
             logger.warning(
                 "the space gives each trial new layers, and no runner trains them: add sw_runner.basic_train"
             )
@@ -194,7 +153,7 @@ class Objective:
         if any(name not in attributes for name in names):
             return
         software, hardware, scaled, config = (attributes[name] for name in names)
-        further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure")}
+        further: dict[str, Any] = {name: attributes.get(name) for name in ("passes", "failure", "weights")}
         further["excesses"] = attributes.get("constraints", {})
         values = self._values(scaled)
         if further["failure"] is not None:
@@ -210,8 +169,12 @@ class Objective:
     def fresh(self) -> Objective:
         """Return the same objective with nothing measured as yet; it shares model, data and runners."""
         made = copy.copy(self)
-        made._seen = {}
+        made._seen, made.weights = {}, TrainedWeights()
         return made
+
+    def train_again(self, config: dict[str, Any]) -> dict[str, str] | None:
+        """Train a config as its trial did; return the attribute of its weights, which :attr:`weights` holds then."""
+        return self._measure_own_model(self.context.threads, config).weights
 
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""
@@ -242,11 +205,15 @@ class Objective:
                     for name, options in self.config.hw_runner.items()
                 )
                 outcome = self._outcome(config, software, hardware, quantization, context)
+                weights = self.weights.hold(context.graph.model) if self.trains else None
         except TrialFailedError as error:
             logger.warning("a trial failed: %s", error)
             nothing = dict.fromkeys(self.metrics, math.nan)
-            outcome = Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error))
-        return dataclasses.replace(outcome, passes=listed)
+            outcome, weights = (
+                Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error)),
+                None,
+            )
+        return dataclasses.replace(outcome, passes=listed, weights=weights)
 
     def _outcome(
         self,

@@ -11,11 +11,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import is_feasible
 from chop.tools.atomic_write import atomic_write
 from chop.tools.text_tables import html_table, number, text_table
+
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
 
 METRIC_COLUMNS = ("software_metrics", "hardware_metrics", "scaled_metrics")
 
@@ -82,8 +85,9 @@ def best_entries(study: Any) -> list[dict[str, Any]]:
         entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
         if trial.constraints:
             entry["constraints"] = trial.user_attrs.get("constraints")
-        if "passes" in trial.user_attrs:
-            entry["passes"] = trial.user_attrs["passes"]
+        for name in ("passes", "weights"):
+            if name in trial.user_attrs:
+                entry[name] = trial.user_attrs[name]
         entries.append(entry)
     return entries
 
@@ -140,10 +144,26 @@ def write_results(study: Any, folder: Path) -> None:
     atomic_write(folder / "best.json", to_json(best))
 
 
-def leave_results(study: Any, folder: Path | None, visualizer: Any) -> None:
-    """Write the files, where there is a folder, and let a visualizer that can ``draw`` show the last state."""
-    if folder is not None:
-        write_results(study, folder)
+def leave_results(
+    study: Any, folder: Path | None, visualizer: Any, objective: Objective, ended: bool = False
+) -> None:
+    """Write the files, where there is a folder, and let a visualizer that can ``draw`` show the last state.
+
+    Args:
+        study: whose results they are.
+        folder: for them.
+        visualizer: as given to the search.
+        objective: has the weights that trials trained.
+        ended: whether the study came to its end; else nothing is trained again and no file of weights deleted.
+    """
+    entries = best_entries(study) if ended and folder is not None else []
+    try:
+        objective.weights.complete(entries, lambda entry: objective.train_again(entry["sampled_config"]))
+    finally:
+        if folder is not None:
+            write_results(study, folder)
+    if ended:
+        objective.weights.tidy(study.get_trials(deepcopy=False), entries)
     if hasattr(visualizer, "draw"):
         visualizer.draw(study)
 

@@ -94,6 +94,7 @@ def search(
     objective, identity = _prepare(
         config, space, graph, model_info, task, dataset_info, data_module, seed, is_worker
     )
+    objective.weights.folder = Path(save_path) if save_path is not None else None
     if hasattr(strategy, "check"):
         strategy.check(objective)
     if dry_run and not validate_only:

@@ -19,6 +19,7 @@ from chop.passes.graph.analysis import (
 from chop.passes.graph.interface import (
     load_mase_graph_interface_pass,
     load_node_meta_param_interface_pass,
+    load_weights_interface_pass,
     save_mase_graph_interface_pass,
     save_node_meta_param_interface_pass,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "interface",
     "load_mase_graph_interface_pass",
     "load_node_meta_param_interface_pass",
+    "load_weights_interface_pass",
     "metadata_value_type_cast_transform_pass",
     "parse_node_config",
     "profile_statistics_analysis_pass",

@@ -17,6 +17,7 @@ from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
 from chop.ir.graph.tracing import TRACING
 from chop.registry import UnknownNameError
+from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.plt_wrapper.schedules import Schedule
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 WHERE = "search.strategy.sw_runner.basic_train"
 ALL_ROWS = 2**62
 ROWS = "basic_train: rows"
+
+logger = get_logger(__name__)
 
 Rows = tuple[Tensor, Tensor]
 
@@ -35,6 +38,7 @@ class BasicTrainOptions(StrictTable):
         name: accepted as a label.
         num_samples: training rows, rounded up to whole batches; None takes all.
         max_epochs, max_steps: passes over them, and optimizer steps in all; whichever ends first.
+        batch_size: rows of a batch; None takes the data module's.
         optimizer, learning_rate, weight_decay: as of ``ch train``.
         lr_scheduler: cosine (to 1e-6), linear (to 0) or constant, after ``num_warmup_steps`` steps of rise.
         quantization_aware: where the trial quantizes too: train the quantized model (as in MASE), or
@@ -47,6 +51,7 @@ class BasicTrainOptions(StrictTable):
     num_samples: int | None = Field(default=None, ge=1)
     max_epochs: int | None = Field(default=None, ge=1)
     max_steps: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     optimizer: str = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
@@ -98,8 +103,8 @@ class BasicTrain:
         self.halt = context.halt
         self.rows, self.checked = _rows(context, options)
         context.row_shape = tuple(self.checked[0].shape[1:])
-        self.micro = "accuracy_micro" in context.asked
-        self.batch_size = int(context.data_module.batch_size)
+        self.further = ("accuracy_micro",) if "accuracy_micro" in context.asked else ()
+        self.batch_size = options.batch_size or int(context.data_module.batch_size)
         self.classes = _classes(context, self.rows[1], self.checked[1])
 
     @property
@@ -113,7 +118,7 @@ class BasicTrain:
 
     def float_metrics(self) -> dict[str, float]:
         """The same metrics for the model as it is, without training."""
-        return self._measure()
+        return self._measure(None)
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
         """Train the graph and leave it trained, in float; return its metrics under ``config``."""
@@ -123,11 +128,9 @@ class BasicTrain:
         if aware:
             self._quantize(config)
         self._train()
-        if not aware:
-            self._quantize(config)
-        found = self._measure()
-        self._quantize(FLOAT_CONFIG)
-        return found
+        if aware:
+            self._quantize(FLOAT_CONFIG)
+        return self._measure(config)
 
     def _quantize(self, config: Mapping[str, Any]) -> None:
         from chop.passes.graph import quantize_transform_pass
@@ -135,18 +138,35 @@ class BasicTrain:
         with TRACING:  # fx writes code, new layers draw weights: both are of the whole process
             quantize_transform_pass(self.graph, config)
 
-    def _measure(self) -> dict[str, float]:
+    def _measure(self, config: Mapping[str, Any] | None) -> dict[str, float]:
+        """The metrics under a config, by the evaluator where it knows the model: as ``ch eval`` has them."""
+        from chop.evaluator import Evaluator
+
+        try:
+            with TRACING:
+                evaluator = Evaluator(self.graph, *self.checked, threads=1)
+            found = evaluator.evaluate(config)
+        except ValueError as error:
+            logger.debug("trials are measured by torch: %s", error)
+            return self._measure_by_torch(config)
+        return {name: float(found[name]) for name in ("loss", "accuracy", *self.further)}
+
+    def _measure_by_torch(self, config: Mapping[str, Any] | None) -> dict[str, float]:
+        from chop.actions.search.trial import FLOAT_CONFIG
         from chop.training.scores import evaluate, one_thread
 
         training = {module: module.training for module in self.graph.model.modules()}
+        if config is not None:
+            self._quantize(config)
         with one_thread():
             score = evaluate(
                 self.graph.model, _batches(*self.checked, 4096), self.classes, torch.device("cpu")
             )
+        if config is not None:
+            self._quantize(FLOAT_CONFIG)
         for module, mode in training.items():
             module.training = mode
-        found = {"loss": score.loss, "accuracy": score.accuracy}
-        return found | ({"accuracy_micro": score.accuracy_micro} if self.micro else {})
+        return {name: getattr(score, name) for name in ("loss", "accuracy", *self.further)}
 
     def _train(self) -> None:
         from chop.training import fit

@@ -113,7 +113,7 @@ class SearchStrategyExhaustive:
         write_line(repr(report))
         write_line(f"All results: {report.save(folder / 'sweep')}")
         study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
-        leave_results(study, folder, visualizer)
+        leave_results(study, folder, visualizer, objective, ended=True)
         return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
 
     def estimate(self, objective: Objective) -> None:

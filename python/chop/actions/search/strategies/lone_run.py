@@ -59,6 +59,7 @@ class LoneRun:
         for trial in journal.trials():
             self.study.add_trial(trial)
             objective.remember(trial.params, trial.number, trial.user_attrs)
+            objective.weights.seen([trial], directions)
         self.done = len(self.study.get_trials(deepcopy=False))
 
     def finish(self) -> None:
@@ -92,6 +93,7 @@ class LoneRun:
 
     def _in_batches(self, sampler: Any, missing: int, bar: Any) -> None:
         def keep(trials: list[Any], outcomes: list[Any]) -> None:
+            self.objective.weights.seen(trials, directions)
             self.journal.append_all(trials)
             self._save_sampler_state()
             hand_over(self._storage, self._id, trials)
@@ -136,6 +138,7 @@ class LoneRun:
         self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
 
     def _after_trial(self, study: Any, trial: Any) -> None:
+        self.objective.weights.seen([trial], study.directions)
         self.journal.append(trial)
         self._save_sampler_state()
         if self.strategy.plan.each_trial:

@@ -202,9 +202,9 @@ class SearchStrategyOptuna:
         except StudyIsShared:
             raise
         except BaseException:
-            leave_results(run.study, folder, visualizer)
+            leave_results(run.study, folder, visualizer, objective)
             raise
-        leave_results(run.study, folder, visualizer)
+        leave_results(run.study, folder, visualizer, objective, ended=True)
         storage = MEMORY if self.in_memory else ""
         return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path, storage)
 

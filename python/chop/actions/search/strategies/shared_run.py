@@ -222,6 +222,7 @@ class Worker:
         storage = self.shared.claims.storage
         indexes = self._propose(place, trial_id)
         outcome = self.objective.measure(indexes, place)
+        self.objective.weights.write(outcome.user_attributes())
         for key, value in outcome.user_attributes().items():
             storage.set_trial_user_attr(trial_id, key, value)
         if outcome.excesses:

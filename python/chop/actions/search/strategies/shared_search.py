@@ -78,12 +78,14 @@ class SharedSearch:
             self.shared.claims.sweep(limit=self.shared.limit)
             self.shared.claims.revive(self.shared.limit)
             self._log_start()
+        ended = False
         try:
             with self.open_progress(len(self._done()), self.shared.limit) as self._bar:
                 self._work()
+            ended = True
         finally:
             study = self.shared.in_memory(objective, directions)
-            leave_results(study, folder, self.worker.visualizer)
+            leave_results(study, folder, self.worker.visualizer, objective, ended)
         self._complain()
         path = self.shared.address.path if self.shared.address.kind == "journal" else None
         return SearchResult(
