@@ -28,7 +28,7 @@ def run(*words: str) -> int:
 
 def test_a_trial_in_two_formats(best: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert run("--quantize", f"{best}#9", "--to", "integers,torch", "--out", str(out), "--rows", "500") == 0
+    assert run("--quantize", f"{best}#1", "--to", "integers,torch", "--out", str(out), "--rows", "500") == 0
     assert "500 of 500 rows equal bit for bit" in capsys.readouterr().out
     record = json.loads((out / "torch" / "export.json").read_text())
     assert record["equal"]

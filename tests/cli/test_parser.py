@@ -22,6 +22,7 @@ SPELLINGS = [
     ("--report-to", "wandb", "report_to", "wandb"),
     ("--seed", "7", "seed", 7),
     ("--quant-config", "q.toml", "quant_config", "q.toml"),
+    ("--quantize", "q.toml", "quant_config", "q.toml"),
     ("--training-optimizer", "adamw", "training_optimizer", "adamw"),
     ("--trainer-precision", "bf16", "trainer_precision", "bf16"),
     ("--learning-rate", "1e-2", "learning_rate", 0.01),

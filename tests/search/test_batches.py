@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chop.actions.search.objective import Outcome
+from chop.actions.search.outcome import Outcome
 from chop.actions.search.runners import HW_RUNNERS
 from chop.actions.search.strategies import journal_file, lone_run
 from chop.actions.search.strategies.batches import Pace

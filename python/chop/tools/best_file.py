@@ -153,7 +153,9 @@ def read_best(path: str | Path, trial: str | None = None) -> BestTrial:
             raise ConfigError(f"--trial must be one of {', '.join(numbers)} ({file}), got {trial!r}")
         chosen = numbers[trial.strip()]
     if chosen not in entries:
-        raise ConfigError(f"{file} has no entry {chosen!r}; it has: {', '.join(entries)}")
+        numbered = [key for key, entry in entries.items() if str(entry.get("number")) == chosen]
+        hint = f"; trial {chosen} is entry {numbered[0]}" if numbered else ""
+        raise ConfigError(f"{file} has no entry {chosen!r}; it has: {', '.join(entries)}{hint}")
     entry = entries[chosen]
     refuse_changed(file, chosen, entry)
     return BestTrial(file, chosen, len(entries), entry)

@@ -117,7 +117,7 @@ def importances(source: Source) -> dict[str, dict[str, float]]:
         return {}
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    from chop.actions.search.strategies.optuna import _quiet_optuna
+    from chop.actions.search.strategies.optuna import quiet_optuna
 
     found: dict[str, dict[str, float]] = {}
     targets: dict[str, Any] = {
@@ -125,7 +125,7 @@ def importances(source: Source) -> dict[str, dict[str, float]]:
     }
     if len(targets) > 1:
         targets = {"the front": None, **targets}
-    with _quiet_optuna(), warnings.catch_warnings():
+    with quiet_optuna(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that less is taken for better, which is known
         for name, target in targets.items():
             try:

@@ -117,9 +117,9 @@ def _of_file(path: Path, name: str | None) -> Source:
 def _of_address(address: StorageAddress, name: str | None, label: str) -> Source:
     import optuna
 
-    from chop.actions.search.strategies.optuna import _quiet_optuna
+    from chop.actions.search.strategies.optuna import quiet_optuna
 
-    with _quiet_optuna(), tempfile.TemporaryDirectory() as folder, address.failures(ConfigError):
+    with quiet_optuna(), tempfile.TemporaryDirectory() as folder, address.failures(ConfigError):
         if address.kind == "sqlite":
             address = _copied(Path(str(address.path)), Path(folder))
         storage = address.open(read_only=True)

@@ -43,7 +43,9 @@ class BasicTrainOptions(StrictTable):
         lr_scheduler: cosine (to 1e-6), linear (to 0) or constant, after ``num_warmup_steps`` steps of rise.
         quantization_aware: where the trial quantizes too: train the quantized model (as in MASE), or
             train the float one and quantize it afterwards.
-        straight_through, engine: as of ``ch train``.
+        straight_through: gradient of quantizers as of ``ch train``, where the default is plain; clipped is better in
+            few bits (docs: how-to/quantization-aware).
+        engine: as of ``ch train``.
         data_loader: the split to train on.
     """
 
@@ -58,7 +60,7 @@ class BasicTrainOptions(StrictTable):
     lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     num_warmup_steps: int = Field(default=0, ge=0)
     quantization_aware: bool = True
-    straight_through: Literal["plain", "clipped"] = "plain"
+    straight_through: Literal["plain", "clipped"] = "clipped"
     engine: Literal["auto", "native", "lightning"] = "auto"
     data_loader: Literal["train_dataloader", "val_dataloader"] = "train_dataloader"
 

@@ -1,7 +1,8 @@
 """Trials in batches, for samplers that know many points before the first of them is measured.
 
 Such a sampler has ``ask(number, most, directions)``, which returns the points of trials ``number``, … (lists of
-indexes, at least one), and ``tell(trial, directions)``; also ``system_attributes`` where those trials are to have some.
+indexes; none where the study is complete), and ``tell(trial, directions)``; also ``system_attributes`` where those
+trials are to have some.
 The study is the same as one trial by trial: batches share the work of equal first layers in the evaluator, and the
 writing; trials that train do so in threads, and are kept as they finish, in their order.
 """
@@ -92,6 +93,8 @@ def run_in_batches(
         # Models of their own share no work, and one that is refused says nothing about how long training takes.
         most = min(pace.within(left), least) if objective.own_models else pace.within(left)
         points = sampler.ask(number, min(trials.stop - number, most), directions)
+        if not points:
+            return
         batch = [dict(zip(lengths, point, strict=True)) for point in points]
         attributes = getattr(sampler, "system_attributes", {})
         waiting = iter(batch)

@@ -13,6 +13,7 @@ from chop.actions.search.results import SearchResult, best_entries, leave_result
 from chop.actions.search.strategies import STRATEGIES
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.strategies.study_setup import StudySetup
+from chop.actions.search.strategies.trained_front import TrainedFront
 from chop.cost import COST_MODELS, Costs
 from chop.metrics import METRICS as OF_LOGITS
 from chop.metrics import NativeMetric
@@ -38,15 +39,24 @@ class ExhaustiveSetup(StudySetup):
         prune: drop configurations that provably cannot reach the front.
         limit: refuse a larger space.
         most_trials: of the study: the front, and as many others as there is room for, evenly spaced.
+        train_front: train what the sweep proposes, by ``sw_runner.basic_train``; the study holds what was trained, and
+            nothing is pruned.
+        most_trained: trials that train, in all: half of them at most for the sweep's front and what lies near, the
+            others for configurations that differ in one choice from the front of what was trained.
+        margin: how far behind the front "near" is, in the extent of the front in each objective.
     """
 
     prune: bool = True
     limit: int | None = Field(default=None, ge=1)
     most_trials: int = Field(default=10_000, ge=1)
+    train_front: bool = False
+    most_trained: int = Field(default=200, ge=1)
+    margin: float = Field(default=0.1, ge=0)
 
     def identity(self) -> dict[str, Any]:
         """What makes a study another one."""
-        return self.model_dump(exclude={"n_jobs", "limit"})
+        trained = set() if self.train_front else {"train_front", "most_trained", "margin"}
+        return self.model_dump(exclude={"n_jobs", "limit", *trained})
 
 
 @STRATEGIES.register("exhaustive")
@@ -81,10 +91,13 @@ class SearchStrategyExhaustive:
         context = objective.context
         for name in context.asked:
             _check_swept(name, objective)
-        if context.evaluator is None or objective.own_models:
-            raise ConfigError(
-                f"{WHERE}.sw_runner: the strategy exhaustive needs basic_evaluation, and no training"
+        if context.evaluator is None or objective.own_models != self.setup.train_front:
+            needs = (
+                "basic_evaluation and basic_train for train_front"
+                if self.setup.train_front
+                else ("basic_evaluation, and no training without setup.train_front = true")
             )
+            raise ConfigError(f"{WHERE}.sw_runner: the strategy exhaustive needs {needs}")
         batch = getattr(objective.config.hw_runner.get("cost"), "batch", 1)
         if batch != 1:
             raise ConfigError(
@@ -112,9 +125,19 @@ class SearchStrategyExhaustive:
         assert report is not None
         write_line(repr(report))
         write_line(f"All results: {report.save(folder / 'sweep')}")
+        if self.setup.train_front:
+            return self._trained(objective, report).run(identity, folder, visualizer)
         study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
         leave_results(study, folder, visualizer, objective, ended=True)
         return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
+
+    def _trained(self, objective: Objective, report: SweepReport) -> TrainedFront:
+        values = np.where(report.feasible[:, None], swept_values(objective, report), np.nan)
+        most, margin = self.setup.most_trained, self.setup.margin
+        return TrainedFront(self.space, report, values, objective, self._directions(objective), most, margin)
+
+    def _directions(self, objective: Objective) -> list[Any]:
+        return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
 
     def estimate(self, objective: Objective) -> None:
         """Print what a run would take."""
@@ -123,7 +146,7 @@ class SearchStrategyExhaustive:
     def _sweep(self, objective: Objective, path: Path | None, dry_run: bool) -> SweepReport | None:
         context, setup = objective.context, self.setup
         assert context.evaluator is not None
-        prune = setup.prune and not setup.sum_scaled_metrics
+        prune = setup.prune and not setup.sum_scaled_metrics and not setup.train_front
         return sweep(
             context.evaluator,
             self.space,
@@ -133,7 +156,7 @@ class SearchStrategyExhaustive:
             limit=setup.limit,
             path=path,
             dry_run=dry_run,
-            constraints=swept_bounds(objective),
+            constraints=swept_bounds(objective, costs_only=setup.train_front),
         )
 
     def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:
@@ -141,12 +164,10 @@ class SearchStrategyExhaustive:
         import optuna
 
         from chop.actions.search.strategies.journal_file import JournalFile
-        from chop.actions.search.strategies.optuna import _quiet_optuna
+        from chop.actions.search.strategies.optuna import quiet_optuna
 
-        directions: list[Any] = (
-            [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
-        )
-        with _quiet_optuna():
+        directions = self._directions(objective)
+        with quiet_optuna():
             file = JournalFile(journal)
             storage = optuna.storages.JournalStorage(file)
             study = optuna.create_study(
@@ -226,11 +247,12 @@ def measured_directions(objective: Objective) -> dict[str, str]:
     return {name: way if table.scale >= 0 else _OPPOSITE[way] for (name, table), way in pairs}
 
 
-def swept_bounds(objective: Objective) -> dict[str, dict[str, float]]:
-    """Return the constraints of a search in the figures of a sweep."""
+def swept_bounds(objective: Objective, costs_only: bool = False) -> dict[str, dict[str, float]]:
+    """Return the constraints of a search in the figures of a sweep; those on accuracy may wait for the training."""
     return {
         name: {k: v / _factor(name, objective) for k, v in table.model_dump(exclude_none=True).items()}
         for name, table in objective.config.constraints.items()
+        if not costs_only or metric_class(name).kind == "hardware"
     }
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
     from chop.actions.search.strategies.journal import NoJournal, StudyJournal
     from chop.actions.search.strategies.optuna import SearchStrategyOptuna
+    from chop.actions.search.strategies.trained_front import TrainedFront
 
 logger = get_logger(__name__)
 
@@ -38,7 +39,7 @@ class LoneRun:
 
     def __init__(
         self,
-        strategy: SearchStrategyOptuna,
+        strategy: SearchStrategyOptuna | TrainedFront,
         objective: Objective,
         journal: StudyJournal | NoJournal,
         directions: list[Any],

@@ -119,7 +119,7 @@ class SearchStrategyOptuna:
         self.address = StorageAddress(str(setup.storage)) if given else None
         if self.address is not None:
             self.address.check()
-        with _quiet_optuna():
+        with quiet_optuna():
             self.plan.check()
 
     def check(self, objective: Objective) -> None:
@@ -142,7 +142,7 @@ class SearchStrategyOptuna:
             ConfigError: several processes, and a study in memory.
         """
         self._check_crew()
-        with _quiet_optuna():
+        with quiet_optuna():
             if self.in_memory or (
                 self.crew is None and self.address is None and self.setup.study_name is None
             ):
@@ -159,12 +159,12 @@ class SearchStrategyOptuna:
 
     def work(self, objective: Objective, identity: str, folder: Path) -> None:
         """Be one of several workers: measure until nothing is left to start on; write no files."""
-        with _quiet_optuna():
+        with quiet_optuna():
             self._shared(objective, identity, folder, None).worker.work()
 
     def run_in_memory(self, objective: Objective, name: str) -> Any:
         """Run the study ``name`` without a file or a progress bar, and return it (Optuna's)."""
-        with _quiet_optuna():
+        with quiet_optuna():
             run = LoneRun(self, objective, NoJournal(name), self._directions(objective), None, silent=True)
             run.finish()
         return run.study
@@ -242,7 +242,7 @@ def _rises_or_falls(choices: list[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet_optuna() -> Iterator[None]:
+def quiet_optuna() -> Iterator[None]:
     """Keep Optuna's own messages (one a trial, experimental samplers) out of the way for a while."""
     import optuna
 

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
-    from chop.actions.search.objective import Outcome
+    from chop.actions.search.outcome import Outcome
 
 
 class Recorder:

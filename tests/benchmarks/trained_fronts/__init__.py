@@ -1,0 +1,1 @@
+"""Post-training fronts beside trained ones, and recipes of quantization-aware training."""
