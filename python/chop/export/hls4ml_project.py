@@ -17,6 +17,7 @@ from chop.export.cpp import not_whole
 from chop.export.hls4ml_layers import Layers, hls4ml_layers
 from chop.export.target import MissingExecutor, Refusal, Sample, Target, register
 from chop.integers import NotIntegerError, QuantizedView, integer_net
+from chop.tools.atomic_write import atomic_write
 
 _PROJECT, _STAMP = "chop_net", "chop"
 
@@ -72,10 +73,10 @@ def _written(layers: Layers, path: Path) -> None:
     # Neither the folder nor the random stamp says anything of the model.
     changes = {str(path): ".", model.config.get_config_value("Stamp"): _STAMP}
     for file in sorted(p for p in path.iterdir() if p.is_file()):
-        text = file.read_text(encoding="utf-8")
+        text, mode = file.read_text(encoding="utf-8"), file.stat().st_mode
         for old, new in changes.items():
             text = text.replace(old, new)
-        file.write_text(text, encoding="utf-8")
+        atomic_write(file, text).chmod(mode)  # its scripts stay executable
 
 
 def _predict(project: Path, x: np.ndarray) -> np.ndarray:
