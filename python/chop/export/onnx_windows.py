@@ -15,8 +15,8 @@ def convolution_in_double(b: OnnxBuilder, node: ViewNode, x: str, given: Mapping
     """Add a ``conv1d`` or ``conv2d`` whose sums float32 cannot hold; they are rounded to it once.
 
     Args:
-        b: builder. node: the layer. x: its input on the grid, float32, shape [rows, channels, *size].
-        given: ``weight``, shape [outputs, inputs of a group, *kernel], and perhaps ``bias``, both on their grids.
+        b: builder. node: the layer. x: its input on the grid, float32, shape ``[rows, channels, *size]``.
+        given: ``weight``, shape ``[outputs, inputs of a group, *kernel]``, and perhaps ``bias``, both on their grids.
     """
     import onnx
 
