@@ -88,7 +88,11 @@ def _sizes() -> tuple[list[int], int, list[int], dict[str, Any]]:
             if name in row["parameters"]:
                 own[name] = len(sizes)
                 sizes.append(torch.Size(row["parameters"][name]).numel())
-        nodes[row["name"]] = (own, 0 if row["op"] == "batch_norm1d" else -1, 0.1, {})
+        fixed = (8, 4, True, "half_even", "saturate")
+        linear = row["op"] == "linear"
+        formats = dict.fromkeys(("data_in", "weight"), fixed) if linear else {}
+        learned = {"data_in": "element", "weight": "channel"} if linear else {}
+        nodes[row["name"]] = (own, 0 if row["op"] == "batch_norm1d" else -1, 0.1, formats, learned)
     return sizes, len(sizes), [5], nodes
 
 
@@ -258,11 +262,15 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "first_row": lambda r: r.choice([0, 35]),
     "max_steps": lambda r: r.choice([-1, 1]),
     "rates": lambda r: r.choice([[], [1e-3], [1e-3, 1e-4]]),
-    "Trainer.read.name": lambda r: r.choice(["parameters", "first", "second", "gradients", "running"]),
-    "Trainer.write.name": lambda r: r.choice(["parameters", "first", "second", "gradients", "running"]),
+    "Trainer.read.name": lambda r: r.choice(["parameters", "first", "gradients", "running", "widths"]),
+    "Trainer.write.name": lambda r: r.choice(["parameters", "first", "gradients", "running", "widths"]),
+    "Trainer.set_targets.targets": lambda r: floats(ROWS, CLASSES).softmax(1),
+    "Trainer.learn_widths.rate": lambda r: r.choice([0.0, 0.01]),
+    "Trainer.learn_widths.price": lambda r: r.choice([0.0, 1e-4]),
     "Trainer.read.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),
     "Trainer.write.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),
     "updates": lambda r: r.choice([0, 5]),
+    "width_updates": lambda r: r.choice([0, 5]),
     "batches": lambda r: [r.randrange(5)],
     "Statistic.__init__.name": lambda r: r.choice(sorted(_core.statistics())),
     "arguments": lambda r: r.choice([{}, {"elementwise": True}, {"abs": True}, {"ddof": 0}]),

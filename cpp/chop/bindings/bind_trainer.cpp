@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "chop/bindings/bindings.h"
@@ -21,8 +22,10 @@ using trainer::Trainer;
 using OneFormat = std::tuple<int, int, bool, std::string, std::string>;
 using EachFormat = std::tuple<std::vector<int>, std::vector<int>, bool, std::string, std::string>;
 using PyFormat = std::variant<OneFormat, EachFormat>;
-// node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format})
-using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>>;
+// node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format},
+// {operand: who shares a trained width})
+using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>,
+                          std::map<std::string, std::string>>;
 
 ElementFormats to_formats(const OneFormat& f) {
   return {make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f), rounding_mode(std::get<3>(f)),
@@ -46,6 +49,12 @@ Specification make_specification(std::vector<int64_t> sizes, int trained, std::v
     spec.momentum = std::get<2>(node);
     for (const auto& [operand, given] : std::get<3>(node))
       spec.formats[operand] = std::visit([](const auto& f) { return to_formats(f); }, given);
+    for (const auto& [operand, sharing] : std::get<4>(node)) {
+      check(sharing == "tensor" || sharing == "channel" || sharing == "element",
+            "training: a trained width must be of a tensor, a channel or an element, got '", sharing, "'");
+      check(spec.formats.count(operand) > 0, "training: node ", name, " has no format of ", operand);
+      spec.learned[operand] = sharing;
+    }
   }
   return made;
 }
@@ -89,6 +98,14 @@ void set_data(Held& self, pybind11::handle x, pybind11::handle y) {
   const Data given = data(self, x, y);
   const WithoutGil release;
   self.trainer->set_data(given.x, given.y, given.rows);
+}
+
+void set_targets(Held& self, pybind11::handle p) {
+  const TensorView rows = view(p, "targets", self.dtype);
+  check(rows.shape == std::vector<int64_t>{self.trainer->rows(), self.trainer->classes()},
+        "training: targets must have the shape [", self.trainer->rows(), ", ", self.trainer->classes(), "]");
+  const WithoutGil release;
+  self.trainer->set_targets(rows.data<const void>());
 }
 
 pybind11::dict to_dict(const trainer::Score& score) {
@@ -146,7 +163,11 @@ State state_of(const std::string& name) {
                                                    {"gradients", State::gradients},
                                                    {"first", State::first},
                                                    {"second", State::second},
-                                                   {"running", State::running}};
+                                                   {"running", State::running},
+                                                   {"widths", State::widths},
+                                                   {"width_gradients", State::width_gradients},
+                                                   {"width_first", State::width_first},
+                                                   {"width_second", State::width_second}};
   const auto found = states.find(name);
   check(found != states.end(), "training: there is no state '", name, "'");
   return found->second;
@@ -196,6 +217,25 @@ void set_updates(Held& self, int64_t updates) {
   self.trainer->updates() = updates;
 }
 
+int64_t get_width_updates(const Held& self) {
+  const auto lock = self.trainer->hold();
+  return self.trainer->width_updates();
+}
+
+void set_width_updates(Held& self, int64_t updates) {
+  const auto lock = self.trainer->hold();
+  check(updates >= 0, "training: width_updates must be at least 0, got ", updates);
+  self.trainer->width_updates() = updates;
+}
+
+void learn_widths(Held& self, double rate, double price) {
+  const auto lock = self.trainer->hold();
+  check(std::isfinite(rate) && rate >= 0 && std::isfinite(price) && price >= 0,
+        "training: rate and price of widths must be at least 0, got ", rate, " and ", price);
+  self.trainer->width_rate() = rate;
+  self.trainer->bit_price() = price;
+}
+
 }  // namespace
 
 void bind_trainer(pybind11::module_& m) {
@@ -212,6 +252,7 @@ void bind_trainer(pybind11::module_& m) {
   pybind11::class_<Held>(m, "Trainer", "Trains a lowered graph; data and weights are resident.")
       .def(pybind11::init(&make), arg("graph"), arg("specification"), arg("options"), arg("dtype"), arg("threads"))
       .def("set_data", &set_data, arg("x"), arg("y"))
+      .def("set_targets", &set_targets, arg("targets"))
       .def("epoch", &epoch, arg("batch_size"), arg("learning_rate"), arg("order"), arg("accumulate"), arg("first_row"),
            arg("max_steps"), arg("rates"))
       .def("evaluate", &evaluate, arg("x"), arg("y"))
@@ -222,6 +263,9 @@ void bind_trainer(pybind11::module_& m) {
       .def("write", &write, arg("name"), arg("tensor"), "Copy a tensor into a state.")
       .def_property("updates", &get_updates, &set_updates, "Updates of the weights so far.")
       .def_property("batches", &get_batches, &set_batches, "Batches that each pair of running statistics has seen.")
+      .def("learn_widths", &learn_widths, arg("rate"), arg("price"), "Set the widths' rate and the price of a bit.")
+      .def("bits", [](Held& self) { return self.trainer->bits(); })
+      .def_property("width_updates", &get_width_updates, &set_width_updates, "Updates of the widths so far.")
       .def_property_readonly("rows", [](const Held& self) { return self.trainer->rows(); })
       .def_property_readonly("classes", [](const Held& self) { return self.trainer->classes(); });
 }

@@ -57,7 +57,8 @@ struct WindowKernels {
   extern const TrainLossKernel<T> train_loss_##suffix;                \
   extern const TrainElementwiseKernels<T> train_elementwise_##suffix; \
   extern const TrainUpdateKernels<T> train_update_##suffix;           \
-  extern const TrainNarrowKernels<T> train_narrow_##suffix;
+  extern const TrainNarrowKernels<T> train_narrow_##suffix;           \
+  extern const LearnedKernels<T> train_learned_##suffix;
 
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \

@@ -86,7 +86,8 @@ struct Row {
   typename VectorOf<T>::type largest, place, sum, own;
 };
 
-// The largest logit of each sample with its place, the sum of exp(logit - largest), and the logit of its label.
+// The largest logit of each sample with its place, the sum of exp(logit - largest), and the logit of its label (or the
+// mean logit of what is wanted).
 template <class T>
 inline Row<T> look_at(const TrainLoss<T>& p, int s, typename VectorOf<T>::type label) {
   using V = typename VectorOf<T>::type;
@@ -102,7 +103,11 @@ inline Row<T> look_at(const TrainLoss<T>& p, int s, typename VectorOf<T>::type l
     const V logit = load(p.logits + c * ld + s);
     const V power = exp_of<T>(logit - row.largest);
     row.sum += power;
-    row.own = label == T(c) ? logit : row.own;
+    if (p.wanted) {
+      row.own += load(p.wanted + c * ld + s) * logit;
+    } else {
+      row.own = label == T(c) ? logit : row.own;
+    }
     if (p.gradient) store(p.gradient + c * ld + s, power);
   }
   return row;
@@ -128,7 +133,11 @@ double loss(const TrainLoss<T>& p) {
     for (int c = 0; c < p.classes; ++c) {
       T* gradient = p.gradient + c * p.block.ld + s;
       const V share = load(gradient) * factor;
-      store(gradient, label == T(c) ? share - hit : share);
+      if (p.wanted) {
+        store(gradient, share - hit * load(p.wanted + c * p.block.ld + s));
+      } else {
+        store(gradient, label == T(c) ? share - hit : share);
+      }
     }
   }
   for (int s = 0; s < p.block.valid; ++s)

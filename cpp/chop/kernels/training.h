@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "chop/kernels/learned.h"
+
 namespace chop {
 
 inline constexpr int kTrainLanes = 16;
@@ -66,6 +68,7 @@ struct TrainLoss {
   const T* logits = nullptr;
   T* gradient = nullptr;  // of the sum of losses times scale; null: not wanted
   const T* labels = nullptr;
+  const T* wanted = nullptr;  // [classes], probabilities that are the target instead of the label; null: the label is
   int classes = 0;
   T scale = 1;
   int64_t* confusion = nullptr;  // [classes][classes], adds 1 at [label][predicted]
@@ -220,6 +223,7 @@ struct TrainKernels {
   TrainElementwiseKernels<T> elementwise;
   TrainUpdateKernels<T> update;
   TrainNarrowKernels<T> narrow;
+  LearnedKernels<T> learned;
 };
 
 }  // namespace chop

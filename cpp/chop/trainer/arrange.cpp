@@ -30,8 +30,8 @@ void arrange_forward(Plan& plan) {
 std::vector<bool> wanted_gradients(const Plan& plan) {
   std::vector<bool> wanted(plan.values.size(), false);
   for (const Step& step : plan.steps) {
-    const bool has_parameters =
-        step.kind == Kind::linear || (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
+    const bool has_parameters = step.kind == Kind::linear || step.learned >= 0 ||
+                                (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
     wanted[static_cast<size_t>(step.out)] =
         has_parameters || wanted[static_cast<size_t>(step.a)] || (step.b >= 0 && wanted[static_cast<size_t>(step.b)]);
   }

@@ -13,6 +13,8 @@ struct Rows {
   const T* x = nullptr;
   const uint16_t* y = nullptr;
   int64_t stride = 0;
+  const T* wanted = nullptr;  // rows of probabilities that are the target instead of y, padded as x; null: none
+  int64_t wanted_stride = 0;
 };
 
 struct Batch {

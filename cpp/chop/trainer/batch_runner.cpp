@@ -17,7 +17,7 @@ BatchRunner<T>::BatchRunner(const Plan& plan, Norms<T>& norms, Weights<T>& weigh
       norms_(norms),
       weights_(weights),
       pool_(pool),
-      runner_(plan, norms, weights.values),
+      runner_(plan, norms, weights.learned, weights.values),
       narrow_(plan, norms, weights),
       classes_(plan.values[static_cast<size_t>(plan.output)].features),
       parts_(kTrainParts) {
@@ -38,7 +38,7 @@ void BatchRunner<T>::reserve(int64_t batch_size) {
   norms_.reserve(blocks);
   narrow_.reserve(batch_size);
   if (ld == ld_ && blocks <= blocks_) return;
-  const int64_t numbers = static_cast<int64_t>(blocks) * (plan_.rows + 2) * ld;
+  const int64_t numbers = static_cast<int64_t>(blocks) * block_memory() * ld;
   memory_ = make_large_array<T>(numbers + 64);  // where this throws, all stays as it was
   aligned_ = aligned(memory_.get());
   std::fill(aligned_, aligned_ + numbers, T(0));
@@ -49,9 +49,18 @@ void BatchRunner<T>::reserve(int64_t batch_size) {
 template <class T>
 Block<T> BatchRunner<T>::block(int number, int memory, int part, const BatchSize& size) const {
   const int valid = size.valid(number);
-  T* from = aligned_ + static_cast<int64_t>(memory) * (plan_.rows + 2) * ld_;
+  T* from = aligned_ + static_cast<int64_t>(memory) * block_memory() * ld_;
   T* labels = from + plan_.rows * ld_;
-  return {{padded(valid), valid, ld_}, number, from, labels, labels + ld_, weights_.used(), weights_.gradient(part)};
+  Block<T> made;
+  made.size = {padded(valid), valid, ld_};
+  made.number = number;
+  made.memory = from;
+  made.labels = labels;
+  made.predicted = labels + ld_;
+  made.weights = weights_.used();
+  made.gradients = weights_.gradient(part);
+  if (!weights_.learned.empty()) made.widths = weights_.learned.gradient(part);
+  return made;
 }
 
 template <class T>
@@ -71,6 +80,13 @@ void BatchRunner<T>::fetch(const Rows<T>& data, const Batch& batch, const Block<
     p.next_count = static_cast<int>(std::min<int64_t>(kTrainRows, batch.next_count - from));
   }
   kernels_.norm.gather(p);
+  if (b.wanted) {
+    p.data = data.wanted;
+    p.stride = data.wanted_stride;
+    p.features = classes_;
+    p.x = b.wanted;
+    kernels_.norm.gather(p);
+  }
 #if defined(__GNUC__)
   for (int j = 0; j < p.next_count; ++j) __builtin_prefetch(data.y + p.next[j]);
 #endif
@@ -81,8 +97,8 @@ void BatchRunner<T>::fetch(const Rows<T>& data, const Batch& batch, const Block<
 template <class T>
 double BatchRunner<T>::classify(const Block<T>& b, bool backward, double scale, int64_t* confusion) const {
   const Value& logits = plan_.values[static_cast<size_t>(plan_.output)];
-  return kernels_.loss({b.size, b.row(logits.row), backward ? b.row(logits.gradient) : nullptr, b.labels, classes_,
-                        static_cast<T>(scale), confusion, b.predicted});
+  return kernels_.loss({b.size, b.row(logits.row), backward ? b.row(logits.gradient) : nullptr, b.labels, b.wanted,
+                        classes_, static_cast<T>(scale), confusion, b.predicted});
 }
 
 template <class T>
@@ -132,14 +148,15 @@ double BatchRunner<T>::collect(int parts, int64_t* confusion) {
 template <class T>
 double BatchRunner<T>::train(const Rows<T>& data, const Batch& batch, double scale, bool keep, int64_t* confusion) {
   const BatchSize& size = batch.size;
-  if (narrow_.takes(size.rows)) return narrow_.train(data, batch, scale, keep, confusion);
+  if (!data.wanted && narrow_.takes(size.rows)) return narrow_.train(data, batch, scale, keep, confusion);
   const int parts = parts_of(size.blocks);
   weights_.round();
   weights_.begin(parts, keep);
   const size_t last = plan_.forward.size() - 1;
   for (size_t phase = 0; phase < plan_.forward.size(); ++phase) {
     for_blocks(size, [&](int number, int part) {
-      const Block<T> b = block(number, number, part, size);
+      Block<T> b = block(number, number, part, size);
+      if (data.wanted) b.wanted = b.predicted + ld_;
       if (phase == 0) fetch(data, batch, b);
       runner_.forward(plan_.forward[phase], b);
       if (phase < last) return;

@@ -53,6 +53,7 @@ class BatchRunner {
   BlockRunner<T> runner_;
   NarrowRunner<T> narrow_;
   int classes_;
+  int64_t block_memory() const { return plan_.rows + 2 + classes_; }  // rows
   int64_t ld_ = 0;
   int blocks_ = 0;
   LargeArray<T> memory_;

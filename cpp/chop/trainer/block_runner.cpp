@@ -1,5 +1,7 @@
 #include "chop/trainer/block_runner.h"
 
+#include "chop/trainer/learned.h"
+
 namespace chop::trainer {
 
 template <class T>
@@ -65,6 +67,7 @@ void BlockRunner<T>::run(const Step& step, const Block<T>& b) const {
     case Kind::relu: return simple.relu(a, out, numbers);
     case Kind::unary: return simple.unary(step.op, a, out, numbers);
     case Kind::quantize:
+      if (step.learned >= 0) return learned_.forward(step, b);
       for (const GridRun& run : step.grids)
         on_grid(run, a + run.first * b.size.ld, out + run.first * b.size.ld, run.count * b.size.ld);
       return;
@@ -108,6 +111,7 @@ template <class T>
 void BlockRunner<T>::back_single(const Step& step, const Block<T>& b) const {
   const T *g = gradient(step.out, b), *x = value(step.a, b);
   T* dx = gradient(step.a, b);
+  if (!dx && step.learned >= 0) return learned_.backward(step, b, nullptr);
   if (!dx) return;
   const int64_t numbers = plan_.values[static_cast<size_t>(step.a)].features * b.size.ld;
   const auto& simple = kernels_.elementwise;
@@ -116,6 +120,8 @@ void BlockRunner<T>::back_single(const Step& step, const Block<T>& b) const {
     simple.relu_backward(value(step.out, b), g, to, numbers);
   } else if (step.kind == Kind::unary) {
     simple.unary_backward(step.op, x, g, to, numbers);
+  } else if (step.learned >= 0) {
+    learned_.backward(step, b, to);
   } else {
     for (const GridRun& run : step.grids) {
       const int64_t at = run.first * b.size.ld;

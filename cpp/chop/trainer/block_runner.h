@@ -14,17 +14,22 @@ struct Block {
   T* memory = nullptr;     // plan.rows rows
   T* labels = nullptr;     // one row
   T* predicted = nullptr;  // one row
+  T* wanted = nullptr;     // as many rows as classes; null: the labels are the target
   const T* weights = nullptr;
   T* gradients = nullptr;  // of the weights
+  T* widths = nullptr;     // gradients of the widths that are trained, as sums
 
   T* row(int r) const { return memory + r * size.ld; }
 };
 
 template <class T>
+class Learned;
+
+template <class T>
 class BlockRunner {
  public:
-  BlockRunner(const Plan& plan, Norms<T>& norms, const std::vector<T>& parameters)
-      : plan_(plan), norms_(norms), parameters_(parameters) {}
+  BlockRunner(const Plan& plan, Norms<T>& norms, const Learned<T>& learned, const std::vector<T>& parameters)
+      : plan_(plan), norms_(norms), learned_(learned), parameters_(parameters) {}
 
   void forward(const Phase& phase, const Block<T>& block) const;
   void backward(const Phase& phase, const Block<T>& block) const;
@@ -48,6 +53,7 @@ class BlockRunner {
 
   const Plan& plan_;
   Norms<T>& norms_;
+  const Learned<T>& learned_;
   const std::vector<T>& parameters_;
   const TrainKernels<T>& kernels_ = Real<T>::kernels();
 };

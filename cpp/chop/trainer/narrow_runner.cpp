@@ -116,7 +116,7 @@ double NarrowRunner<T>::train(const Rows<T>& data, const Batch& batch, double sc
   p.keep = keep;
   kernels_.narrow.forward(p);
   const double loss = kernels_.loss(
-      {block, p.logits, p.gradient, labels, classes_, static_cast<T>(scale), confusion, labels + block.ld});
+      {block, p.logits, p.gradient, labels, nullptr, classes_, static_cast<T>(scale), confusion, labels + block.ld});
   kernels_.narrow.backward(p);
   return loss;
 }

@@ -1,8 +1,7 @@
 #include "chop/trainer/plan.h"
 
-#include <map>
-
 #include "chop/core/check.h"
+#include "chop/trainer/unary.h"
 
 namespace chop::trainer {
 namespace {
@@ -11,62 +10,12 @@ using ir::Node;
 
 constexpr int64_t kMostNumbers = int64_t{1} << 28, kMostFeatures = 1 << 20;
 
-[[noreturn]] void refuse(const Node& node, const std::string& why) {
-  fail("training: node ", node.name, " (", node.op->name, ") ", why);
-}
-
 int64_t elements(const Node& node) {
   int64_t count = node.shape.size() < 2 || node.shape[0] != ir::kBatch ? 0 : 1;
   for (size_t i = 1; i < node.shape.size() && count > 0; ++i)
     count = node.shape[i] >= 1 && node.shape[i] <= kMostFeatures / count ? count * node.shape[i] : 0;
   if (count < 1) refuse(node, "gives no rows of 1 to " + std::to_string(kMostFeatures) + " features");
   return count;
-}
-
-// Operations of single numbers with a gradient, and where their constants come from.
-std::optional<TrainUnaryOp> unary_of(const Node& node) {
-  const std::string& op = node.op->name;
-  const auto number = [&](const char* name) { return node.attribute(name); };
-  const double big = 1e300;
-  if (op == "leaky_relu") return TrainUnaryOp{TrainUnary::leaky_relu, number("negative_slope")};
-  if (op == "hardtanh") return TrainUnaryOp{TrainUnary::clamp, number("min_val"), number("max_val"), 0};
-  if (op == "relu6") return TrainUnaryOp{TrainUnary::clamp, 0, 6, 0};
-  if (op == "clamp") return TrainUnaryOp{TrainUnary::clamp, number("min"), number("max"), 1};
-  if (op == "clamp_min") return TrainUnaryOp{TrainUnary::clamp, number("min"), big, 1};
-  if (op == "clamp_max") return TrainUnaryOp{TrainUnary::clamp, -big, number("max"), 1};
-  if (op == "neg") return TrainUnaryOp{TrainUnary::affine, -1};
-  if (op == "softplus") return TrainUnaryOp{TrainUnary::softplus, number("beta"), number("threshold")};
-  if (op == "elu") {
-    const double scale = number("scale");
-    return TrainUnaryOp{TrainUnary::elu, number("alpha") * scale, scale, number("input_scale")};
-  }
-  static const std::map<std::string, TrainUnary> plain{{"sigmoid", TrainUnary::sigmoid},
-                                                       {"tanh", TrainUnary::tanh},
-                                                       {"gelu", TrainUnary::gelu},
-                                                       {"gelu_tanh", TrainUnary::gelu_tanh},
-                                                       {"silu", TrainUnary::silu},
-                                                       {"mish", TrainUnary::mish},
-                                                       {"logsigmoid", TrainUnary::log_sigmoid},
-                                                       {"softsign", TrainUnary::softsign},
-                                                       {"hardsigmoid", TrainUnary::hard_sigmoid},
-                                                       {"hardswish", TrainUnary::hard_swish},
-                                                       {"exp", TrainUnary::exponential}};
-  const auto found = plain.find(op);
-  if (found == plain.end()) return std::nullopt;
-  return TrainUnaryOp{found->second};
-}
-
-// With a number on the other side.
-std::optional<TrainUnaryOp> scalar_of(const Node& node) {
-  const std::string& op = node.op->name;
-  if (op != "add_scalar" && op != "sub_scalar" && op != "mul_scalar" && op != "div_scalar") return std::nullopt;
-  const double other = node.attribute("other");
-  const bool reversed = node.attribute("reversed") != 0;
-  if (op == "add_scalar") return TrainUnaryOp{TrainUnary::affine, 1, other};
-  if (op == "sub_scalar") return TrainUnaryOp{TrainUnary::affine, reversed ? -1.0 : 1.0, reversed ? other : -other};
-  if (op == "mul_scalar") return TrainUnaryOp{TrainUnary::affine, other};
-  if (reversed) refuse(node, "divides a number by a tensor, which has no gradient in the core");
-  return TrainUnaryOp{TrainUnary::affine, 1 / other};
 }
 
 class Builder {
@@ -140,6 +89,7 @@ class Builder {
     step.bias = parameter(node, "bias");
     round(node, "weight", step.weight);
     if (step.bias >= 0) round(node, "bias", step.bias);
+    price(node, step);
     return out;
   }
 
@@ -184,6 +134,7 @@ class Builder {
                        " input features");
     const int out = push(node, Kind::quantize, from);
     plan_.steps.back().grids = grid_runs(spread(formats, features));
+    plan_.steps.back().learned = learned(node, "data_in", static_cast<int64_t>(features), 1);
     return out;
   }
 
@@ -195,11 +146,16 @@ class Builder {
     const auto outputs = static_cast<size_t>(node.parameter("weight")->shape.front());
     if (formats.size() != 1 && formats.size() != outputs && formats.size() != static_cast<size_t>(size))
       refuse(node, "has " + std::to_string(formats.size()) + " formats for its " + operand);
+    if (!spec->learned.empty())
+      for (const Rounded& other : plan_.rounded)
+        if (other.place == place) refuse(node, "shares a parameter whose widths are to be trained");
     for (const Rounded& other : plan_.rounded)
       if (other.place == place && other.formats == formats) return;
     for (const Rounded& other : plan_.rounded)
       if (other.place == place) refuse(node, "shares a parameter that another node rounds to another grid");
-    plan_.rounded.push_back({place, size, formats, grid_runs(spread(formats, static_cast<size_t>(size)))});
+    const int64_t channel = node.parameter(operand)->shape.size() > 1 ? size / node.parameter(operand)->shape[0] : 1;
+    plan_.rounded.push_back({place, size, formats, grid_runs(spread(formats, static_cast<size_t>(size))),
+                             learned(node, operand, size, channel)});
   }
 
   // Features of rows, channels of what has places too.
@@ -213,6 +169,39 @@ class Builder {
     ElementFormats found;
     for (size_t i = 0; i < count; ++i) found.push_back(formats[i / part]);
     return found;
+  }
+
+  // The groups of an operand whose widths are trained; -1 for another one.
+  int learned(const Node& node, const char* operand, int64_t size, int64_t channel) {
+    const NodeSpec* spec = spec_of(node);
+    const auto found = spec->learned.find(operand);
+    if (found == spec->learned.end()) return -1;
+    const FixedPoint& format = spec->formats.at(operand).front();
+    const bool parameter = found->first != "data_in";
+    if (format.rounding != RoundingMode::half_even || format.overflow != OverflowMode::saturate)
+      refuse(node, "has a trained width of " + found->first + ", which must round half_even and saturate");
+    if (parameter && !format.is_signed)
+      refuse(node, "has a trained width of " + found->first + ", which must be signed");
+    const int64_t share = found->second == "tensor" ? size : found->second == "channel" ? channel : 1;
+    LearnedGroups groups{parameter, format.is_signed, size, share, plan_.groups, 0};
+    if (parameter)
+      for (const LearnedGroups& other : plan_.learned) groups.bits += other.parameter ? other.size : 0;
+    plan_.groups += groups.groups();
+    plan_.learned.push_back(groups);
+    return static_cast<int>(plan_.learned.size()) - 1;
+  }
+
+  void price(const Node& node, const Step& step) {
+    const NodeSpec* spec = spec_of(node);
+    const bool weights = spec->learned.count("weight") > 0, inputs = spec->learned.count("data_in") > 0;
+    if (weights != inputs) refuse(node, "must have trained widths of both data_in and weight, or of neither");
+    if (!weights) return;
+    LearnedProduct product;
+    for (const Rounded& r : plan_.rounded)
+      if (r.place == step.weight) product.weights = r.learned;
+    for (const Step& before : plan_.steps)
+      if (before.out == step.a) product.inputs = before.learned;
+    plan_.products.push_back(product);
   }
 
   void no_format(const Node& node) {

@@ -34,6 +34,7 @@ struct Step {
   TrainUnaryOp op;
   double factor = 1.0;                // add: a + factor b
   std::vector<GridRun> grids;         // quantize: of the rows
+  int learned = -1;                   // quantize: groups whose widths are trained, instead of the grids
   bool add_a = false, add_b = false;  // the gradient is added to what is there
 };
 
@@ -50,6 +51,21 @@ struct Rounded {
   int64_t place = 0, size = 0;
   ElementFormats formats;  // as the specification has them
   std::vector<GridRun> grids;
+  int learned = -1;  // groups whose widths are trained, instead of the grids
+};
+
+// The numbers of an operand in groups that share the widths which are trained.
+struct LearnedGroups {
+  bool parameter = false, is_signed = true;
+  int64_t size = 0, share = 1;  // numbers (of an input: features), and how many of them a group has
+  int64_t first = 0;            // of its groups, among all
+  int64_t bits = 0;             // of a parameter: place of its numbers' bits
+  int64_t groups() const { return size / share; }
+};
+
+// A linear layer whose weights and inputs are learned.
+struct LearnedProduct {
+  int weights = 0, inputs = 0;
 };
 
 struct Item {
@@ -63,6 +79,9 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Norm> norms;
   std::vector<Rounded> rounded;
+  std::vector<LearnedGroups> learned;
+  std::vector<LearnedProduct> products;
+  int64_t groups = 0;  // of all of `learned`
   std::vector<Phase> forward, backward;
   int input = 0, output = 0;
   int rows = 0;     // of a block's memory

@@ -17,6 +17,8 @@ struct NodeSpec {
   double momentum = 0.1;                  // of those; negative: the average of all batches
   // Operand (data_in, weight, bias) -> formats: one, or one for each feature, output channel or number.
   std::map<std::string, ElementFormats> formats;
+  // Operand -> who shares a width that is trained: tensor, channel, element. Of its formats, sign and modes are kept.
+  std::map<std::string, std::string> learned;
 };
 
 struct Specification {

@@ -70,9 +70,24 @@ class TrainerOf final : public Trainer {
     labels_ = std::move(wanted);
     rows_ = rows;
     T* to = aligned(memory_.get());
-    data_ = {to, labels_.data(), stride};
+    data_ = {to, labels_.data(), stride, nullptr, 0};
     const T* from = static_cast<const T*>(x);
     for (int64_t r = 0; r < rows; ++r, from += count, to += stride) {
+      std::copy_n(from, count, to);
+      std::fill(to + count, to + stride, T(0));
+    }
+  }
+
+  void set_targets(const void* p) override {
+    const auto lock = hold();
+    check(rows_ > 0, "training: there are no rows of data");
+    const int64_t count = classes(), stride = (count + kTrainLanes - 1) / kTrainLanes * kTrainLanes;
+    wanted_ = make_large_array<T>(rows_ * stride + 64);
+    T* to = aligned(wanted_.get());
+    data_.wanted = to;
+    data_.wanted_stride = stride;
+    const T* from = static_cast<const T*>(p);
+    for (int64_t r = 0; r < rows_; ++r, from += count, to += stride) {
       std::copy_n(from, count, to);
       std::fill(to + count, to + stride, T(0));
     }
@@ -124,13 +139,26 @@ class TrainerOf final : public Trainer {
       case State::first: return weights_.first.data();
       case State::second: return weights_.second.data();
       case State::running: return norms_.running.data();
+      case State::widths: return weights_.learned.widths.data();
+      case State::width_gradients: return weights_.learned.gradient();
+      case State::width_first: return weights_.learned.first.data();
+      case State::width_second: return weights_.learned.second.data();
     }
     return nullptr;
   }
   int64_t state_size(State which) const override {
-    return which == State::running ? static_cast<int64_t>(norms_.running.size()) : plan_.parameters;
+    if (which == State::running) return static_cast<int64_t>(norms_.running.size());
+    return which >= State::widths ? 2 * plan_.groups : plan_.parameters;
   }
   int64_t& updates() override { return weights_.updates; }
+  int64_t& width_updates() override { return weights_.learned.updates; }
+  double& width_rate() override { return weights_.learned.rate; }
+  double& bit_price() override { return weights_.learned.price; }
+  double bits() override {
+    const auto lock = hold();
+    weights_.round();
+    return weights_.learned.bits();
+  }
   std::vector<int64_t>& batches() override { return norms_.batches; }
 
  private:
@@ -238,7 +266,7 @@ class TrainerOf final : public Trainer {
   Norms<T> norms_;
   Weights<T> weights_;
   BatchRunner<T> runner_;
-  LargeArray<T> memory_;
+  LargeArray<T> memory_, wanted_;
   std::vector<uint16_t> labels_;
   std::vector<int64_t> batch_order_;
   Rows<T> data_;

@@ -45,7 +45,7 @@ struct EpochScore : Score {
   double bad_loss = 0;
 };
 
-enum class State { parameters, gradients, first, second, running };
+enum class State { parameters, gradients, first, second, running, widths, width_gradients, width_first, width_second };
 
 class Trainer {
  public:
@@ -60,6 +60,8 @@ class Trainer {
 
   // x[rows][features] of the trainer's type, y[rows]. This call and the next two hold the trainer.
   virtual void set_data(const void* x, const int64_t* y, int64_t rows) = 0;
+  // p[rows][classes] of the trainer's type: probabilities that take the place of the labels in the loss.
+  virtual void set_targets(const void* p) = 0;
   virtual EpochScore epoch(const EpochCall& call) = 0;
   virtual Score evaluate(const void* x, const int64_t* y, int64_t rows) = 0;
   virtual void stop() = 0;
@@ -73,6 +75,11 @@ class Trainer {
   virtual void* state(State which) = 0;
   virtual int64_t state_size(State which) const = 0;
   virtual int64_t& updates() = 0;
+  virtual int64_t& width_updates() = 0;
+  // Of the widths that are trained: their learning rate (0: they stay), and the price of a bit in the loss.
+  virtual double& width_rate() = 0;
+  virtual double& bit_price() = 0;
+  virtual double bits() = 0;                    // sum over the weights of their bits times those of their input
   virtual std::vector<int64_t>& batches() = 0;  // that each batch norm has seen
 };
 

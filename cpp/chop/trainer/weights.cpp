@@ -20,7 +20,7 @@ double Powers::operator()(int64_t exponent) {
 
 template <class T>
 Weights<T>::Weights(const Plan& plan, const Specification& specification, const Options& options)
-    : plan_(plan), options_(options), rounded_(plan.rounded) {
+    : learned(plan), plan_(plan), options_(options), rounded_(plan.rounded) {
   const auto count = static_cast<size_t>(plan.parameters);
   values.resize(count);
   first.resize(count);
@@ -41,11 +41,14 @@ template <class T>
 void Weights<T>::round() {
   if (rounded_.empty()) return;
   std::copy(values.begin(), values.end(), shadow_.begin());
+  learned.prepare();
   for (size_t i = 0; i < rounded_.size(); ++i) {
     const Rounded& r = rounded_[i];
     const T* from = values.data() + r.place;
     T* to = shadow_.data() + r.place;
-    if (r.grids.size() == 1) {
+    if (r.learned >= 0) {
+      learned.round(r, from, to);
+    } else if (r.grids.size() == 1) {
       on_grid(r.grids.front(), from, to, r.size);
     } else {
       Real<T>::fake_quantize_each()(from, to, r.size, grids_[i].from());
@@ -57,6 +60,7 @@ template <class T>
 void Weights<T>::begin(int parts, bool keep) {
   const auto count = static_cast<size_t>(plan_.parameters);
   if (gradients_.size() < count * static_cast<size_t>(parts)) gradients_.resize(count * static_cast<size_t>(parts));
+  if (!learned.empty()) learned.begin(parts, keep);
   const size_t from = keep ? count : 0;
   std::fill(gradients_.begin() + static_cast<int64_t>(from),
             gradients_.begin() + static_cast<int64_t>(std::max(from, count * static_cast<size_t>(parts))), T(0));
@@ -66,12 +70,15 @@ template <class T>
 void Weights<T>::add_up(int parts) {
   const auto& combine = Real<T>::kernels().elementwise.combine;
   for (int part = 1; part < parts; ++part) combine(gradient(), T(1), gradient(part), gradient(), plan_.parameters);
-  for (const Rounded& r : rounded_)
+  if (!learned.empty()) learned.add_up(parts, values.data(), used(), gradient());
+  for (const Rounded& r : rounded_) {
+    if (r.learned >= 0) continue;
     for (const GridRun& run : r.grids) {
       if (!plan_.clipped && run.format.width > 0) continue;  // it passes as it is
       T* g = gradient() + r.place + run.first;
       pass_gradient(run, plan_.clipped, values.data() + r.place + run.first, g, g, run.count);
     }
+  }
 }
 
 // As torch's clip_grad_norm_ and clip_grad_value_ do; the gradients themselves stay as they are.
@@ -95,6 +102,7 @@ void Weights<T>::update(double learning_rate) {
     g = clipped_.data();
   }
   ++updates;
+  learned.update();
   if (options_.optimizer == "sgd") {
     const TrainSgd constants{learning_rate, options_.momentum, options_.weight_decay, options_.nesterov, updates == 1};
     return kernels_.sgd(constants, values.data(), g, first.data(), plan_.trained);

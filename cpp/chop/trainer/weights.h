@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "chop/trainer/learned.h"
 #include "chop/trainer/plan.h"
 #include "chop/trainer/real.h"
 
@@ -40,6 +41,8 @@ class Weights {
   std::vector<T> values, first, second;  // the moments of Adam; first is SGD's momentum buffer
   int64_t updates = 0;
   T* gradient() { return gradients_.data(); }
+
+  Learned<T> learned;
 
  private:
   void clip();

@@ -245,14 +245,16 @@ class Tpe:
 @final
 class TrainingSpecification:
     """Parameters and formats of the nodes of a graph; a node: (numbers of its parameters, number of its running
-    statistics or -1, their momentum, operand -> format)."""
+    statistics or -1, their momentum, operand -> format, operand -> who shares a trained width)."""
 
     def __init__(
         self,
         sizes: Sequence[int],
         trained: int,
         running: Sequence[int],
-        nodes: Mapping[str, tuple[Mapping[str, int], int, float, Mapping[str, _Format]]],
+        nodes: Mapping[
+            str, tuple[Mapping[str, int], int, float, Mapping[str, _Format], Mapping[str, str]]
+        ],
         straight_through: str,
     ) -> None: ...
 
@@ -285,6 +287,7 @@ class Trainer:
         threads: int,
     ) -> None: ...
     def set_data(self, x: Tensor, y: Tensor) -> None: ...
+    def set_targets(self, targets: Tensor) -> None: ...
     def epoch(
         self,
         batch_size: int,
@@ -299,6 +302,9 @@ class Trainer:
     def stop(self) -> None: ...
     def progress(self) -> tuple[int, float]:
         """(batches, sum of their losses)"""
+    def learn_widths(self, rate: float, price: float) -> None:
+        """Set the widths' rate and the price of a bit."""
+    def bits(self) -> float: ...
     def read(self, name: str, tensor: Tensor) -> None:
         """Copy a state into a tensor."""
     def write(self, name: str, tensor: Tensor) -> None:
@@ -308,6 +314,11 @@ class Trainer:
         """Updates of the weights so far."""
     @updates.setter
     def updates(self, updates: int) -> None: ...
+    @property
+    def width_updates(self) -> int:
+        """Updates of the widths so far."""
+    @width_updates.setter
+    def width_updates(self, updates: int) -> None: ...
     @property
     def batches(self) -> list[int]:
         """Batches that each pair of running statistics has seen."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from chop.training.fitting import fit
     from chop.training.grids import grid
     from chop.training.native import Epoch, NativeTrainer, NonFiniteLossError, Scores
+    from chop.training.trained_widths import LayerWidths, TrainedWidths
 
 _PLACES = {
     "ENGINES": "engines",
@@ -17,11 +18,23 @@ _PLACES = {
     "grid": "grids",
     "Epoch": "native",
     "NativeTrainer": "native",
+    "LayerWidths": "trained_widths",
     "NonFiniteLossError": "native",
     "Scores": "native",
+    "TrainedWidths": "trained_widths",
 }
 
-__all__ = ["ENGINES", "Epoch", "NativeTrainer", "NonFiniteLossError", "Scores", "fit", "grid"]
+__all__ = [
+    "ENGINES",
+    "Epoch",
+    "LayerWidths",
+    "NativeTrainer",
+    "NonFiniteLossError",
+    "Scores",
+    "TrainedWidths",
+    "fit",
+    "grid",
+]
 
 
 def __getattr__(name: str) -> Any:

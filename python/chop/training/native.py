@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,64 +12,12 @@ from chop import _core
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.tools.tensors import Array, as_tensor
+from chop.training.native_scores import Epoch, NonFiniteLossError, Scores
 from chop.training.native_state import OptimizerOptions, TrainerState
 from chop.training.native_targets import TrainingTargets
+from chop.training.trained_widths import TrainedWidths
 
 __all__ = ["Epoch", "NativeTrainer", "NonFiniteLossError", "Scores"]
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss of a batch is NaN or infinite; the weights are those before that batch.
-
-    Attributes:
-        step: number of the batch within the call, from 0.
-    """
-
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"training: the loss of step {step} is {loss}; the weights before it are kept")
-        self.step = step
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What a model reaches on labelled rows.
-
-    Attributes:
-        loss: cross-entropy, mean over the rows.
-        confusion: rows of class ``i`` that were predicted to be of class ``j``, int64, shape [classes, classes].
-        rows: how many rows.
-    """
-
-    loss: float
-    confusion: Tensor
-    rows: int
-
-    @property
-    def correct(self) -> Tensor:
-        """Rows predicted rightly, and rows, of each class: int64, shape [classes, 2]."""
-        return torch.stack([self.confusion.diagonal(), self.confusion.sum(1)], 1)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the rows predicted rightly."""
-        return float(self.confusion.diagonal().sum()) / max(self.rows, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch(Scores):
-    """One pass of training, or the part of it that was asked for; scores are those of the forward passes on the way.
-
-    Attributes:
-        losses: cross-entropy of each batch (mean over its rows), float64, shape [steps].
-        steps: batches trained.
-        next_row: place in the order where the next batch begins; the number of rows when the epoch is over.
-        stopped: whether :meth:`NativeTrainer.stop` ended it.
-    """
-
-    losses: Tensor
-    steps: int
-    next_row: int
-    stopped: bool
 
 
 class NativeTrainer:
@@ -94,6 +41,10 @@ class NativeTrainer:
         gradient_clip_algorithm: ``norm`` or ``value``.
         straight_through: gradient of fake quantization: ``plain`` is the identity (as in the quantized modules),
             ``clipped`` is zero where the rounded code lies outside the format's range.
+        learned_widths: operand of all quantized linear layers (``weight`` and ``data_in``) -> who shares a width that
+            is trained with the weights: ``tensor``, ``channel`` (of a weight) or ``element`` (a weight, a feature); None:
+            widths stay. See :class:`chop.training.TrainedWidths`.
+        targets: probabilities that are the target of the loss instead of ``y``, shape [rows, classes]; None: ``y`` is.
         dtype: ``float32``, or ``float64`` for checks.
         threads: threads of this trainer's own pool; small batches stay on one.
 
@@ -129,13 +80,15 @@ class NativeTrainer:
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str = "norm",
         straight_through: str = "plain",
+        learned_widths: Mapping[str, str] | None = None,
+        targets: Array | None = None,
         dtype: str = "float32",
         threads: int = 1,
     ) -> None:
         options = OptimizerOptions(optimizer, betas, eps, momentum, nesterov, weight_decay)
         self._dtype = _dtype(dtype)
         x, y = _check_data(x, y)
-        self._targets = TrainingTargets(model, x.shape[1:], straight_through)
+        self._targets = TrainingTargets(model, x.shape[1:], straight_through, learned_widths)
         self._core = _core.Trainer(
             self._targets.lowered,
             self._targets.specification,
@@ -144,6 +97,9 @@ class NativeTrainer:
             threads,
         )
         self._core.set_data(plain_tensor(x, self._dtype, "training: x"), plain_tensor(y, torch.int64))
+        if targets is not None:
+            self._core.set_targets(plain_tensor(as_tensor(targets, "training: targets"), self._dtype))
+        self.widths = TrainedWidths(self._core, self._targets.learned, learned_widths or {}, self._dtype)
         self._state = TrainerState(self._core, self._targets, options, self._dtype)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -15,6 +15,7 @@ from chop.ir.graph.own_code import gradient_code, shared_memory
 from chop.ir.graph.root_call import refuse_inputs
 from chop.ir.graph.saved_tensors import refuse_saved_writes
 from chop.nn.quantized.functional import quantized_function_op
+from chop.nn.quantized.modules import LinearInteger
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import ElementFormat
 
@@ -30,6 +31,8 @@ class TrainingTargets:
         model: a module, or a :class:`MaseGraph`.
         input_shape: shape of one row of the input; None: known from the first layer.
         straight_through: ``plain`` or ``clipped``.
+        learned: operand (``data_in``, ``weight``) of all quantized linear layers -> who shares a width that is trained:
+            ``tensor``, ``channel`` (of a weight) or ``element``; None: formats stay as they are.
 
     Attributes:
         model: the module whose names the states have.
@@ -37,14 +40,20 @@ class TrainingTargets:
         parameters: distinct tensors that nodes compute with; those that are trained come first.
         trained: how many of ``parameters`` are trained: those that require a gradient and that the output depends on.
         norms: distinct batch norms, in the order of their running statistics.
+        learned: nodes and layers with trained widths, in the order that the core has them.
 
     Raises:
         ValueError: a node that the core cannot lower, or not train.
     """
 
     def __init__(
-        self, model: nn.Module | MaseGraph, input_shape: Sequence[int] | None, straight_through: str
+        self,
+        model: nn.Module | MaseGraph,
+        input_shape: Sequence[int] | None,
+        straight_through: str,
+        learned: Mapping[str, str] | None = None,
     ) -> None:
+        self._sharing = dict(learned or {})
         graph = model if isinstance(model, MaseGraph) else MaseGraph(model)
         self.model: nn.Module = graph.model if isinstance(model, MaseGraph) else model
         refuse_inputs(graph.fx_graph, "training")
@@ -65,6 +74,9 @@ class TrainingTargets:
         self.trained = len(trained)
         norms = (self._module(node) for node in graph.nodes)
         self.norms = list({id(m): m for m in norms if isinstance(m, nn.BatchNorm1d)}.values())
+        self.learned = {
+            node.name: layer for node in graph.nodes if self._learned_of(layer := self._module(node))
+        }
         self._numbers = {id(tensor): number for number, tensor in enumerate(self.parameters)}
         self.specification = _core.TrainingSpecification(
             [tensor.numel() for tensor in self.parameters],
@@ -81,7 +93,7 @@ class TrainingTargets:
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self._modules.get(str(node.target)) if node.op == "call_module" else None
 
-    def _node(self, node: fx.Node) -> tuple[dict[str, int], int, float, dict[str, _Format]]:
+    def _node(self, node: fx.Node) -> tuple[dict[str, int], int, float, dict[str, _Format], dict[str, str]]:
         tensors = node_parameters(self._graph, self._modules, node)
         numbers = {name: self._numbers[id(tensor)] for name, tensor in tensors}
         module: Any = self._module(node)
@@ -89,7 +101,11 @@ class TrainingTargets:
         if isinstance(module, nn.BatchNorm1d):
             running = next(i for i, norm in enumerate(self.norms) if norm is module)
             momentum = -1.0 if module.momentum is None else module.momentum
-        return numbers, running, momentum, _formats(module)
+        return numbers, running, momentum, _formats(module), self._learned_of(module)
+
+    def _learned_of(self, module: nn.Module | None) -> dict[str, str]:
+        trained = isinstance(module, LinearInteger) and bool(module.formats)
+        return self._sharing if trained else {}
 
 
 def _needed(graph: MaseGraph) -> set[fx.Node]:
