@@ -51,7 +51,9 @@ def random_widths(trainer: NativeTrainer) -> dict[str, LayerWidths]:
     torch.manual_seed(1)
     found = {}
     for name, of in trainer.widths.read().items():
-        least = -1.4 if of.input_fractions.numel() > 1 else 0.6  # a layer without any bits trains nothing before it
+        least = (
+            -1.4 if of.input_fractions.numel() > 1 else 0.6
+        )  # a layer without any bits trains nothing before it
         found[name] = LayerWidths(
             torch.empty_like(of.input_fractions).uniform_(least, 3.4),
             torch.empty_like(of.input_integers).uniform_(least, 1.4),
