@@ -42,8 +42,8 @@ class NativeTrainer:
         straight_through: gradient of fake quantization: ``plain`` is the identity (as in the quantized modules),
             ``clipped`` is zero where the rounded code lies outside the format's range.
         learned_widths: operand of all quantized linear layers (``weight`` and ``data_in``) -> who shares a width that
-            is trained with the weights: ``tensor``, ``channel`` (of a weight) or ``element`` (a weight, a feature); None:
-            widths stay. See :class:`chop.training.TrainedWidths`.
+            is trained with the weights: ``tensor``, ``channel`` (of a weight) or ``element`` (a weight, a feature).
+            None: widths stay. See :class:`chop.training.TrainedWidths`.
         targets: probabilities that are the target of the loss instead of ``y``, shape [rows, classes]; None: ``y`` is.
         dtype: ``float32``, or ``float64`` for checks.
         threads: threads of this trainer's own pool; small batches stay on one.
