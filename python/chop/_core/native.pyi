@@ -252,9 +252,7 @@ class TrainingSpecification:
         sizes: Sequence[int],
         trained: int,
         running: Sequence[int],
-        nodes: Mapping[
-            str, tuple[Mapping[str, int], int, float, Mapping[str, _Format], Mapping[str, str]]
-        ],
+        nodes: Mapping[str, tuple[Mapping[str, int], int, float, Mapping[str, _Format], Mapping[str, str]]],
         straight_through: str,
     ) -> None: ...
 
