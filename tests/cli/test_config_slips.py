@@ -75,7 +75,8 @@ def is_suggested(message: str, right: str, slip: str) -> bool:
     """The right name is offered; or another that is as near to what was typed."""
     _, _, rest = message.partition("did you mean '")
     offered = rest.partition("'")[0]
-    return offered == right or (offered != "" and slip in slips(offered) | {offered[:-1]})
+    near = slips(offered) | {offered[:-1]}
+    return offered == right or (offered != "" and (slip in near or offered in slips(slip)))
 
 
 @EVERY

@@ -58,14 +58,14 @@ def test_what_was_made_before_a_fork_works_in_the_child() -> None:
     run("""
 e, t, s = evaluator(), p.trainer(), _core.Sweep(p.EVALUATOR, p.SPACE, [("accuracy", True)], 3)
 before = loss(e)
-t.epoch(35, 1e-3, None, 1, 0, -1)
+t.epoch(35, 1e-3, None, 1, 0, -1, [])
 
 def work():
     found = []
     threads = [threading.Thread(target=lambda: found.append(loss(e))) for _ in range(4)]
     [x.start() for x in threads]; [x.join() for x in threads]
     assert found == [before] * 4
-    t.epoch(35, 1e-3, None, 1, 0, -1)
+    t.epoch(35, 1e-3, None, 1, 0, -1, [])
     s.run(0, True, torch.zeros(4, 1, dtype=torch.float64), torch.zeros(4, dtype=torch.uint8))
     child(lambda: loss(e) == before or sys.exit(1))
     assert loss(e) == before
@@ -170,7 +170,7 @@ e = evaluator()
 c = _core.Formats([], [_core.TorchCall(p.NAMES["relu"], p.look, [5], 5)])
 def work(): e.evaluate([c], [("loss", {})])""",
     "estimators": "t = p.told()\ndef work(): t.propose(3)",
-    "training": "t = p.trainer()\ndef work(): t.epoch(70, 1e-3, None, 1, 0, -1)",
+    "training": "t = p.trainer()\ndef work(): t.epoch(70, 1e-3, None, 1, 0, -1, [])",
 }
 
 

@@ -236,7 +236,7 @@ def test_a_trainer_works_for_one_thread_at_a_time() -> None:
         for turn in range(20):
             try:
                 if number % 4 == 0:
-                    trainer.epoch(35, 1e-3, None, 1, 0, -1)
+                    trainer.epoch(35, 1e-3, None, 1, 0, -1, [])
                 elif number % 4 == 1:
                     trainer.read("parameters", state.clone())
                 elif number % 4 == 2:

@@ -18,6 +18,7 @@ from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.modules import LinearInteger
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import ElementFormat
+from chop.training.trained_widths import check_trained
 
 __all__ = ["TrainingTargets"]
 
@@ -74,9 +75,10 @@ class TrainingTargets:
         self.trained = len(trained)
         norms = (self._module(node) for node in graph.nodes)
         self.norms = list({id(m): m for m in norms if isinstance(m, nn.BatchNorm1d)}.values())
-        self.learned = {
-            node.name: layer for node in graph.nodes if self._learned_of(layer := self._module(node))
-        }
+        layers = {node.name: self._module(node) for node in graph.nodes}
+        self.learned = {name: layer for name, layer in layers.items() if layer and self._learned_of(layer)}
+        if learned is not None:
+            check_trained(self.learned, self._sharing)
         self._numbers = {id(tensor): number for number, tensor in enumerate(self.parameters)}
         self.specification = _core.TrainingSpecification(
             [tensor.numel() for tensor in self.parameters],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,16 +79,24 @@ class TrainedWidths:
 
     def write(self, widths: Mapping[str, LayerWidths]) -> None:
         """Set the widths of all layers, and forget what the optimizer knows of them."""
+        self._need()
         fractions = list[Tensor]()
         integers = list[Tensor]()
+        shapes = iter(self._shapes)
         for name in self._layers:
+            if name not in widths:
+                raise ValueError(f"training: widths of node {name} are missing")
             of = widths[name]
+            given = (of.input_fractions, of.input_integers, of.weight_fractions)
+            values, weights = next(shapes), next(shapes)
+            for each, shape in zip(given, (values, values, weights), strict=True):
+                if each.shape != shape:
+                    raise ValueError(
+                        f"training: widths of node {name} must have the shape {list(shape)}, got {list(each.shape)}"
+                    )
             fractions += [of.input_fractions, of.weight_fractions]
             integers += [of.input_integers, torch.zeros_like(of.weight_fractions)]
         row = torch.cat([each.detach().reshape(-1).to(self._dtype) for each in (*fractions, *integers)])
-        expected = 2 * sum(shape.numel() for shape in self._shapes)
-        if len(row) != expected:
-            raise ValueError(f"training: there are {expected} widths, got {len(row)}")
         if not bool((row.abs() <= 24).all()):
             raise ValueError("training: fractions and integer bits must be -24..24")
         self._core.write("widths", row)
@@ -102,17 +111,27 @@ class TrainedWidths:
             rate: learning rate of their own Adam; 0: they stay.
             price: what one bit of a weight times one bit of its input adds to the loss.
         """
+        self._need()
+        for name, value in (("rate", rate), ("price", price)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"training: the {name} of widths must be a number from 0, got {value}")
         self._core.learn_widths(rate, price)
 
     def bits(self) -> float:
         """Return what the price is for: the sum over the weights of their bits times the bits of their input.
 
         Bits of a weight go from the highest one set down to the last one of its grid, so this is an upper bound of
-        :func:`chop.training.learned_ebops`.
+        the cost ``ebops_hgq``, which counts to the last bit set.
         """
+        self._need()
         return self._core.bits()
 
+    def _need(self) -> None:
+        if not self._layers:
+            raise ValueError("training: no widths are trained, give learned_widths to the trainer")
+
     def _read(self, state: str) -> dict[str, LayerWidths]:
+        self._need()
         counts = [shape.numel() for shape in self._shapes]
         row = torch.empty(2 * sum(counts), dtype=self._dtype)
         self._core.read(state, row)
@@ -124,6 +143,34 @@ class TrainedWidths:
             name: LayerWidths(fractions[2 * k], integers[2 * k], fractions[2 * k + 1])
             for k, name in enumerate(self._layers)
         }
+
+
+SHARING = {"weight": ("tensor", "channel", "element"), "data_in": ("tensor", "element")}
+
+
+def check_trained(layers: Mapping[str, nn.Module], sharing: Mapping[str, str]) -> None:
+    """Check that widths of layers can be trained as asked for.
+
+    Args:
+        layers: node -> quantized linear layer.
+        sharing: operand -> who shares a width.
+
+    Raises:
+        ValueError: an operand or a sharing that is not there, or is missing; a model without a quantized linear layer.
+    """
+    for operand, by in sharing.items():
+        if operand not in SHARING:
+            raise ValueError(f"training: widths can be trained of weight and data_in, got {operand!r}")
+        if by not in SHARING[operand]:
+            raise ValueError(
+                f"training: who shares a width of {operand} is {' or '.join(SHARING[operand])}, got {by!r}"
+            )
+    if missing := SHARING.keys() - sharing.keys():
+        raise ValueError(f"training: learned_widths must name weight and data_in, {missing.pop()} is missing")
+    if not layers:
+        raise ValueError(
+            "training: learned_widths needs linear layers quantized to integers, the model has none"
+        )
 
 
 def _shapes(layer: nn.Module | None, sharing: Mapping[str, str]) -> Sequence[torch.Size]:
