@@ -43,7 +43,7 @@ Costs tiny(double batch, const std::vector<std::string>& models) {
 
 NodeWidths quantized(int node, double data_in, double weight, double bias) {
   const auto bits = [](double width) { return Bits{width, width - 1, width}; };
-  return {node, {true, bits(data_in), bits(weight), bits(bias), std::nullopt, weight, kFloatBits, 0}};
+  return {node, {true, bits(data_in), bits(weight), bits(bias), std::nullopt, std::nullopt, weight, kFloatBits, 0}};
 }
 
 double total(const std::string& model, double batch, const Config& config = {}) {
