@@ -166,7 +166,7 @@ def check_trained(layers: Mapping[str, nn.Module], sharing: Mapping[str, str]) -
                 f"training: who shares a width of {operand} is {' or '.join(SHARING[operand])}, got {by!r}"
             )
     if missing := SHARING.keys() - sharing.keys():
-        raise ValueError(f"training: learned_widths must name weight and data_in, {missing.pop()} is missing")
+        raise ValueError(f"training: learned_widths must name weight and data_in, {min(missing)} is missing")
     if not layers:
         raise ValueError(
             "training: learned_widths needs linear layers quantized to integers, the model has none"

@@ -205,15 +205,13 @@ class Objective:
                     for name, options in self.config.hw_runner.items()
                 )
                 outcome = self._outcome(config, software, hardware, quantization, context)
-                weights = self.weights.hold(context.graph.model) if self.trains else None
+                if self.trains:
+                    outcome = dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
         except TrialFailedError as error:
             logger.warning("a trial failed: %s", error)
             nothing = dict.fromkeys(self.metrics, math.nan)
-            outcome, weights = (
-                Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error)),
-                None,
-            )
-        return dataclasses.replace(outcome, passes=listed, weights=weights)
+            outcome = Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error))
+        return dataclasses.replace(outcome, passes=listed)
 
     def _outcome(
         self,

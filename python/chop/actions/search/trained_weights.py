@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chop.actions.search.constraints import is_feasible
+from chop.search import pareto_front
 from chop.tools.atomic_write import atomic_write
+from chop.tools.best_file import SavedWeights
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -106,21 +110,18 @@ class TrainedWeights:
         if trial.values is None or not is_feasible(trial):
             return False
         ways = [getattr(way, "name", str(way)).lower() for way in directions]
-        pairs = zip(trial.values, ways, strict=True)
-        cost = tuple(-value if way == "maximize" else value for value, way in pairs)
-        if any(_dominates(other, cost) for other in self._front):
-            return False
-        self._front = [other for other in self._front if not _dominates(cost, other)]
-        self._front.append(cost)
-        return True
+        rows = [*self._front, tuple(trial.values)]
+        kept = pareto_front(np.array(rows, dtype=np.float64), ways)
+        self._front = [rows[i] for i in kept]
+        return len(rows) - 1 in kept
 
     def _is_there(self, found: Mapping[str, str]) -> bool:
         assert self.folder is not None
         try:
-            payload = (self.folder / found["file"]).read_bytes()
-        except OSError:
+            SavedWeights(self.folder / found["file"], found["sha256"]).check()
+        except ConfigError:
             return False
-        return hashlib.sha256(payload).hexdigest() == found["sha256"]
+        return True
 
     def _write(self, found: Mapping[str, str], payload: bytes) -> None:
         if self.folder is not None and not self._is_there(found):
@@ -129,7 +130,3 @@ class TrainedWeights:
 
 def _name(digest: str) -> str:
     return f"{FOLDER}/{digest[:DIGITS]}.safetensors"
-
-
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
