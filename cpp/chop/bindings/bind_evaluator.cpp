@@ -8,6 +8,7 @@
 #include "chop/bindings/gil.h"
 #include "chop/bindings/given.h"
 #include "chop/bindings/metric_values.h"
+#include "chop/bindings/python_format.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/bindings/torch_call.h"
 #include "chop/bindings/typed.h"
@@ -21,22 +22,15 @@ using evaluator::Evaluator;
 using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
-// (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node; widths and
-// fraction widths may be lists, with a number for each element.
-using OneFormat = std::tuple<int, int, bool, std::string, std::string>;
-using EachFormat = std::tuple<std::vector<int>, std::vector<int>, bool, std::string, std::string>;
-using PyFormat = std::variant<OneFormat, EachFormat>;
+// (node, quantizer, {operand: format}) for every quantized node.
 using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
 
 void add_format(NodeFormat* node, const std::string& operand, const OneFormat& f) {
-  node->operands[operand] = make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f),
-                                             rounding_mode(std::get<3>(f)), overflow_mode(std::get<4>(f)));
+  node->operands[operand] = to_format(f);
 }
 
 void add_format(NodeFormat* node, const std::string& operand, const EachFormat& f) {
-  const auto& [widths, frac_widths, is_signed, rounding, overflow] = f;
-  ElementFormats formats =
-      make_element_formats(widths, frac_widths, is_signed, rounding_mode(rounding), overflow_mode(overflow));
+  ElementFormats formats = to_formats(f);
   node->operands[operand] = common_format(formats);
   node->elements[operand] = std::make_shared<const ElementFormats>(std::move(formats));
 }

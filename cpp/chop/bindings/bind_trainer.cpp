@@ -5,6 +5,7 @@
 
 #include "chop/bindings/bindings.h"
 #include "chop/bindings/gil.h"
+#include "chop/bindings/python_format.h"
 #include "chop/bindings/tensor_view.h"
 #include "chop/trainer/plan.h"
 #include "chop/trainer/trainer.h"
@@ -18,24 +19,10 @@ using trainer::Specification;
 using trainer::State;
 using trainer::Trainer;
 
-// Widths and fraction widths are numbers, or lists with one for each feature, output channel or number.
-using OneFormat = std::tuple<int, int, bool, std::string, std::string>;
-using EachFormat = std::tuple<std::vector<int>, std::vector<int>, bool, std::string, std::string>;
-using PyFormat = std::variant<OneFormat, EachFormat>;
 // node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format},
 // {operand: who shares a trained width})
 using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>,
                           std::map<std::string, std::string>>;
-
-ElementFormats to_formats(const OneFormat& f) {
-  return {make_fixed_point(std::get<0>(f), std::get<1>(f), std::get<2>(f), rounding_mode(std::get<3>(f)),
-                           overflow_mode(std::get<4>(f)))};
-}
-
-ElementFormats to_formats(const EachFormat& f) {
-  return make_element_formats(std::get<0>(f), std::get<1>(f), std::get<2>(f), rounding_mode(std::get<3>(f)),
-                              overflow_mode(std::get<4>(f)));
-}
 
 Specification make_specification(std::vector<int64_t> sizes, int trained, std::vector<int> running,
                                  const std::map<std::string, PyNode>& nodes, const std::string& straight_through) {
@@ -48,7 +35,9 @@ Specification make_specification(std::vector<int64_t> sizes, int trained, std::v
     spec.running = std::get<1>(node);
     spec.momentum = std::get<2>(node);
     for (const auto& [operand, given] : std::get<3>(node))
-      spec.formats[operand] = std::visit([](const auto& f) { return to_formats(f); }, given);
+      spec.formats[operand] = std::holds_alternative<OneFormat>(given)
+                                  ? ElementFormats{to_format(std::get<OneFormat>(given))}
+                                  : to_formats(std::get<EachFormat>(given));
     for (const auto& [operand, sharing] : std::get<4>(node)) {
       check(sharing == "tensor" || sharing == "channel" || sharing == "element",
             "training: a trained width must be of a tensor, a channel or an element, got '", sharing, "'");

@@ -21,7 +21,7 @@ struct NodeFormat {
   TorchCallPtr call;  // computes the node instead of the core, for a quantizer without a native twin; else null
   // Operands with a format for each element: of the weight, for each number of it or each output; of the bias, for each
   // output; of data, for each feature or channel. `operands` then has the common format of all.
-  std::map<std::string, std::shared_ptr<const ElementFormats>> elements;
+  std::map<std::string, std::shared_ptr<const ElementFormats>> elements = {};
 
   const FixedPoint* operand(const std::string& name) const {
     const auto found = operands.find(name);

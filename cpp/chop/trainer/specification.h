@@ -18,7 +18,7 @@ struct NodeSpec {
   // Operand (data_in, weight, bias) -> formats: one, or one for each feature, output channel or number.
   std::map<std::string, ElementFormats> formats;
   // Operand -> who shares a width that is trained: tensor, channel, element. Of its formats, sign and modes are kept.
-  std::map<std::string, std::string> learned;
+  std::map<std::string, std::string> learned = {};
 };
 
 struct Specification {
