@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 
 import pytest
+
+from tests import forks
 
 # ThreadSanitizer ends the child of a process with threads when the child starts some of its own.
 FORKS = pytest.mark.skipif("libtsan" in os.environ.get("LD_PRELOAD", ""), reason="threads after a fork")
@@ -16,6 +15,7 @@ HEAD = """
 import os, signal, sys, threading, time
 import torch
 from chop import _core
+from tests.forks import child
 from tests.native import plausible as p
 
 def evaluator(threads=3, rows=9000):
@@ -23,34 +23,11 @@ def evaluator(threads=3, rows=9000):
 
 def loss(e):
     return e.evaluate([_core.Formats([])], [("loss", {}), ("accuracy", {})])
-
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        try:
-            work()
-        except BaseException as error:
-            print(repr(error), flush=True)
-            os._exit(3)
-        os._exit(0)
-    code = os.waitpid(pid, 0)[1]
-    assert code == 0, code
 """
 
 
 def run(code: str, *, ends: int = 0, seconds: int = 300) -> str:
-    command = [sys.executable, "-W", "ignore", "-c", HEAD + code]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipes, too
-            raise
-    assert process.returncode == ends, (process.returncode, out[-500:], err[-2000:])
-    return out
+    return forks.run(HEAD + code, ends=ends, seconds=seconds)
 
 
 @FORKS

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests import forks
 
 HEAD = """
 import os, signal, sys, threading, time
 from chop.tools import fork_lock
 from chop.tools.fork_lock import ForkLock
-
-def child(work, seconds=60):
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(seconds)
-        try:
-            work()
-        except BaseException as error:
-            print(repr(error), flush=True)
-            os._exit(3)
-        os._exit(0)
-    code = os.waitpid(pid, 0)[1]
-    assert code == 0, code
+from tests.forks import child
 """
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 
 def run(code: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", HEAD + code], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, (done.stdout[-500:], done.stderr[-2000:])
+    forks.run(HEAD + code)
 
 
 def test_what_is_guarded_is_whole_in_every_child() -> None:
