@@ -27,7 +27,7 @@ def no_gc_callbacks() -> Iterator[None]:
 
 
 def stopped_run(run: Any, folder: Path, pause: Callable[[], float], **given: Any) -> tuple[torch.nn.Module, int]:
-    """Train to the end through at most eight stops, each after `pause()` seconds: the model, and how many there were."""
+    """Train to the end through at most eight stops, each after `pause()` seconds: the model, and their number."""
     last, stops = folder / "last.ckpt", 0
     for turn in range(200):
         resume = {"resume": last} if last.exists() else {}
