@@ -26,7 +26,9 @@ def no_gc_callbacks() -> Iterator[None]:
     gc.callbacks[:] = callbacks
 
 
-def stopped_run(run: Any, folder: Path, pause: Callable[[], float], **given: Any) -> tuple[torch.nn.Module, int]:
+def stopped_run(
+    run: Any, folder: Path, pause: Callable[[], float], **given: Any
+) -> tuple[torch.nn.Module, int]:
     """Train to the end through at most eight stops, each after `pause()` seconds: the model, and their number."""
     last, stops = folder / "last.ckpt", 0
     for turn in range(200):
@@ -56,7 +58,9 @@ def test_stopped_up_to_eight_times(run: Any, tmp_path: Path, seed: int) -> None:
     try:
         for turn in range(8):  # a machine that becomes faster than it was measured needs shorter pauses
             folder = tmp_path / f"stopped-{turn}"
-            model, stops = stopped_run(run, folder, lambda turn=turn: draw.uniform(0.001, longest / 2**turn), **given)
+            model, stops = stopped_run(
+                run, folder, lambda turn=turn: draw.uniform(0.001, longest / 2**turn), **given
+            )
             if stops >= ENOUGH:
                 break
     finally:
