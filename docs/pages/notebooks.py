@@ -12,6 +12,7 @@ ORDER = (
     "lab3_search",
     "lab4_channels",
     "own_optuna_study",
+    "digits",
     "export",
     "real_jets",
 )

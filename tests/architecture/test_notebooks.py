@@ -14,6 +14,7 @@ from tests.architecture.source_tree import REPO
 FOLDER = REPO / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 NAMES = [
+    "digits",
     "export",
     "lab1_training",
     "lab2_passes",

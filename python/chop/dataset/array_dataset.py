@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
@@ -48,7 +49,8 @@ def array_spec(path: Path | None = None) -> DatasetSpec:
         return MaseDatasetInfo(
             name=str(path or "npz"),
             num_classes=y.classes,
-            num_features=x.shape[1],
+            num_features=math.prod(x.shape[1:]),
+            image_size=image_size_of(x),
             description=f"arrays x and y of {file}",
         )
 
@@ -67,18 +69,25 @@ def register_dataset(
     num_classes: int,
     description: str = "",
     transform: Callable[[Tensor], Tensor] | None = None,
+    image_size: tuple[int, int, int] | None = None,
 ) -> Callable[[UserLoader], UserLoader]:
     """Decorator that makes a data set of a function.
 
     The function takes a :class:`DataRequest` and returns either (x, y), which is split as the request
     says, or ``{"train": (x, y), "val": (x, y), "test": (x, y)}``. x is ``[rows, ...]`` numbers, y
-    ``[rows]`` labels from 0.
+    ``[rows]`` labels from 0. Images are ``[rows, channels, height, width]``, as torch's convolutions take them.
 
     Args:
         name: the data set's name.
-        num_features: length of a row. num_classes: number of labels.
+        num_features: number of values of a row (of an image: channels x height x width).
+        num_classes: number of labels.
         description: a line for reports.
         transform: see :class:`MaseDataModule`.
+        image_size: (channels, height, width) where rows are images; other rows are refused then, and models that
+            build themselves for an image (``toy_convnet``, ``digits-cnn``) learn its size from it.
+
+    Raises:
+        ConfigError: image_size and num_features do not agree; later, arrays that are not as announced.
 
     >>> @register_dataset("doctest-stripes", num_features=2, num_classes=2)
     ... def stripes(request):
@@ -89,8 +98,19 @@ def register_dataset(
     >>> del DATASETS["doctest-stripes"]
     """
 
+    if image_size is not None and math.prod(image_size) != num_features:
+        raise ConfigError(
+            f"dataset {name!r}: images of {list(image_size)} have {math.prod(image_size)} values, "
+            f"num_features says {num_features}"
+        )
+
     def checked_arrays(x: Any, y: Any) -> Arrays:
         rows, labels = check_arrays(x, y, f"dataset {name!r}", num_classes)
+        if image_size is not None and rows.shape[1:] != tuple(image_size):
+            raise ConfigError(
+                f"dataset {name!r}: image_size announces images of {list(image_size)}, "
+                f"the function gave rows of {list(rows.shape[1:])}"
+            )
         return rows, labels.values
 
     def register(function: UserLoader) -> UserLoader:
@@ -107,12 +127,22 @@ def register_dataset(
             return split_arrays(x, y, request, description or "arrays")
 
         info = MaseDatasetInfo(
-            name=name, num_classes=num_classes, num_features=num_features, description=description
+            name=name,
+            num_classes=num_classes,
+            num_features=num_features,
+            description=description,
+            image_classification=image_size is not None,
+            image_size=image_size,
         )
         DATASETS[name] = DatasetSpec(info=info, load=load, transform=transform)
         return function
 
     return register
+
+
+def image_size_of(x: np.ndarray) -> tuple[int, int, int] | None:
+    """(channels, height, width) of ``x [rows, channels, height, width]``; None for rows that are no images."""
+    return (x.shape[1], x.shape[2], x.shape[3]) if x.ndim == 4 else None
 
 
 def split_arrays(x: np.ndarray, y: np.ndarray, request: DataRequest, source: str) -> LoadedData:

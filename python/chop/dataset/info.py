@@ -20,7 +20,10 @@ SPLITS = ("train", "val", "test", "pred")
 
 @dataclass(frozen=True)
 class MaseDatasetInfo:
-    """Facts about a data set (MASE's fields); num_features is the length of one row."""
+    """Facts about a data set (MASE's fields).
+
+    num_features is the number of values of one row; image_size is (channels, height, width) where rows are images.
+    """
 
     name: str
     num_classes: int
@@ -31,6 +34,8 @@ class MaseDatasetInfo:
     class_names: tuple[str, ...] | None = None
     synthetic: bool = False
     description: str = ""
+    image_classification: bool = False
+    image_size: tuple[int, int, int] | None = None
 
     @property
     def train_split_available(self) -> bool:

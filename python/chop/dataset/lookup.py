@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from chop.dataset import physical  # noqa: F401  registers the data sets of the package
+from chop.dataset import physical, vision  # noqa: F401  register the data sets of the package
 from chop.dataset.array_dataset import array_spec
 from chop.dataset.digests import parse_digest
 from chop.dataset.info import DATASETS, DataRequest, DatasetSpec, MaseDatasetInfo

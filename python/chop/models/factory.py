@@ -12,12 +12,14 @@ from torch import nn
 from chop.models.model_info import MaseModelInfo
 from chop.models.physical import PHYSICAL_MODELS
 from chop.models.toys import TOY_MODELS
+from chop.models.vision import VISION_MODELS
 from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
 
 _CLASSIFICATION = ("cls", "classification")
 _WEIGHTS = Path(__file__).parent / "weights"
+_TABLES = (PHYSICAL_MODELS, VISION_MODELS, TOY_MODELS)
 
 
 def get_model_info(name: str) -> MaseModelInfo:
@@ -43,11 +45,12 @@ def get_model(
     """Build the model ``name`` (MASE's function).
 
     Args:
-        name: a key of ``PHYSICAL_MODELS`` or ``TOY_MODELS``.
+        name: a key of ``PHYSICAL_MODELS``, ``VISION_MODELS`` or ``TOY_MODELS``.
         task: "cls" or "classification".
-        dataset_info: ``num_features`` and ``num_classes`` as attributes or keys; None stands for 16 and 5.
-        pretrained: load the weights that ship in the package, trained on the synthetic set ``jsc-synth``
-            with class order g q t w z.
+        dataset_info: ``num_features`` and ``num_classes`` as attributes or keys, for images ``image_size``; None stands
+            for 16 and 5 (``digits-*``: for the data set ``digits``).
+        pretrained: load the weights that ship in the package: ``jsc-*`` were trained on the synthetic set
+            ``jsc-synth`` with class order g q t w z, ``digits-*`` on the real set ``digits``.
         checkpoint: a file to load instead, of any type that :func:`load_model` reads.
         quant_config: must be None; models are quantized by ``quantize_transform_pass``.
 
@@ -94,11 +97,11 @@ def pretrained_path(name: str) -> Path:
 
 def model_names() -> list[str]:
     """The names of all models, sorted."""
-    return sorted({*PHYSICAL_MODELS, *TOY_MODELS})
+    return sorted({name for table in _TABLES for name in table})
 
 
 def _entry(name: str) -> dict[str, Any]:
-    for table in (PHYSICAL_MODELS, TOY_MODELS):
+    for table in _TABLES:
         if name in table:
             return table[name]
     known = model_names()

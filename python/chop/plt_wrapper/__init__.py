@@ -27,7 +27,8 @@ def get_model_wrapper(model_info: Any, task: str = "cls") -> type[lightning.Ligh
         ImportError: lightning is not installed.
         ConfigError: a model or task that no wrapper serves.
     """
-    if task not in ("cls", "classification") or not model_info.physical_data_point_classification:
+    serves = model_info.physical_data_point_classification or model_info.image_classification
+    if task not in ("cls", "classification") or not serves:
         raise ConfigError(f"task: no Lightning wrapper serves {task!r} for model {model_info.name!r}")
     try:
         from chop.plt_wrapper.jet_substructure import JetSubstructureModelWrapper

@@ -1,4 +1,4 @@
-"""Sizes of a toy model's input and output, from whatever describes a data set."""
+"""Sizes of an image model's input and output, from whatever describes a data set."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def image_sizes_of(info: Any) -> tuple[ImageSize, int]:
         info if isinstance(info, Mapping) else {name: getattr(info, name, None) for name in _FACTS}
     )
     if facts.get("num_classes") is None:
-        raise ConfigError(f"a toy model needs num_classes from its dataset info, got {info!r}")
+        raise ConfigError(f"an image model needs num_classes from its dataset info, got {info!r}")
     size = facts.get("image_size")
     if size is not None and len(size) == 3:
         return (int(size[0]), int(size[1]), int(size[2])), int(facts["num_classes"])
     if facts.get("num_features") is None:
         raise ConfigError(
-            f"a toy model needs image_size (channels, height, width) or num_features, got {info!r}"
+            f"an image model needs image_size (channels, height, width) or num_features, got {info!r}"
         )
     return (1, 1, int(facts["num_features"])), int(facts["num_classes"])
 
