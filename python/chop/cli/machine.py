@@ -23,7 +23,7 @@ EXTRAS = {
     "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
     "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
-    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax"),
+    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax", "keras", "hgq2"),
 }
 NEEDED = ("torch", "numpy", "optuna", "pydantic", "safetensors", "h5py", "pandas", "pooch")
 _MARK = {True: "yes", False: "no"}

@@ -1,110 +1,138 @@
-"""python -m tests.benchmarks.trained_fronts: both fronts for each seed, the recipes, and the two files."""
+"""python -m tests.benchmarks.trained_fronts: every way on every case, and the page, the numbers and the picture.
+
+Each run is written as soon as it is there; the same command goes on where it stopped.
+"""
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from chop.dataset import MaseDataModule
-from chop.tools.atomic_write import atomic_write
-from chop.tools.writer import write_line
-from tests.benchmarks.evaluator import machine
+from . import hgq2
 
-from . import fronts, recipes
+hgq2.ready()  # before anything imports Keras or JAX
+
+import torch  # noqa: E402
+
+from chop.tools.atomic_write import atomic_write  # noqa: E402
+from chop.tools.writer import write_line  # noqa: E402
+from tests.benchmarks.evaluator import machine  # noqa: E402
+
+from . import picture, qat_search, recipes, report  # noqa: E402
+from .cases import CASES, Case, Missing, mlp  # noqa: E402
+from .ledger import Ledger  # noqa: E402
+from .ways import PEER, WAYS, Effort  # noqa: E402
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "benchmarks"
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks.trained_fronts", description=__doc__)
-    made.add_argument("--trained", type=int, default=200, help="trials that train, for a front")
-    made.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the fronts")
-    made.add_argument("--epochs", type=int, default=20, help="of the recipes; 0: without them")
-    made.add_argument("--jobs", type=int, default=-1, help="threads")
+    made.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    made.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
+    made.add_argument("--seeds", type=int, nargs="+", help="of the trainings; all of a case by default")
+    made.add_argument("--trained", type=int, default=80, help="trials that train, for a front of train_front")
+    made.add_argument("--scale", type=float, default=1.0, help="of all epochs")
+    made.add_argument("--rows", type=int, help="first rows of each split; all by default")
+    made.add_argument("--jobs", type=int, default=1, help="threads")
+    made.add_argument(
+        "--study", type=int, nargs="?", const=qat_search.TRIALS, default=0, help="trials that train"
+    )
+    made.add_argument("--recipes", type=int, default=0, help="epochs of the table of recipes; 0: without it")
     folder = os.environ.get("CHOP_BENCHMARK_DIR", DOCS)
-    made.add_argument("--out", type=Path, default=Path(folder), help="folder of trained_fronts.json and .md")
+    made.add_argument(
+        "--out", type=Path, default=Path(folder), help="folder of trained_fronts.json, .md and .png"
+    )
     return made
 
 
+def about() -> dict[str, Any]:
+    described = machine.describe()
+    for package in ("hgq2", "keras", "jax"):
+        try:
+            described["versions"][package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return described
+
+
+def run_case(name: str, ways: Sequence[str], ledger: Ledger, options: argparse.Namespace) -> list[str]:
+    """Make the runs that are not there yet; return why some could not."""
+    make, seeds = CASES[name]
+    lacking: set[str] = set()
+    effort = Effort(options.trained, options.scale, options.jobs)
+    for seed in options.seeds or seeds:
+        wanted = [(way, run) for way in ways for run in WAYS[way](name, effort)]
+        open_runs = [(way, run) for way, run in wanted if not ledger.has(name, way, seed, run.settings)]
+        if not open_runs:
+            continue
+        try:
+            case = make(seed)
+        except Missing as why:
+            return [str(why)]
+        case = case.limited(options.rows) if options.rows else case
+        ledger.note(cases={name: {"what": case.what, "targets": case.targets}})
+        for way, run in open_runs:
+            write_line(f"{name}, {way}, seed {seed}, {run.settings}")
+            load = machine.load()
+            try:
+                found = run.make(case, seed)
+            except Missing as why:
+                lacking.add(str(why))
+                continue
+            key = {"case": name, "way": way, "seed": seed, "settings": run.settings}
+            ledger.add(key | found | {"load": [load, machine.load()]})
+            write(ledger, options.out)
+    return sorted(lacking)
+
+
+def write(ledger: Ledger, folder: Path) -> None:
+    """The page and the picture of what is there."""
+    content = ledger.content
+    loads = [load for run in content["runs"] for load in run["load"]] or [0.0]
+    content = {**content, "load": [min(loads), max(loads)]}
+    atomic_write(folder / "trained_fronts.md", report.as_markdown(content))
+    if content.get("cases"):
+        picture.write(content, folder)
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    data = MaseDataModule("jsc-synth", batch_size=512)
-    data.prepare_data()
-    data.setup()
-    found: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine.describe(),
-        "versions": fronts.versions(),
-        "load": [machine.load()],
-        "fronts": {},
-        "recipes": [],
-    }
-    for seed in options.seeds:
-        found["fronts"][str(seed)] = fronts.run(data, options.trained, options.jobs, seed)
-        _write(found, options.out)
-    if options.epochs:
-        found["recipes"] = recipes.run(data, options.epochs, 0)
-    found["load"].append(machine.load())
-    _write(found, options.out)
-    return found
+    torch.set_num_threads(1)
+    ledger = Ledger(options.out / "trained_fronts.json")
+    ledger.note(date=datetime.date.today().isoformat(), machine=about(), cases={})
+    missing, ways = [], list(options.ways)
+    if PEER in ways and (why := hgq2.missing()):
+        write_line(why)
+        missing.append(why)
+        ways.remove(PEER)
+    for name in options.cases:
+        for why in run_case(name, ways, ledger, options):
+            write_line(why)
+            missing.append(why)
+    recorded = {run["way"] for run in ledger.content["runs"]}
+    ledger.note(missing=[why for why in missing if not (PEER in recorded and why.startswith(PEER))])
+    if options.study:
+        ledger.note(qat_search=qat_search.run(_mlp(options), options.study, qat_search.EPOCHS, jobs=2))
+    if options.recipes:
+        ledger.note(recipes=recipes.run(_mlp(options), options.recipes, 0))
+    write(ledger, options.out)
+    return ledger.content
 
 
-def _write(found: dict[str, Any], folder: Path) -> None:
-    atomic_write(folder / "trained_fronts.json", json.dumps(found, indent=1) + "\n")
-    atomic_write(folder / "trained_fronts.md", as_markdown(found))
-
-
-def as_markdown(found: dict[str, Any]) -> str:
-    """The tables."""
-    lines = [
-        "# Trained fronts against rounded ones\n",
-        f"{found['date']}; {found['versions']}; {found['machine']}. jsc-synth (100,000 / 10,000 / 30,000 rows), "
-        "network 16-64-32-32-5 with the shipped weights. EBOPs are counted as in arXiv:2405.00645: input bits without "
-        "the sign, times the span of the set bits of each weight. A point is chosen on the validation rows, its "
-        "accuracy (%, mean of the classes' recalls) is of the test rows.\n",
-    ]
-    if found["fronts"]:
-        lines += [*_front_table(found["fronts"]), ""]
-    if found["recipes"]:
-        lines += _recipe_table(found["recipes"])
-    return "\n".join(lines) + "\n"
-
-
-def _front_table(by_seed: dict[str, Any]) -> list[str]:
-    names = ["post-training", *(f"train_front, seed {seed}" for seed in by_seed)]
-    ways = [
-        next(iter(by_seed.values()))["post-training"],
-        *(each["train_front"] for each in by_seed.values()),
-    ]
-    lines = ["| EBOPs at most | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for target in fronts.TARGETS:
-        points = [fronts.at(way["points"], target) for way in ways]
-        cells = ["–" if p is None else f"{100 * p['test']:.1f} ({p['ebops_hgq']:,.0f})" for p in points]
-        lines.append(f"| {target:,} | " + " | ".join(cells) + " |")
-    lines.append("| CPU seconds | " + " | ".join(f"{way['cpu_seconds']:.0f}" for way in ways) + " |")
-    lines.append("| trials that train | " + " | ".join(["0", *(str(w["trials"]) for w in ways[1:])]) + " |")
-    return lines
-
-
-def _recipe_table(rows: list[dict[str, Any]]) -> list[str]:
-    names = list(rows[0]["recipes"])
-    lines = ["| bits of weights / inputs | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for row in rows:
-        cells = [f"{100 * accuracy:.1f} ({ebops:,.0f})" for accuracy, ebops, _ in row["recipes"].values()]
-        lines.append(f"| {row['weight']} / {row['data_in']} | " + " | ".join(cells) + " |")
-    seconds = [r[2] for row in rows for r in row["recipes"].values() if r[2] > 0]
-    return [*lines, "", f"A training took {sum(seconds) / len(seconds):.2f} s of CPU time on average."]
+def _mlp(options: argparse.Namespace) -> Case:
+    return mlp(0).limited(options.rows) if options.rows else mlp(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser().parse_args(arguments)
     found = run(options)
-    write_line((options.out / "trained_fronts.md").read_text())
+    write_line((options.out / "trained_fronts.md").read_text(encoding="utf-8"))
     return found
 
 

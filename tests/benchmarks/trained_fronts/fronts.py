@@ -1,4 +1,4 @@
-"""The front of a sweep, and that of ``train_front`` from the same sweep, on the same rows."""
+"""The front of a sweep, and that of ``train_front`` from the same space, on the same rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 
 from torch import nn
 
-import chop
 from chop import Evaluator
 from chop.actions import search
-from chop.models import get_model, get_model_info
+from chop.cost import Costs
+from chop.models import get_model_info
 from chop.tools.best_file import SavedWeights
 
-from .counting import ebops_hgq
+from .cases import Case
 
-MODEL = "jsc-mlp"
-TARGETS = (1_000, 1_500, 3_000, 10_000, 17_500, 30_000)
 LINEAR = {
     "name": ["integer"],
     "data_in_width": [2, 3, 4, 6],
@@ -34,69 +32,69 @@ SPACE = {
     "setup": {"by": "type"},
     "seed": {"default": {"config": {"name": ["NA"]}}, "linear": {"config": LINEAR}},
 }
-RECIPE = {"max_epochs": 20, "batch_size": 512, "learning_rate": 3e-3, "lr_scheduler": "cosine"}
+EPOCHS = 20
 
 
-def document(setup: dict[str, Any], runners: dict[str, Any]) -> dict[str, Any]:
+def document(setup: dict[str, Any], runners: dict[str, Any], rows: int) -> dict[str, Any]:
     """The [search] table."""
     strategy = {
         "name": "exhaustive",
-        "sw_runner": {"basic_evaluation": {"num_samples": 10_000}, **runners},
+        "sw_runner": {"basic_evaluation": {"num_samples": rows}, **runners},
         "hw_runner": {"cost": {}},
         "setup": setup,
-        "metrics": {"accuracy": {}, "ebops": {}},
+        "metrics": {"accuracy": {}, "ebops_hgq": {}},
     }
     return {"search": {"search_space": SPACE, "strategy": strategy}}
 
 
-def run(data: Any, trained: int, jobs: int, seed: int) -> dict[str, Any]:
-    """Both fronts with their points: EBOPs as the paper counts, validation and test accuracy; CPU seconds."""
-    model = get_model(MODEL, pretrained=True).eval()
-    ways = {
-        "post-training": ({"n_jobs": jobs}, {}),
-        "train_front": (
-            {"n_jobs": jobs, "train_front": True, "most_trained": trained},
-            {"basic_train": dict(RECIPE)},
-        ),
+def post_training(case: Case, jobs: int, seed: int) -> dict[str, Any]:
+    """The exact front of the float weights, rounded."""
+    return _searched(case, {"n_jobs": jobs}, {}, seed)
+
+
+def train_front(case: Case, jobs: int, seed: int, trained: int) -> dict[str, Any]:
+    """The front of what ``train_front`` trains from the float weights."""
+    recipe = {
+        "max_epochs": EPOCHS * case.epochs,
+        "batch_size": case.batch,
+        "learning_rate": 3e-3,
+        "lr_scheduler": "cosine",
     }
-    found = {}
-    for way, (setup, runners) in ways.items():
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.process_time()
-            result = search(
-                model, get_model_info(MODEL), "cls", data.dataset_info, data, document(setup, runners),
-                folder, seed=seed,
-            )  # fmt: skip
-            assert result is not None
-            seconds = time.process_time() - began
-            trials = len(result.study.trials)
-            points = [_point(model, entry, Path(folder), data) for entry in result.best]
-        points.sort(key=lambda point: point["ebops_hgq"])
-        found[way] = {"cpu_seconds": seconds, "trials": trials, "points": points}
-    return found
+    setup = {"n_jobs": jobs, "train_front": True, "most_trained": trained}
+    return _searched(case, setup, {"basic_train": recipe}, seed)
 
 
-def _point(model: nn.Module, entry: dict[str, Any], folder: Path, data: Any) -> dict[str, Any]:
-    made = copy.deepcopy(model)
+def _searched(case: Case, setup: dict[str, Any], runners: dict[str, Any], seed: int) -> dict[str, Any]:
+    data = case.data()
+    table = document(setup, runners, len(case.rows["val"][1]))
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        result = search(
+            case.model, get_model_info("jsc-mlp"), "cls", data.dataset_info, data, table, folder, seed=seed
+        )
+        seconds = time.process_time() - began
+        assert result is not None
+        points = [_point(case, entry, Path(folder)) for entry in result.best]
+        trials = len(result.study.trials)
+    points.sort(key=lambda point: point["ebops"])
+    return {"cpu_seconds": seconds, "trials": trials, "points": points}
+
+
+def _point(case: Case, entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    made = copy.deepcopy(case.model)
     if "weights" in entry:
         weights = entry["weights"]
         SavedWeights(folder / weights["file"], weights["sha256"]).load_into(made)
-    config = entry["sampled_config"]
-    accuracy = {
-        split: float(Evaluator(made, *data.arrays(split)).evaluate(config)["accuracy"])
+    return measure(case, made, entry["sampled_config"])
+
+
+def measure(case: Case, model: nn.Module, config: Any) -> dict[str, float]:
+    """Shares of right rows of the validation and the test rows, and EBOPs as the paper of HGQ counts."""
+    found = {
+        split: float(
+            Evaluator(model, *case.rows[split]).evaluate(config, metrics=["accuracy_micro"])["accuracy_micro"]
+        )
         for split in ("val", "test")
     }
-    return {"ebops_hgq": ebops_hgq(made, config), **accuracy, "ebops": entry["hardware_metrics"]["ebops"]}
-
-
-def at(points: list[dict[str, Any]], target: float) -> dict[str, Any] | None:
-    """The point of at most so many EBOPs that is best on the validation rows."""
-    fitting = [point for point in points if point["ebops_hgq"] <= target]
-    return max(fitting, key=lambda point: point["val"], default=None)
-
-
-def versions() -> str:
-    """chop and torch."""
-    import torch
-
-    return f"chop {chop.__version__}, torch {torch.__version__}"
+    shape = tuple(case.rows["val"][0].shape[1:])
+    return {"ebops": float(Costs(model, 1, ("ebops_hgq",), shape).evaluate(config)["ebops_hgq"]), **found}

@@ -1,0 +1,138 @@
+"""The figures as a page of Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from tests.benchmarks.evaluator.report import machine_line, table
+
+from .qat_search import GOAL
+from .recipes import as_table
+from .ways import LEARNED, PEER, POST, QAT
+
+ORDER = (POST, QAT, LEARNED, PEER)
+BETTER = 1.0  # points that the learned front is to be above the peer's
+SHARE = 20  # parts of the peer's CPU seconds in which the whole front is to be there
+LABELS = {
+    POST: "post-training",
+    QAT: "train_front",
+    LEARNED: "learned",
+    PEER: "HGQ2",
+}
+
+INTRODUCTION = """\
+# Trained fronts against rounded ones, and against HGQ2
+
+How right a network can be for its effective bit operations (EBOPs), by four ways to a front, on the same rows.
+Written by `python -m tests.benchmarks.trained_fronts`; the numbers are in `trained_fronts.json`.
+
+- **post-training**: the exact front of a space of 2, 3, 4 or 6 bits for the weights and for the inputs of each
+  layer, on the float weights, rounded. Nothing in it is random: one run stands for all seeds.
+- **train_front**: what that sweep proposes is trained through its quantizers, and so is its neighbourhood.
+- **learned**: chop trains the widths with the weights, one for each weight and each feature, from the float ones.
+- **HGQ2**: HGQ2 0.2.0 on Keras 3.15.1 and JAX trains widths and weights from random ones, one training at one fixed
+  price of a bit for each point; the checkpoints of its later half that no other beats all count.
+
+EBOPs are those of chop's cost `ebops_hgq` for all of them: input bits without the sign times the bits from the highest
+to the lowest set one of each weight's code, biases left out. Of HGQ2 the weights and widths count that it uses after a
+trace of the training rows. Accuracy is the share of right rows in %. The point of a way is the one within so many EBOPs
+that is best on the validation rows; what stands here is its accuracy on the test rows, mean ± standard deviation over
+seeds (folds), and in brackets the points' mean EBOPs. CPU seconds are processor time of one thread for a way's whole
+front of one seed; HGQ2's are without compilation and measuring. Rows are synthetic but for the real jets: compare ways,
+not jets."""
+
+
+def at(points: Sequence[dict[str, Any]], target: float) -> dict[str, Any] | None:
+    """The point of at most so many EBOPs that is best on the validation rows."""
+    fitting = [point for point in points if point["ebops"] <= target]
+    return max(fitting, key=lambda point: (point["val"], -point["ebops"]), default=None)
+
+
+def points_of(runs: Sequence[dict[str, Any]], case: str, way: str) -> dict[int, list[dict[str, Any]]]:
+    """Seed -> the points of all runs."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for run in runs:
+        if run["case"] == case and run["way"] == way:
+            found.setdefault(run["seed"], []).extend(run["points"])
+    return found
+
+
+def accuracies(by_seed: dict[int, list[dict[str, Any]]], target: float) -> list[dict[str, Any]]:
+    """The point of each seed that has one."""
+    return [point for points in by_seed.values() if (point := at(points, target)) is not None]
+
+
+def seconds_of(runs: Sequence[dict[str, Any]], case: str, way: str) -> float | None:
+    """CPU seconds of a way for one seed, the mean over seeds."""
+    spent: dict[int, float] = {}
+    for run in runs:
+        if run["case"] == case and run["way"] == way:
+            spent[run["seed"]] = spent.get(run["seed"], 0.0) + run["cpu_seconds"]
+    return statistics.mean(spent.values()) if spent else None
+
+
+def as_markdown(found: dict[str, Any]) -> str:
+    parts = [INTRODUCTION, machine_line(found)]
+    runs = found["runs"]
+    for case, about in found["cases"].items():
+        parts += [f"## {case}: {about['what']}", case_table(runs, case, about["targets"])]
+        if lines := verdicts(runs, case, about["targets"]):
+            parts.append("\n".join(lines))
+    if study := found.get("qat_search"):
+        parts += ["## A study whose every trial trains", study_line(study)]
+    if found.get("recipes"):
+        parts += ["## Recipes of training through quantizers", as_table(found["recipes"])]
+    if found.get("missing"):
+        parts += ["## Not measured", "\n".join(f"- {why}" for why in found["missing"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def case_table(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) -> str:
+    ways = [way for way in ORDER if points_of(runs, case, way)]
+    rows = []
+    for target in targets:
+        cells = [_cell(accuracies(points_of(runs, case, way), target)) for way in ways]
+        rows.append([f"{target:,}", *cells])
+    rows.append(["seeds", *(", ".join(map(str, points_of(runs, case, way))) for way in ways)])
+    rows.append(["CPU seconds a seed", *(f"{seconds_of(runs, case, way):,.0f}" for way in ways)])
+    return table(["EBOPs at most", *(LABELS[way] for way in ways)], rows)
+
+
+def _cell(points: Sequence[dict[str, Any]]) -> str:
+    if not points:
+        return "–"
+    test = [100 * point["test"] for point in points]
+    spread = f" ± {statistics.stdev(test):.1f}" if len(test) > 1 else ""
+    return f"{statistics.mean(test):.1f}{spread} ({statistics.mean(p['ebops'] for p in points):,.0f})"
+
+
+def verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) -> list[str]:
+    """How far the learned front is above HGQ2's, and what it cost, against the goals."""
+    mine, theirs = points_of(runs, case, LEARNED), points_of(runs, case, PEER)
+    if not mine or not theirs:
+        return []
+    lines = []
+    for target in targets:
+        pairs = [accuracies(side, target) for side in (mine, theirs)]
+        if all(pairs):
+            ours, peer = (100 * statistics.mean(p["test"] for p in points) for points in pairs)
+            met = "met" if ours - peer >= BETTER else "missed"
+            lines.append(
+                f"- {target:,} EBOPs: {ours - peer:+.1f} points against HGQ2 (goal +{BETTER:.1f}: {met})"
+            )
+    cpu = [seconds_of(runs, case, way) for way in (LEARNED, PEER)]
+    if cpu[0] and cpu[1]:
+        met = "met" if cpu[1] >= SHARE * cpu[0] else "missed"
+        lines.append(f"- CPU seconds: 1/{cpu[1] / cpu[0]:.1f} of HGQ2's (goal 1/{SHARE}: {met})")
+    return lines
+
+
+def study_line(study: dict[str, Any]) -> str:
+    met = "met" if study["wall_seconds"] <= GOAL else "missed in this run"
+    return (
+        f"{study['trials']} trials of jsc-mlp, {study['epochs']} epochs of 100,000 rows each, {study['jobs']} threads: "
+        f"{study['wall_seconds']:.0f} s by the clock, {study['cpu_seconds']:.0f} s of CPU time, at a load average of "
+        f"{study['load'][0]:.1f} to {study['load'][1]:.1f} (goal {GOAL:.0f} s by the clock on two idle cores: {met})."
+    )

@@ -1,0 +1,87 @@
+"""The ways to a front that are compared: each a list of runs that stand for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import fronts, hgq2
+from . import learned as learning
+from .cases import Case
+
+POST, QAT, LEARNED, PEER = "post-training", "train_front", "learned", "HGQ2"
+# Prices of a bit of HGQ2's own count, from few bits to many.
+BETAS = {
+    "16-64-32-32-5": (1.4e-4, 9e-5, 4.5e-5, 1.1e-5, 5e-6, 2.5e-6),
+    "16-16-8-5": (3e-4, 1.4e-4, 8e-5, 4e-5, 1e-5),
+    "real jets": (1.4e-4, 6e-5, 2e-5, 5e-6),
+}
+LEARNED_EPOCHS = {"16-64-32-32-5": 60, "16-16-8-5": 60, "real jets": 200}
+PEER_EPOCHS = {"16-64-32-32-5": 60, "16-16-8-5": 60, "real jets": 100}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent: ``trained`` trials of ``train_front``, ``scale`` of all epochs, threads."""
+
+    trained: int = 80
+    scale: float = 1.0
+    jobs: int = 1
+
+    def epochs(self, full: int) -> int:
+        return max(1, round(full * self.scale))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a way: what tells it from others, and what makes it."""
+
+    settings: dict[str, Any]
+    make: Callable[[Case, int], dict[str, Any]]
+
+
+def post_training(case: str, effort: Effort) -> list[Run]:
+    del case
+    return [Run({}, lambda case, seed: fronts.post_training(case, effort.jobs, seed))]
+
+
+def train_front(case: str, effort: Effort) -> list[Run]:
+    del case
+    return [
+        Run(
+            {"trained": effort.trained},
+            lambda case, seed: fronts.train_front(case, effort.jobs, seed, effort.trained),
+        )
+    ]
+
+
+def learned(case: str, effort: Effort) -> list[Run]:
+    epochs = effort.epochs(LEARNED_EPOCHS[case])
+
+    def make(case: Case, seed: int) -> dict[str, Any]:
+        recipe = {"epochs": epochs, "batch_size": case.batch, **case.recipe}
+        return learning.run(case, case.targets, recipe, seed)
+
+    return [Run({"epochs": epochs}, make)]
+
+
+def peer(case: str, effort: Effort) -> list[Run]:
+    epochs = effort.epochs(PEER_EPOCHS[case])
+
+    def run_of(beta: float) -> Run:
+        def make(case: Case, seed: int) -> dict[str, Any]:
+            shape = (case.sizes, len(case.rows["train"][1]), case.peer_batch, epochs)
+            return hgq2.trainer(*shape).train(case.rows, beta, seed)
+
+        return Run({"beta": beta, "epochs": epochs}, make)
+
+    return [run_of(beta) for beta in BETAS[case]]
+
+
+WAYS: dict[str, Callable[[str, Effort], list[Run]]] = {
+    POST: post_training,
+    QAT: train_front,
+    LEARNED: learned,
+    PEER: peer,
+}
