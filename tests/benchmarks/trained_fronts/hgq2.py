@@ -23,7 +23,7 @@ from .counting import set_span
 NEEDED = ("hgq", "keras", "jax")
 SHIFT = 2.0**30  # makes whole numbers of weights: no fraction is longer
 TRACED = 10_000  # rows in a step of the trace
-RATE, LAST_RATE = 5e-3, 0.02  # Adam's, along a cosine to this part of it
+RATE, LAST_RATE = 1e-2, 0.02  # Adam's, along a cosine to this part of it
 MOST = 6  # points of a run
 WEIGHT_FRACTION, FEATURE_FRACTION = 5, 4  # bits behind the point at the start
 

@@ -13,9 +13,9 @@ from .cases import Case
 POST, QAT, LEARNED, PEER = "post-training", "train_front", "learned", "HGQ2"
 # Prices of a bit of HGQ2's own count, from few bits to many.
 BETAS = {
-    "16-64-32-32-5": (1.4e-4, 9e-5, 4.5e-5, 1.1e-5, 5e-6, 2.5e-6),
-    "16-16-8-5": (3e-4, 1.4e-4, 8e-5, 4e-5, 1e-5),
-    "real jets": (1.4e-4, 6e-5, 2e-5, 5e-6),
+    "16-64-32-32-5": (1.1e-4, 7e-5, 3.8e-5, 1.3e-5, 5.5e-6),
+    "16-16-8-5": (2.5e-4, 1.2e-4, 5e-5, 1.5e-5),
+    "real jets": (1e-4, 4e-5, 1.5e-5),
 }
 LEARNED_EPOCHS = {"16-64-32-32-5": 60, "16-16-8-5": 60, "real jets": 200}
 PEER_EPOCHS = {"16-64-32-32-5": 60, "16-16-8-5": 60, "real jets": 100}
