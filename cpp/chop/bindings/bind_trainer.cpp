@@ -255,6 +255,9 @@ void bind_trainer(pybind11::module_& m) {
       .def("learn_widths", &learn_widths, arg("rate"), arg("price"), "Set the widths' rate and the price of a bit.")
       .def("bits", [](Held& self) { return self.trainer->bits(); })
       .def_property("width_updates", &get_width_updates, &set_width_updates, "Updates of the widths so far.")
+      .def_property_readonly(
+          "width_numbers", [](const Held& self) { return self.trainer->state_size(State::widths); },
+          "Numbers of a state of the widths.")
       .def_property_readonly("rows", [](const Held& self) { return self.trainer->rows(); })
       .def_property_readonly("classes", [](const Held& self) { return self.trainer->classes(); });
 }

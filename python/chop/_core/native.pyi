@@ -318,6 +318,9 @@ class Trainer:
     @width_updates.setter
     def width_updates(self, updates: int) -> None: ...
     @property
+    def width_numbers(self) -> int:
+        """Numbers of a state of the widths."""
+    @property
     def batches(self) -> list[int]:
         """Batches that each pair of running statistics has seen."""
     @batches.setter

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from chop.training.engines import ENGINES
     from chop.training.fitting import fit
     from chop.training.grids import grid
+    from chop.training.learning import LearnedFront, LearnedModel, WidthRecipe, learn_front, learn_widths
     from chop.training.native import Epoch, NativeTrainer, NonFiniteLossError, Scores
     from chop.training.trained_widths import LayerWidths, TrainedWidths
 
@@ -19,21 +20,31 @@ _PLACES = {
     "Epoch": "native",
     "NativeTrainer": "native",
     "LayerWidths": "trained_widths",
+    "LearnedFront": "learning",
+    "LearnedModel": "learning",
     "NonFiniteLossError": "native",
     "Scores": "native",
     "TrainedWidths": "trained_widths",
+    "WidthRecipe": "learning",
+    "learn_front": "learning",
+    "learn_widths": "learning",
 }
 
 __all__ = [
     "ENGINES",
     "Epoch",
     "LayerWidths",
+    "LearnedFront",
+    "LearnedModel",
     "NativeTrainer",
     "NonFiniteLossError",
     "Scores",
     "TrainedWidths",
+    "WidthRecipe",
     "fit",
     "grid",
+    "learn_front",
+    "learn_widths",
 ]
 
 

@@ -212,6 +212,17 @@ class NativeTrainer:
         """Take an optimizer's state, from here or from ``torch.optim``; options of the groups are not taken."""
         self._state.load_optimizer(state)
 
+    def snapshot(self) -> dict[str, Tensor]:
+        """Return copies of all that the next epochs depend on beside their arguments: states of weights and widths.
+
+        The prices of :meth:`TrainedWidths.learn` are arguments and not part of it.
+        """
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Go back to a :meth:`snapshot`, of this trainer or of one like it."""
+        self._state.restore(snapshot)
+
     def write_back(self, model: nn.Module) -> None:
         """Copy weights and buffers into a model with the same names; second names of a tensor need not be known."""
         state, first = self.state_dict(), dict[int, str]()

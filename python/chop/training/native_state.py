@@ -160,6 +160,33 @@ class TrainerState:
         self._core.write("second", _joined(second, self._dtype))
         self._core.updates = updates
 
+    def snapshot(self) -> dict[str, Tensor]:
+        """Return the core's rows of numbers and its counters, as they are."""
+        found = {}
+        for name, count in self._row_sizes().items():
+            found[name] = torch.empty(count, dtype=self._dtype)
+            self._core.read(name, found[name])
+        counts = [self._core.updates, self._core.width_updates, *self._core.batches]
+        return found | {"counts": torch.tensor(counts, dtype=torch.int64)}
+
+    def restore(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Write what :meth:`snapshot` returned."""
+        for name, count in self._row_sizes().items():
+            if snapshot[name].shape != (count,):
+                raise ValueError(
+                    f"training: the snapshot's {name} must hold {count} numbers, got {list(snapshot[name].shape)}"
+                )
+            self._core.write(name, snapshot[name].to(self._dtype))
+        self._core.updates, self._core.width_updates, *batches = snapshot["counts"].tolist()
+        self._core.batches = batches
+
+    def _row_sizes(self) -> dict[str, int]:
+        weights = sum(tensor.numel() for tensor in self._parameters)
+        running = 2 * sum(norm.num_features for norm in self._norms)
+        widths = self._core.width_numbers
+        sizes = {"parameters": weights, "first": weights, "second": weights, "running": running}
+        return sizes | dict.fromkeys(("widths", "width_first", "width_second"), widths)
+
     def _trained_places(self) -> list[tuple[int, int]]:
         """Places in the model's list of parameters, with the number that the core knows them by."""
         numbers = [(place, self._numbers.get(key, -1)) for place, key in enumerate(self._order)]

@@ -1,0 +1,107 @@
+"""How widths are learned: everything but model, rows and targets that the result depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from chop.registry import did_you_mean
+from chop.tools.errors import ConfigError
+from chop.training.trained_widths import SHARING
+
+
+@dataclasses.dataclass(frozen=True)
+class WidthRecipe:
+    """How widths are learned.
+
+    Attributes:
+        epochs: passes over the rows for each target.
+        batch_size: rows of a batch.
+        learning_rate: of the weights' Adam; it falls on a cosine over each target's epochs, by steps.
+        width_rate: of the widths' own Adam, constant. In one step a width moves by about this much, so a run needs
+            some hundred steps a bit.
+        reach: share of the steps after which the cost is to be at the target.
+        freeze: share of the steps after which widths stay.
+        aim: share of the target that the price is set for; the rest is room for what weights still do when widths stay.
+        distill: share of the float model's own probabilities in the targets of the loss; the rest are the labels.
+        start_bits: fraction bits that weights and inputs begin with, where the config gives none.
+        weight: who shares a width of a weight: ``tensor``, ``channel`` or ``element``.
+        data_in: who shares a width of a layer's input: ``tensor`` or ``element`` (a feature).
+        seed: of the order of the rows.
+
+    Raises:
+        ConfigError: a value out of range.
+
+    >>> WidthRecipe(epochs=20).batch_size
+    512
+    """
+
+    epochs: int = 60
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    width_rate: float = 5e-3
+    reach: float = 0.3
+    freeze: float = 0.9
+    aim: float = 0.98
+    distill: float = 1.0
+    start_bits: int = 6
+    weight: str = "element"
+    data_in: str = "element"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("start_bits", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"learn_widths: {name} must be a whole number from {least}, got {value!r}")
+        if self.start_bits > _MOST_BITS:
+            raise ConfigError(f"learn_widths: start_bits must be 0..{_MOST_BITS}, got {self.start_bits}")
+        for name, most in _LIMITS.items():
+            value = getattr(self, name)
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value <= most
+                or (name not in _MAY_BE_ZERO and value == 0)
+            ):
+                most_text = "" if math.isinf(most) else f", at most {most:g}"
+                least_text = "from 0" if name in _MAY_BE_ZERO else "above 0"
+                raise ConfigError(
+                    f"learn_widths: {name} must be a number {least_text}{most_text}, got {value!r}"
+                )
+        for operand, choices in SHARING.items():
+            if (value := getattr(self, operand)) not in choices:
+                raise ConfigError(f"learn_widths: {operand} must be {' or '.join(choices)}, got {value!r}")
+
+    @classmethod
+    def of(cls, given: WidthRecipe | Mapping[str, Any] | None) -> WidthRecipe:
+        """Return a recipe from a table of its attributes; None: the default one.
+
+        Raises:
+            ConfigError: a name that is not there, or a value out of range.
+
+        >>> WidthRecipe.of({"epochs": 3}).epochs
+        3
+        """
+        if isinstance(given, WidthRecipe):
+            return given
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in given or {}:
+            if name not in names:
+                hint = did_you_mean(str(name), names) or f"; known: {', '.join(names)}"
+                raise ConfigError(f"learn_widths: there is no option {name!r}{hint}")
+        return cls(**dict(given or {}))
+
+
+_MOST_BITS = 12
+_LIMITS = {
+    "learning_rate": math.inf,
+    "width_rate": 1.0,
+    "reach": 1.0,
+    "freeze": 1.0,
+    "aim": 1.0,
+    "distill": 1.0,
+}
+_MAY_BE_ZERO = ("reach", "distill")
