@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chop.cli.commands import COMMANDS
+from chop.cli.learned_run import check_learned
 from chop.cli.merge import Merged
 from chop.cli.options import ACTIONS, TASK_ALIASES, Options
 from chop.cli.project import Project, default_project_name, locate_project
@@ -58,6 +59,10 @@ def check_needs(action: str, merged: Merged) -> None:
         raise ConfigError("test needs weights: --load CHECKPOINT or --pretrained")
     _check_files(options)
     _check_grid(action, options)
+    if options.learn_widths is not None:
+        if action != "train":
+            raise ConfigError(f"--learn-widths is an option of train, not of {action}")
+        check_learned(options)
     if action == "train" and (options.momentum is not None or options.nesterov is not None):
         from chop.plt_wrapper.optimizers import check_momentum
 

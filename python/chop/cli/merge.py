@@ -121,6 +121,8 @@ def allowed(name: str) -> str:
         return f"{'an integer' if kind is int else 'a number'} in {low}..{high:.10g}"
     if name == "grid":
         return "a list of texts such as 'learning_rate=1e-5,1e-3'"
+    if name == "learn_widths":
+        return "a list of texts such as 'ebops_hgq.max=1500'"
     if name == "class_order":
         return "letters or names of classes, such as 'gqwzt' or 'g,q,w,z,t'"
     return {bool: "true or false", list: "a list of files or modules"}.get(kind, "a text that is not empty")

@@ -238,6 +238,10 @@ class Options(BaseModel):
         _flag("--grid", group="trainer", metavar="OPTION=VALUES", table=False, repeat=True,
               help="train all combinations: learning_rate=1e-5,1e-3; may be repeated; the same command again goes "
                    "on")] = None
+    learn_widths: Annotated[list[Text] | None,
+        _flag("--learn-widths", group="trainer", metavar="KEY=VALUES", table=False, repeat=True,
+              help="learn the widths of single weights and features: ebops_hgq.max=1500,3000 leaves a best.json with a "
+                   "front; epochs=60 and other options of the recipe; may be repeated")] = None
     repeats: Annotated[Positive,
         _flag("--repeats", group="trainer", metavar="NUM", table=False,
               help="runs of each combination of --grid, with seeds of their own")] = 1

@@ -82,7 +82,7 @@ def _from_json(path: str, trial: str | None) -> Chosen:
         )
     more = "" if found.entries == 1 else f", one of {found.entries} (--trial chooses)"
     what = f"{found.file}, trial {found.number}{more}"
-    return Chosen(path, found.entry["sampled_config"], what, found.weights)
+    return Chosen(path, found.config, what, found.weights)
 
 
 def metric_specs(text: str) -> list[Any]:

@@ -117,10 +117,11 @@ def build_model(action: str, options: Options, dataset_info: Any) -> nn.Module:
         return model
     if action not in ("train", "test"):
         raise ConfigError(f"quant_config is for train and test; {action} reads the tables of its config")
-    return _quantized(model, str(options.quant_config))
+    return _quantized(model, str(options.quant_config), learned=options.learn_widths is not None)
 
 
-def _quantized(model: nn.Module, path: str) -> nn.Module:
+def _quantized(model: nn.Module, path: str, learned: bool) -> nn.Module:
+    """The model with a trial's weights, quantized unless widths are to be learned from there."""
     from chop.ir.graph import MaseGraph
     from chop.passes.graph import quantize_transform_pass
 
@@ -130,6 +131,8 @@ def _quantized(model: nn.Module, path: str) -> nn.Module:
     if chosen.weights is not None:
         logger.info("Weights: %s, trained by the search", chosen.weights.path)
         chosen.weights.load_into(model)
+    if learned:
+        return model
     try:
         graph, _ = quantize_transform_pass(MaseGraph(model), chosen.config)
     except KeyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chop.cli.learned_run import learn
 from chop.cli.options import Options
 from chop.tools.logger import get_logger
 
@@ -23,6 +24,8 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
 
         where = {"accelerator": parts.accelerator}
         test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
+    elif options.learn_widths is not None:
+        learn(options, parts, software / "learned")
     elif options.grid is not None:
         _grid(options, parts, software / "grid")
     else:
@@ -31,7 +34,9 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
 
 def check_training(options: Options, parts: Parts, software: Path) -> None:
     """Refuse what a training would refuse, while nothing is written yet; raises as the actions do."""
-    if options.grid is not None:
+    if options.learn_widths is not None:
+        learn(options, parts, software / "learned", validate_only=True)
+    elif options.grid is not None:
         _run_grid(options, parts, software / "grid", validate_only=True)
     else:
         _train(options, parts, software, validate_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from chop.integers import IntegerNet, Operation, QuantizedView, execute, integer
 from chop.integers.net import Tensor
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+from chop.tools.npz_file import npz_payload
 
 VERSION = 1
 _GRAPH, _ARRAYS = "net.json", "net.npz"
@@ -42,7 +42,7 @@ class Integers(Target):
             names = {key: f"{place}.{key}" for key in op.constants}
             arrays |= {names[key]: _small(value) for key, value in op.constants.items()}
             rows.append(_row(op) | {"constants": names})
-        data = _npz(arrays)
+        data = npz_payload(arrays)
         content = {
             "format": "chop integer net",
             "version": VERSION,
@@ -112,16 +112,3 @@ def _small(values: np.ndarray) -> np.ndarray:
         return values
     kinds = (np.int8, np.int16, np.int32, np.int64)
     return next(values.astype(k) for k in kinds if np.array_equal(values.astype(k), values))
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    """Like ``np.savez_compressed``, without the time of day."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, value in arrays.items():
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(value), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            file.writestr(info, part.getvalue())
-    return buffer.getvalue()

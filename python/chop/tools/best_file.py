@@ -22,27 +22,36 @@ AGAIN = "the same search writes it anew"
 
 
 @dataclass(frozen=True)
-class SavedWeights:
-    """Trained weights in a file of their own.
+class SavedFile:
+    """A file that an entry of ``best.json`` names.
 
     Attributes:
-        path: the file, as ``chop.tools.checkpoint_load.load_model`` reads it.
+        path: the file.
         sha256: of all its bytes, 64 hexadecimal digits; None: whatever it holds.
+        what: what it holds, for messages.
     """
 
     path: Path
     sha256: str | None
+    what: str = "learned formats"
 
     def check(self) -> None:
         """Raise ConfigError where the file is missing, or is not the one that was meant."""
         try:
             found = hashlib.sha256(self.path.read_bytes()).hexdigest()
         except OSError as error:
-            raise ConfigError(f"trained weights {self.path}: {error.strerror}; {AGAIN}") from None
+            raise ConfigError(f"{self.what} {self.path}: {error.strerror}; {AGAIN}") from None
         if self.sha256 is not None and found != self.sha256:
             raise ConfigError(
-                f"trained weights {self.path} were changed or are damaged: their SHA-256 is not the one noted; {AGAIN}"
+                f"{self.what} {self.path} were changed or are damaged: their SHA-256 is not the one noted; {AGAIN}"
             )
+
+
+@dataclass(frozen=True)
+class SavedWeights(SavedFile):
+    """Trained weights, as ``chop.tools.checkpoint_load.load_model`` reads them."""
+
+    what: str = "trained weights"
 
     def load_into(self, model: nn.Module) -> None:
         """Put the weights into a model of the same names and shapes, in place; raises ConfigError."""
@@ -76,7 +85,7 @@ class BestTrial:
     @property
     def passes(self) -> dict[str, Any]:
         """``[passes]`` of ``ch transform``: what was redefined, the trained weights, the quantization."""
-        passes = dict(self.entry.get("passes") or {"quantize": self.entry["sampled_config"]})
+        passes = dict(self.entry.get("passes") or {"quantize": self.config})
         if self.weights is None:
             return passes
         first = {name: passes.pop(name) for name in ("redefine",) if name in passes}
@@ -93,16 +102,34 @@ class BestTrial:
         Raises:
             ConfigError: an entry that does not say which file.
         """
-        found = self.entry.get("weights")
+        found = self._named("weights")
+        return None if found is None else SavedWeights(self.file.parent / found["file"], found["sha256"])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The quantization config, with the numbers of the arrays that it names.
+
+        Raises:
+            ConfigError: the file of its formats is missing or was changed.
+        """
+        found = self._named("formats")
+        if found is not None:
+            SavedFile(self.file.parent / found["file"], found["sha256"]).check()
+        config: Mapping[str, Any] = read_named_arrays(self.entry["sampled_config"], self.file.parent)
+        return config
+
+    def _named(self, key: str) -> Mapping[str, str] | None:
+        """File and SHA-256 under a key of the entry; None where it has none."""
+        found = self.entry.get(key)
         if found is None:
             return None
         if not isinstance(found, Mapping) or not all(
             isinstance(found.get(n), str) for n in ("file", "sha256")
         ):
             raise ConfigError(
-                f"{self.file}: weights of entry {self.key} must be a table of file and sha256, got {found!r}"
+                f"{self.file}: {key} of entry {self.key} must be a table of file and sha256, got {found!r}"
             )
-        return SavedWeights(self.file.parent / found["file"], found["sha256"])
+        return found
 
 
 def names_best(path: str | Path) -> bool:
@@ -200,7 +227,9 @@ def refuse_changed(file: Path, key: object, entry: Mapping[str, Any]) -> None:
     if not metrics or not journal.is_file():
         return
     records = journal.read_bytes()
-    used = {name: entry[name] for name in ("sampled_config", "passes", "weights") if entry.get(name)}
+    used = {
+        name: entry[name] for name in ("sampled_config", "passes", "weights", "formats") if entry.get(name)
+    }
     missing = [name for name, value in used.items() if _compact(value) not in records]
     if missing and _compact(metrics) in records:
         raise ConfigError(

@@ -22,6 +22,8 @@ from chop.ir.graph.tracing import TRACING
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from chop.actions.search.context import SearchContext
     from chop.actions.search.schema import MetricTable, StrategyConfig
     from chop.actions.search.search_space import SearchSpace
@@ -175,6 +177,20 @@ class Objective:
     def train_again(self, config: dict[str, Any]) -> dict[str, str] | None:
         """Train a config as its trial did; return the attribute of its weights, which :attr:`weights` holds then."""
         return self._measure_own_model(self.context.threads, config).weights
+
+    def measure_trained(self, config: dict[str, Any], weights: Mapping[str, Tensor]) -> Outcome:
+        """Return the outcome of a config with weights that somebody trained; :attr:`weights` holds them then."""
+        with trial_context(self.context, {"quantize": config}, self.context.threads) as context:
+            context.graph.model.load_state_dict(dict(weights))
+            runners = [
+                *((SW_RUNNERS[name], options) for name, options in self.config.sw_runner.items()),
+                *((HW_RUNNERS[name], options) for name, options in self.config.hw_runner.items()),
+            ]
+            found = [_run(runner, context, options, config) for runner, options in runners]
+            count = len(self.config.sw_runner)
+            software, hardware = _merge(found[:count]), _merge(found[count:])
+            outcome = self._outcome(config, software, hardware, config, context)
+            return dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
 
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""

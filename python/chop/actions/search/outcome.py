@@ -22,6 +22,7 @@ class Outcome:
         passes: the config as ``[passes]`` of ``ch transform`` has it, where the space says so; else None.
         excesses: bound -> by how much it is broken, zero or less where it is kept.
         weights: file and SHA-256 of what the trial trained, where it did; else None.
+        formats: file and SHA-256 of the arrays that the config names, where it does; else None.
         failure: why there are no figures (the values are NaN then); else None.
     """
 
@@ -33,6 +34,7 @@ class Outcome:
     repeat_of: int | None = None
     passes: dict[str, Any] | None = None
     weights: dict[str, str] | None = None
+    formats: dict[str, str] | None = None
     failure: str | None = None
     excesses: dict[str, float] = dataclasses.field(default_factory=dict)
 
@@ -44,7 +46,7 @@ class Outcome:
             "scaled_metrics": self.scaled,
             "sampled_config": self.config,
         }
-        for name in ("repeat_of", "passes", "weights", "failure"):
+        for name in ("repeat_of", "passes", "weights", "formats", "failure"):
             if getattr(self, name) is not None:
                 attributes[name] = getattr(self, name)
         if self.excesses:

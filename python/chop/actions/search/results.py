@@ -85,7 +85,7 @@ def best_entries(study: Any) -> list[dict[str, Any]]:
         entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
         if trial.constraints:
             entry["constraints"] = trial.user_attrs.get("constraints")
-        for name in ("passes", "weights"):
+        for name in ("passes", "weights", "formats"):
             if name in trial.user_attrs:
                 entry[name] = trial.user_attrs[name]
         entries.append(entry)

@@ -58,7 +58,11 @@ class LearnedLayers:
         tables = {
             rule.node: dict(rule.config) for rule in rules if rule.config and rule.quantizer is not None
         }
-        linear = {rule.node for rule in rules if rule.mase_op == "linear" and rule.quantizer == "integer"}
+        linear = {
+            rule.node
+            for rule in rules
+            if rule.mase_op == "linear" and rule.quantizer == "integer" and rule.formats
+        }
         self.tables = {node: table for node, table in tables.items() if node in linear & modules.keys()}
         self._fixed = {node: table for node, table in tables.items() if node not in self.tables}
         self.names = {node: modules[node] for node in self.tables}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -21,6 +23,7 @@ from chop.training.learning.learned_model import LearnedFront, LearnedModel
 from chop.training.learning.learning import Learning, Rows
 from chop.training.learning.pricing import Stage
 from chop.training.learning.recipe import WidthRecipe
+from chop.training.learning.saved_run import SavedRun
 
 __all__ = ["learn_front", "learn_widths"]
 
@@ -36,6 +39,7 @@ def learn_widths(
     price: float | None = None,
     config: Mapping[str, Any] | None = None,
     recipe: WidthRecipe | Mapping[str, Any] | None = None,
+    save_path: str | os.PathLike[str] | None = None,
     halt: threading.Event | None = None,
 ) -> LearnedModel:
     """Train a model and the widths of its linear layers together, for a bound of its cost or for a price.
@@ -50,6 +54,8 @@ def learn_widths(
         config: a quantization config: linear layers that it quantizes to integers learn, from its widths on. None:
             all linear layers.
         recipe: how long and how; a table of the attributes of :class:`WidthRecipe`, or one.
+        save_path: a file for the state of the run, ``.mz``: the same call goes on from there, and ends with the same
+            result. None: nothing is written.
         halt: an event by which another thread ends the run with KeyboardInterrupt.
 
     Returns:
@@ -82,7 +88,7 @@ def learn_widths(
         stage = Stage(None, price, price)
         learning = start(model, data, [stage], DEFAULT_COST, config, recipe, halt)
         most = float("inf")
-    learning.run()
+    run(learning, save_path)
     best = learning.front.at(most)
     if price is not None:
         first = int(learning.recipe.freeze * learning.recipe.epochs)
@@ -90,7 +96,7 @@ def learn_widths(
         best = last[-1] if last else best
     if best is None:
         raise RuntimeError(_not_reached(learning, most))
-    return finished(learning, data, [best])[0]
+    return finished(learning, [best])[0]
 
 
 def learn_front(
@@ -102,6 +108,7 @@ def learn_front(
     prices: tuple[float, float] | None = None,
     config: Mapping[str, Any] | None = None,
     recipe: WidthRecipe | Mapping[str, Any] | None = None,
+    save_path: str | os.PathLike[str] | None = None,
     halt: threading.Event | None = None,
 ) -> LearnedFront:
     """Learn widths for several bounds of the cost, from the widest to the narrowest, and keep what no other dominates.
@@ -109,7 +116,7 @@ def learn_front(
     Each target begins with the best checkpoint of the wider one before, for ``recipe.epochs`` epochs.
 
     Args:
-        model, data, config, recipe, halt: as for :func:`learn_widths`.
+        model, data, config, recipe, save_path, halt: as for :func:`learn_widths`.
         targets: bounds, in any order.
         cost: the cost model that they bound.
         prices: instead of targets, a price that rises from the first to the second through one run.
@@ -133,11 +140,20 @@ def learn_front(
     True
     """
     learning = start(model, data, stages_of(targets, cost, prices), cost, config, recipe, halt)
-    learning.run()
-    return LearnedFront(finished(learning, data, list(learning.front)), cost, learning.position.history)
+    run(learning, save_path)
+    return LearnedFront(finished(learning, list(learning.front)), cost, learning.position.history)
 
 
-def stages_of(targets: Sequence[float] | None, cost: str, prices: tuple[float, float] | None) -> list[Stage]:
+def run(learning: Learning, save_path: str | os.PathLike[str] | None) -> None:
+    """Run to the end, from where the file stands; raises ConfigError where the file is of another run."""
+    if save_path is None:
+        learning.run()
+        return
+    saved = SavedRun(Path(save_path), learning)
+    learning.run(saved.tell)
+
+
+def stages_of(targets: Sequence[float] | None, cost: str, prices: Sequence[float] | None) -> list[Stage]:
     """Return the stages of a front; raises ConfigError."""
     if (targets is None) == (prices is None):
         raise ConfigError("learn_front: give targets or prices, and not both")
@@ -172,13 +188,12 @@ def start(
         return Learning(LearnedLayers(model, config), train, checked, stages, cost, made, halt)
 
 
-def finished(learning: Learning, data: Any, checkpoints: Sequence[Checkpoint]) -> list[LearnedModel]:
+def finished(learning: Learning, checkpoints: Sequence[Checkpoint]) -> list[LearnedModel]:
     """Return the models of checkpoints, each measured by the evaluator."""
-    checked = _rows(TrainingData(data, learning.recipe.batch_size), "val")
-    return [_finished(learning, each, checked) for each in checkpoints]
+    return [_finished(learning, each) for each in checkpoints]
 
 
-def _finished(learning: Learning, checkpoint: Checkpoint, checked: Rows) -> LearnedModel:
+def _finished(learning: Learning, checkpoint: Checkpoint) -> LearnedModel:
     learning.trainer.restore({**learning.trainer.snapshot(), **checkpoint.rows})
     formats, state = learning.formats(), learning.trainer.state_dict()
     config = learning.layers.config(formats)
@@ -193,7 +208,7 @@ def _finished(learning: Learning, checkpoint: Checkpoint, checked: Rows) -> Lear
         epoch=checkpoint.epoch,
     )
     with TRACING:
-        evaluator = Evaluator(made.model(learning.layers.model), *checked, threads=1)
+        evaluator = Evaluator(made.model(learning.layers.model), *learning.rows[1], threads=1)
     found = evaluator.evaluate(config, metrics=_METRICS)
     return dataclasses.replace(made, metrics={name: float(found[name]) for name in _METRICS})
 

@@ -79,6 +79,7 @@ class Learning:
         self.layers, self.stages, self.count, self.recipe = layers, stages, count, recipe
         self.front = CheckpointFront()
         self.position = Position()
+        self.rows = train, checked
         self._checked, self._halt = checked, halt
         self._rows = len(train[1])
         self._steps = -(-self._rows // recipe.batch_size)  # of an epoch

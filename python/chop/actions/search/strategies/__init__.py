@@ -33,4 +33,4 @@ class Strategy(Protocol):
 STRATEGIES: Registry[type[Strategy]] = Registry("search strategy")
 
 # Each member registers itself when its file is imported.
-from chop.actions.search.strategies import exhaustive, optuna  # noqa: E402, F401
+from chop.actions.search.strategies import exhaustive, learned, optuna  # noqa: E402, F401
