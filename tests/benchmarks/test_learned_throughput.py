@@ -17,6 +17,7 @@ from chop import MaseGraph
 from chop.dataset import MaseDataModule
 from chop.models import get_model
 from chop.passes.graph import quantize_transform_pass
+from chop.tools.writer import write_line
 from chop.training import LayerWidths, NativeTrainer
 from chop.training.order import epoch_order
 
@@ -83,6 +84,7 @@ def test_quantized_training_keeps_the_pace() -> None:
             best[name] = min(best[name], taken)
     pace = {name: EPOCHS * made[name].rows / taken for name, taken in best.items()}
     for name, samples in pace.items():
-        print(f"{name}: {samples / 1e6:.2f} million samples a CPU second, {samples / pace['float']:.0%} of float")
+        share = samples / pace["float"]
+        write_line(f"{name}: {samples / 1e6:.2f} million samples a CPU second, {share:.0%} of float")
     assert pace["quantized"] >= 0.70 * pace["float"]
     assert pace["learned"] >= 0.40 * pace["float"]
