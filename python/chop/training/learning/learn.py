@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -190,27 +190,29 @@ def start(
 
 def finished(learning: Learning, checkpoints: Sequence[Checkpoint]) -> list[LearnedModel]:
     """Return the models of checkpoints, each measured by the evaluator."""
-    return [_finished(learning, each) for each in checkpoints]
+    with TRACING:
+        graph = MaseGraph(copy.deepcopy(learning.layers.model))  # one trace for all
+    return [_finished(learning, each, graph) for each in checkpoints]
 
 
-def _finished(learning: Learning, checkpoint: Checkpoint) -> LearnedModel:
+def _finished(learning: Learning, checkpoint: Checkpoint, graph: MaseGraph) -> LearnedModel:
     learning.trainer.restore({**learning.trainer.snapshot(), **checkpoint.rows})
     formats, state = learning.formats(), learning.trainer.state_dict()
     config = learning.layers.config(formats)
     weights = {name: state[name] for name in learning.layers.model.state_dict() if name in state}
+    graph.model.load_state_dict(weights)
+    with TRACING:
+        evaluator = Evaluator(graph, *learning.rows[1], threads=1)
+    found = evaluator.evaluate(config, metrics=_METRICS)
     target = learning.stages[checkpoint.stage].target
-    made = LearnedModel(
+    return LearnedModel(
         config=config,
         weights=weights,
         costs={name: sum(of.cost(name) for of in formats.values()) for name in COUNTS},
-        metrics={},
+        metrics={name: float(found[name]) for name in _METRICS},
         target={target.count: target.most} if target else {},
         epoch=checkpoint.epoch,
     )
-    with TRACING:
-        evaluator = Evaluator(made.model(learning.layers.model), *learning.rows[1], threads=1)
-    found = evaluator.evaluate(config, metrics=_METRICS)
-    return dataclasses.replace(made, metrics={name: float(found[name]) for name in _METRICS})
 
 
 def _rows(source: TrainingData, split: str) -> Rows:

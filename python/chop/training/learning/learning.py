@@ -182,7 +182,8 @@ class Learning:
             at.frozen = (
                 price.stage.freezes and t >= self.recipe.freeze and (target is None or cost <= target.most)
             )
-        self.trainer.widths.learn(*(0.0, 0.0) if at.frozen else (self.recipe.width_rate, at.price))
+        rate = self.recipe.rate_of_widths(t) if price.stage.freezes else self.recipe.width_rate
+        self.trainer.widths.learn(*(0.0, 0.0) if at.frozen else (rate, at.price))
 
     def formats(self) -> dict[str, LayerFormats]:
         """Formats of all layers as they are."""

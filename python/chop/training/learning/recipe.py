@@ -20,8 +20,9 @@ class WidthRecipe:
         epochs: passes over the rows for each target.
         batch_size: rows of a batch.
         learning_rate: of the weights' Adam; it falls on a cosine over each target's epochs, by steps.
-        width_rate: of the widths' own Adam, constant. In one step a width moves by about this much, so a run needs
-            some hundred steps a bit.
+        width_rate: of the widths' own Adam. In one step a width moves by about this much, so a run needs some hundred
+            steps a bit.
+        settle: share of ``width_rate`` that is left where widths freeze; it falls from ``reach`` on.
         reach: share of the steps after which the cost is to be at the target.
         freeze: share of the steps after which widths stay.
         aim: share of the target that the price is set for; the rest is room for what weights still do when widths stay.
@@ -44,6 +45,7 @@ class WidthRecipe:
     width_rate: float = 5e-3
     reach: float = 0.3
     freeze: float = 0.9
+    settle: float = 0.1
     aim: float = 0.98
     distill: float = 1.0
     start_bits: int = 6
@@ -75,6 +77,17 @@ class WidthRecipe:
             if (value := getattr(self, operand)) not in choices:
                 raise ConfigError(f"learn_widths: {operand} must be {' or '.join(choices)}, got {value!r}")
 
+    def rate_of_widths(self, t: float) -> float:
+        """Return the rate of the widths after the share ``t`` of a stage's steps.
+
+        >>> recipe = WidthRecipe(width_rate=0.01, reach=0.3, freeze=0.9, settle=0.5)
+        >>> [round(recipe.rate_of_widths(t), 6) for t in (0.0, 0.3, 0.6, 0.9, 1.0)]
+        [0.01, 0.01, 0.0075, 0.005, 0.005]
+        """
+        way = max(self.freeze - self.reach, 1e-9)
+        gone = min(max((t - self.reach) / way, 0.0), 1.0)
+        return self.width_rate * (1 - (1 - self.settle) * gone)
+
     @classmethod
     def of(cls, given: WidthRecipe | Mapping[str, Any] | None) -> WidthRecipe:
         """Return a recipe from a table of its attributes; None: the default one.
@@ -99,6 +112,7 @@ _MOST_BITS = 12
 _LIMITS = {
     "learning_rate": math.inf,
     "width_rate": 1.0,
+    "settle": 1.0,
     "reach": 1.0,
     "freeze": 1.0,
     "aim": 1.0,

@@ -47,6 +47,7 @@ class LearnedSetup(StudySetup):
     width_rate: float = 5e-3
     reach: float = 0.3
     freeze: float = 0.9
+    settle: float = 0.1
     aim: float = 0.98
     distill: float = 1.0
     weight: str = "element"
