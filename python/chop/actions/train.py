@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from chop.actions.pictures import save_picture
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
+from chop.training.plan import EpochEnd
 from chop.training.trainer_args import TrainerArgs
 
 logger = get_logger(__name__)
@@ -41,6 +42,7 @@ def train(
     lr_scheduler: str = "cosine",
     straight_through: str = "plain",
     validate_only: bool = False,
+    callbacks: Sequence[EpochEnd] = (),
 ) -> dict[str, Any]:
     """Train a classifier with cross-entropy; the learning rate falls on a cosine to 1e-6, once an epoch.
 
@@ -69,6 +71,7 @@ def train(
         straight_through: gradient of quantizers: "plain", or "clipped": 0 where a value left the range; see
             :func:`chop.nn.quantizers.straight_through`.
         validate_only: check everything, train and write nothing, and return nothing.
+        callbacks: called with the figures of each finished epoch; see :func:`chop.training.fit`.
 
     Returns:
         epochs, global_step, train_loss_epoch, train_acc_epoch, val_loss_epoch, val_acc_epoch (macro),
@@ -107,6 +110,7 @@ def train(
         resume=resume,
         model_info=model_info,
         validate_only=validate_only,
+        callbacks=callbacks,
     )
     if validate_only:
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from chop.tools.errors import ConfigError
 from chop.training.checkpoints import load_resumable
 from chop.training.data import TrainingData
 from chop.training.engines import AUTO, choose
-from chop.training.plan import Job, Plan
+from chop.training.plan import EpochEnd, Job, Plan
 from chop.training.resumable import check_facts, check_state
 from chop.training.trainer_args import TrainerArgs
 
@@ -45,6 +45,7 @@ def fit(
     halt: threading.Event | None = None,
     model_info: Any = None,
     validate_only: bool = False,
+    callbacks: Sequence[EpochEnd] = (),
 ) -> dict[str, Any]:
     """Train a classifier with cross-entropy on one engine.
 
@@ -65,6 +66,9 @@ def fit(
         halt: an event by which another thread ends the run with KeyboardInterrupt.
         model_info: chooses the Lightning wrapper.
         validate_only: check everything that can be refused, train nothing, write nothing.
+        callbacks: functions of a dict, called when an epoch is over: epoch (from 0), step, learning_rate,
+            train_loss_epoch, train_acc_epoch and, of validation, val_loss_epoch, val_acc_epoch, val_acc_micro.
+            Where one returns True the run ends there: checkpoints are written, ``stopped_early`` is True.
 
     Returns:
         What :func:`chop.actions.train` returns; nothing where it was to be checked only.
@@ -107,6 +111,7 @@ def fit(
     job = Job(
         module, plan, source, bar=shown, validate=validate, halt=halt, model_info=model_info, graph=graph
     )
+    job.callbacks = tuple(callbacks)
     job.folder = None if save_path is None else Path(save_path)
     job.logs = None if logs is None else Path(logs)
     if resume is not None:

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from chop.training.history import History, row_of
-from chop.training.native_engine import run_facts
 from chop.training.order import derive_seed
+from chop.training.outcome import run_facts
 from chop.training.plan import Job
 from chop.training.saver import METRICS
 from chop.training.scores import Score, Tally, confusion_of, evaluate, macro_accuracy
@@ -99,6 +99,8 @@ class Record(lightning.Callback):
             self._history.write(self._job.folder / METRICS)
         pl_module.log("train_loss_epoch", row["train_loss_epoch"])
         pl_module.log("train_acc_epoch", row["train_acc_epoch"])
+        if self._job.ends_after(row):
+            trainer.should_stop = True
 
     def _validated(self, pl_module: Any) -> Score:
         model, classes = pl_module.model, self._job.plan.classes

@@ -17,7 +17,7 @@ from chop.tools.errors import ConfigError
 from chop.training.checkpoints import checkpoint_content, weights_of
 from chop.training.history import History, Row, row_of
 from chop.training.order import epoch_order
-from chop.training.outcome import finished, outcome
+from chop.training.outcome import finished, outcome, run_facts
 from chop.training.plan import Job
 from chop.training.saver import Saver
 from chop.training.scalar_log import ScalarLog
@@ -170,6 +170,8 @@ class _Run:
             best = self.history.add(row)
             self.saver.offer(self._content, best)
             self._tell(row)
+            if self.job.ends_after(row):
+                break
         self.saver.flush()
         self.trainer.write_back(self.job.model)
         return outcome(self.job, self.history, "native")
@@ -291,10 +293,3 @@ class _Run:
         facts = run_facts("native", self.job, self.history, [state])
         weights, schedule = self.trainer.state_dict(exact=True), self.schedule.state_dict()
         return checkpoint_content(weights, state, schedule, self.history.rows[-1], facts, self.batches)
-
-
-def run_facts(engine: str, job: Job, history: History, optimizers: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a checkpoint keeps of its run; ``optimizers`` are the states that lie beside."""
-    best = {"epoch": history.best_epoch, "loss": history.best_loss}
-    facts = {"engine": engine, "plan": job.plan.identity(), "rows": job.data.digest(), "best": best}
-    return facts | {"trained": [len(state["state"]) for state in optimizers]}

@@ -36,9 +36,16 @@ def outcome(job: Job, history: History, engine: str) -> dict[str, Any]:
         **{name: row[name] for name in _FIGURES if name in row},
         "best_val_loss": history.best_loss,
         "best_epoch": history.best_epoch,
-        "stopped_early": history.out_of_patience(job.plan.limits.early_stopping_patience),
+        "stopped_early": job.was_ended or history.out_of_patience(job.plan.limits.early_stopping_patience),
         "engine": engine,
         "best": folder / BEST if folder else None,
         "last": folder / LAST if folder else None,
         "metrics": folder / METRICS if folder else None,
     }
+
+
+def run_facts(engine: str, job: Job, history: History, optimizers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a checkpoint keeps of its run; ``optimizers`` are the states that lie beside."""
+    best = {"epoch": history.best_epoch, "loss": history.best_loss}
+    facts = {"engine": engine, "plan": job.plan.identity(), "rows": job.data.digest(), "best": best}
+    return facts | {"trained": [len(state["state"]) for state in optimizers]}

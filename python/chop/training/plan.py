@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from chop.plt_wrapper.schedules import Schedule
 from chop.tools.errors import ConfigError
 from chop.training.data import TrainingData
 from chop.training.trainer_args import TrainerArgs
+
+#: takes the figures of an epoch; True: no further one
+EpochEnd = Callable[[dict[str, Any]], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Job:
         halt: set by another thread to end the run with KeyboardInterrupt.
         model_info: chooses the Lightning wrapper; None: the one for rows.
         graph: of ``model``, where it is traced already.
+        callbacks: called with the figures of each finished epoch; True ends the run after it.
+        was_ended: whether one of them did.
     """
 
     model: nn.Module
@@ -104,6 +110,14 @@ class Job:
     halt: threading.Event | None = None
     model_info: Any = None
     graph: MaseGraph | None = None
+    callbacks: Sequence[EpochEnd] = ()
+    was_ended: bool = False
+
+    def ends_after(self, row: Mapping[str, Any]) -> bool:
+        """Tell all callbacks of an epoch; return whether one of them wants no further one."""
+        ends = [call(dict(row)) is True for call in self.callbacks]  # all are told, whatever one says
+        self.was_ended = self.was_ended or any(ends)
+        return self.was_ended
 
     @property
     def traced(self) -> nn.Module | MaseGraph:
