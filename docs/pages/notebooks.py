@@ -11,6 +11,7 @@ ORDER = (
     "lab2_passes",
     "lab3_search",
     "lab4_channels",
+    "n_bits",
     "own_optuna_study",
     "digits",
     "export",

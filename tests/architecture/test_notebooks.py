@@ -20,6 +20,7 @@ NAMES = [
     "lab2_passes",
     "lab3_search",
     "lab4_channels",
+    "n_bits",
     "own_optuna_study",
     "real_jets",
 ]
