@@ -32,10 +32,13 @@ pygments_dark_style = "monokai"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-# Notebooks are run by their own check; CHOP_DOCS_EXECUTE=cache runs them here, for pages with outputs.
+# Notebooks are run by their own check, which leaves them with outputs for pages/notebooks.py. Without it
+# CHOP_DOCS_EXECUTE=cache runs them here (some three minutes of processor time, once).
 nb_execution_mode = os.environ.get("CHOP_DOCS_EXECUTE", "off")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
+nb_ipywidgets_js = {}
+nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
