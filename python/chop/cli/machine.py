@@ -17,7 +17,7 @@ Rows = list[tuple[str, str]]
 # it with pyproject.toml.
 EXTRAS = {
     "train": ("lightning", "tensorboard", "torchmetrics"),
-    "data": ("pyarrow",),
+    "data": ("pyarrow", "scikit-learn"),
     "plot": ("matplotlib",),
     "search": ("scipy", "cmaes"),
     "completion": ("shtab",),
