@@ -113,7 +113,7 @@ class Problem {
   }
 
   // y has the size that the finish asks for.
-  Packed run(const KernelTable& k, const Finish& finish, float scale) const {
+  Packed run(const KernelTable& k, const Finish& finish, float scale, int lanes = kBlock) const {
     Product p;
     p.x = x_.data();
     p.at = at.data();
@@ -122,6 +122,8 @@ class Problem {
     p.weight = weight_.data();
     p.bias = shape.bias ? bias_.data() : nullptr;
     p.shift = shape.shift, p.scale = scale, p.out = shape.out, p.finish = finish;
+    p.place_side_by_side();
+    p.lanes = lanes;
     const int channels = channels_of(finish.to);
     Packed y(int64_t{shape.positions} * ((shape.out + channels - 1) / channels) * kGroupBytes, 77);
     p.y = y.data();

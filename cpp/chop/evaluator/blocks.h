@@ -10,11 +10,12 @@ namespace chop::evaluator {
 
 class Blocks {
  public:
-  // `count` blocks of `groups` groups each; uninitialised.
+  // `count` blocks of `groups` groups each; uninitialised. A group's bytes before and behind them may be read, too.
   Blocks(int64_t count, int groups)
       : stride_(static_cast<size_t>(groups) * kGroupBytes),
-        memory_(make_large_array<std::byte>(count * static_cast<int64_t>(stride_) + kCacheLine)),
-        first_(memory_.get() + (kCacheLine - reinterpret_cast<uintptr_t>(memory_.get()) % kCacheLine) % kCacheLine),
+        memory_(make_large_array<std::byte>(count * static_cast<int64_t>(stride_) + kCacheLine + 2 * kGroupBytes)),
+        first_(memory_.get() + kGroupBytes +
+               (kCacheLine - reinterpret_cast<uintptr_t>(memory_.get()) % kCacheLine) % kCacheLine),
         bytes_(static_cast<size_t>(count) * stride_) {}
 
   std::byte* at(int64_t block) { return first_ + static_cast<size_t>(block) * stride_; }

@@ -12,17 +12,31 @@ namespace {
 
 constexpr int kMostClasses = 65536;
 
+int64_t up(int64_t count, int64_t by) { return (count + by - 1) / by * by; }
+
+// In groups of rows: block by block, or what all rows need.
+Blocks memory(int64_t rows, int features, int images) {
+  if (images == 0) return {(rows + kBlock - 1) / kBlock, features};
+  return {up(up(rows, images) * features, kBlock) / kBlock, 1};
+}
+
+void pack(const float* x, int features, int valid, float* block) {
+  if (valid < kBlock) std::memset(block, 0, static_cast<size_t>(features) * kGroupBytes);
+  for (int f = 0; f < features; ++f)
+    for (int s = 0; s < valid; ++s) block[f * kBlock + s] = x[static_cast<int64_t>(s) * features + f];
+}
+
 }  // namespace
 
-Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes)
-    : rows_(rows), features_(features), packed_((rows + kBlock - 1) / kBlock, features) {
-  for (int64_t b = 0; b < blocks(); ++b) {
-    auto* block = reinterpret_cast<float*>(packed_.at(b));
-    const int valid = valid_rows(b);
-    if (valid < kBlock) std::memset(block, 0, static_cast<size_t>(features) * kGroupBytes);
-    const float* from = x + b * kBlock * features;
-    for (int f = 0; f < features; ++f)
-      for (int s = 0; s < valid; ++s) block[f * kBlock + s] = from[static_cast<int64_t>(s) * features + f];
+Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes, int images)
+    : rows_(rows), features_(features), images_(images), packed_(memory(rows, features, images)) {
+  if (packed()) {
+    for (int64_t b = 0; b < blocks(); ++b)
+      pack(x + b * kBlock * features, features, valid_rows(b), reinterpret_cast<float*>(packed_.at(b)));
+  } else {
+    auto* own = reinterpret_cast<float*>(packed_.at(0));
+    std::copy(x, x + rows * features, own);
+    std::fill(own + rows * features, own + packed_.bytes() / sizeof(float), 0.0f);
   }
   if (!labels) return;
   check(classes <= kMostClasses, "evaluator: the model has ", classes, " classes; at most ", kMostClasses,
@@ -36,6 +50,8 @@ Dataset::Dataset(const float* x, const int64_t* labels, int64_t rows, int featur
     ++support_[static_cast<size_t>(label)];
   }
 }
+
+void Dataset::unpack(int64_t b, float* block) const { pack(row(b * kBlock), features_, valid_rows(b), block); }
 
 int Dataset::valid_rows(int64_t b) const { return static_cast<int>(std::min<int64_t>(kBlock, rows_ - b * kBlock)); }
 

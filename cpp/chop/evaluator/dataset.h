@@ -1,4 +1,5 @@
-// The data of an evaluator, packed once: blocks of kBlock rows, feature-major, the last one padded with zeros.
+// The data of an evaluator, held once: blocks of kBlock rows, feature-major, the last one padded with zeros; or, for
+// planes, row-major as it came.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,8 @@ inline constexpr int64_t kChunk = 64;  // blocks a task: large enough to hand ou
 class Dataset {
  public:
   // x: [rows][features], row-major; labels: rows class indices in [0, classes), or null. Throws std::invalid_argument.
-  Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes);
+  // images: that go side by side in planes, or 0.
+  Dataset(const float* x, const int64_t* labels, int64_t rows, int features, int classes, int images = 0);
 
   int64_t rows() const { return rows_; }
   int features() const { return features_; }
@@ -27,8 +29,13 @@ class Dataset {
   Span chunk(int64_t number) const {  // its blocks
     return {number * kChunk, std::min(blocks(), (number + 1) * kChunk)};
   }
+  bool packed() const { return images_ == 0; }
+  // Of packed data.
   const float* block(int64_t b) const { return reinterpret_cast<const float*>(packed_.at(b)); }
   size_t stride() const { return packed_.stride(); }  // bytes from block to block
+  // Of other data: the rows from `row` on, zeros behind the last one until the images side by side are complete.
+  const float* row(int64_t row) const { return reinterpret_cast<const float*>(packed_.at(0)) + row * features_; }
+  void unpack(int64_t b, float* block) const;  // what block(b) would be
   bool labelled() const { return !support_.empty(); }
   // Null without labels.
   const uint16_t* labels(int64_t b) const { return labelled() ? labels_.data() + b * kBlock : nullptr; }
@@ -37,7 +44,7 @@ class Dataset {
 
  private:
   int64_t rows_;
-  int features_;
+  int features_, images_;
   Blocks packed_;
   std::vector<uint16_t> labels_;
   std::vector<int64_t> support_;

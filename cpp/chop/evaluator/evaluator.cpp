@@ -78,8 +78,8 @@ ir::Graph fitting(ir::Graph graph, int64_t rows, int64_t features) {
 Evaluator::Evaluator(ir::Graph graph, const float* x, const int64_t* labels, int64_t rows, int64_t features,
                      int threads, bool fused_affine, std::map<std::string, TorchCallPtr> calls)
     : planner_(fitting(std::move(graph), rows, features), largest_magnitude(x, rows * features), fused_affine,
-               std::move(calls)),
-      data_(x, labels, rows, planner_.inputs(), planner_.outputs()),
+               std::move(calls), rows),
+      data_(x, labels, rows, planner_.inputs(), planner_.outputs(), planner_.images()),
       pool_(threads) {}
 
 std::vector<Plan> Evaluator::plans(const std::vector<Config>& configs, const ThreadPool& pool) const {

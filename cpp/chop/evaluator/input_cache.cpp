@@ -40,6 +40,7 @@ void InputCache::keep(Entry entry) const {
 }
 
 void InputCache::fill(std::vector<Plan>* plans, const Dataset& data, const ThreadPool& pool) const {
+  if (!data.packed()) return;
   const std::vector<int> data_alone{0};
   for (Plan& plan : *plans) {
     plan.known.resize(plan.steps.size());

@@ -141,6 +141,7 @@ struct CodeSums {
   bool finite;
   double bound;
   int shift, finest;
+  bool alone;  // each output sees one channel
 
   Road road() const {
     const bool deep = std::abs(finest) > kDeepestGrid || std::abs(finest - shift) > kDeepestGrid;
@@ -149,6 +150,7 @@ struct CodeSums {
     // Kernels that pack codes know MASE's modes only.
     const bool packs = format.rounding == RoundingMode::half_even && format.overflow == OverflowMode::saturate;
     const bool bytes = weight.within(-128, 127) && (x.within(0, 255) || codes_of(format, false).within(-128, 127));
+    if (alone && bound < kExactFloat) return Road::exact_float32;  // groups of codes would hold one channel each
     if (integers && packs && bytes) return Road::int8;
     if (bound < kExactFloat) return Road::exact_float32;
     if (!integers) return Road::float64;
@@ -198,7 +200,9 @@ Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& f
   layer.offset = layer.bound * layer.unit;
   const CodeRange weights = format.each("weight") ? codes_of(codes.weight) : codes_of(weight, false);
   const CodeRange inputs = codes_of(x, nonnegative);
-  layer.road = CodeSums{x, inputs, weights, finite, layer.bound, codes.shift, codes.finest}.road();
+  layer.road = CodeSums{x,           inputs,      weights,      finite,
+                        layer.bound, codes.shift, codes.finest, window.groups > 1 && window.groups == window.channels}
+                   .road();
   if (layer.road == Road::float64 || layer.road == Road::exact_float32) {
     pack(window, scaled(codes.weight, std::ldexp(1.0, codes.shift - codes.finest)),
          scaled(codes.bias, std::ldexp(1.0, codes.bias_shift - codes.finest)), &layer);

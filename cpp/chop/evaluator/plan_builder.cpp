@@ -8,6 +8,7 @@
 #include "chop/evaluator/element_codes.h"
 #include "chop/evaluator/number_on_grid.h"
 #include "chop/evaluator/plan_key.h"
+#include "chop/evaluator/plane_steps.h"
 #include "chop/evaluator/torch_step.h"
 
 namespace chop::evaluator {
@@ -24,8 +25,11 @@ std::vector<int32_t> all_rows(int count) {
 // Whether the value's layer can pack its output for the reader itself: the channels of one are those of the other,
 // place by place. A linear layer on more than two dimensions reads along the places of a convolution.
 bool feeds(const Value& value, const Window& reader) {
-  return value.layer && value.window->groups == 1 && reader.groups == 1 &&
-         value.window->places_out == reader.places_in && value.window->out == reader.channels &&
+  if (!value.layer || reader.groups != 1) return false;
+  const bool planes = value.plane > 0;
+  const Window& own = planes ? value.window_on_planes->rows : *value.window;
+  if (own.groups != 1 && !(planes && is_depthwise(*value.window_on_planes, *value.layer))) return false;
+  return own.places_out == reader.places_in && own.out == reader.channels &&
          (!reader.channels_last || reader.places_in == 1);
 }
 
@@ -33,8 +37,15 @@ size_t step_bytes(const Step& step) { return 512 + 64 * static_cast<size_t>(step
 
 }  // namespace
 
-int PlanBuilder::push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make) {
-  PlannedStep planned{planner_.steps_.get(key, make, step_bytes), std::move(inputs)};
+int PlanBuilder::push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make, Stage stage) {
+  PlannedStep planned{nullptr, std::move(inputs), stage};
+  if (stage == Stage::rows) {
+    planned.step = planner_.steps_.get(key, make, step_bytes);
+  } else {
+    Key marked{kPlanes, static_cast<int64_t>(stage)};
+    marked.insert(marked.end(), key.begin(), key.end());
+    planned.step = planner_.steps_.get(marked, make, step_bytes);
+  }
   const auto found = std::find(plan_.steps.begin(), plan_.steps.end(), planned);
   if (found != plan_.steps.end()) return static_cast<int>(found - plan_.steps.begin()) + 1;
   plan_.steps.push_back(std::move(planned));
@@ -72,18 +83,19 @@ int PlanBuilder::settle(Value* value) {
   if (value->layer) {
     Key key{kProduct, static_cast<int64_t>(Encoding::f32), 0};
     key.insert(key.end(), value->key.begin(), value->key.end());
-    value->block = push(key, {value->source}, [&] {
-      return std::make_shared<ProductStep>(value->window, value->layer, ending(*value, nullptr));
-    });
+    value->block = push(
+        key, {value->source}, [&] { return product_step(*value, ending(*value, nullptr)); }, stage(*value));
   } else if (value->open) {
     Key key{kEncoded, static_cast<int64_t>(Encoding::f32), value->channels, value->places};
     key.insert(key.end(), value->key.begin(), value->key.end());
-    value->block = push(key, {value->block}, [&] {
+    const auto make = [&] {
       const std::vector<int32_t> rows = all_rows(value->channels * value->places);
       return std::make_shared<EncodeStep>(rows, ending(*value, &rows));
-    });
+    };
+    value->block = push(key, {value->block}, make, stage(*value));
   }
   value->layer = nullptr;
+  if (value->capped >= 0) cap(value);
   value->open = false;
   value->affine = nullptr;
   value->pending = Elementwise{};
@@ -104,33 +116,38 @@ int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) 
   if (to == Encoding::f32) return settle(value);
   Key key{value->layer ? kProduct : kEncoded, static_cast<int64_t>(to), layer.zero};
   key.insert(key.end(), value->key.begin(), value->key.end());
-  if (value->layer)
-    return push(key, {value->source}, [&] {
+  if (value->layer) {
+    const auto make = [&] {
       Ending end = ending(*value, nullptr);
       end.finish.to = to;
       end.finish.zero = layer.zero;
-      return std::make_shared<ProductStep>(value->window, value->layer, std::move(end));
-    });
+      return product_step(*value, std::move(end));
+    };
+    return push(key, {value->source}, make, stage(*value));
+  }
   key.insert(key.end(), {value->channels, reader.channels, reader.groups, reader.places_in, reader.channels_last});
-  return push(key, {value->block}, [&] {
-    const std::vector<int32_t> rows = input_rows(reader, to);
+  const auto make = [&] {
+    const std::vector<int32_t> rows = value->plane > 0 ? plane_input_rows(reader, to) : input_rows(reader, to);
     Ending end = ending(*value, &rows);
     end.finish.to = to;
     end.finish.zero = layer.zero;
     return std::make_shared<EncodeStep>(rows, std::move(end));
-  });
+  };
+  return push(key, {value->block}, make, stage(*value));
 }
 
 void PlanBuilder::input_value(size_t index) {
-  values_.push_back(shaped(index, 0));
+  values_.push_back(plan_.images > 0 ? plane_input(index) : shaped(index, 0));
   values_.back().range = {planner_.largest_input_, false};
 }
 
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
+  if (!facts(index).planes) join(&in);
   const std::shared_ptr<const Window>& window = facts(index).window;
+  const Window& input_window = in.plane > 0 ? facts(index).planes->rows : *window;
   const ElementFormats* features = format ? format->each("data_in") : nullptr;
-  const ElementFormats rows = features ? row_formats(*features, *window, *format) : ElementFormats();
+  const ElementFormats rows = features ? row_formats(*features, input_window, *format) : ElementFormats();
   const bool finite = in.range.finite();
   const bool nonnegative = features ? rounded(in.range, rows).nonnegative : in.range.nonnegative;
   Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
@@ -142,16 +159,17 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
   if (observed_ && layer->codes_in)
     observed_->push_back({&node, window, layer, *format, *grid, rows, in.rows(), settle(&in)});
-  if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, *window)) settle(&in);
+  if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, input_window)) settle(&in);
   const Rounding rounding = layer->codes_in ? Rounding::codes : Rounding::values;
   if (features) {
     round_rows(&in, *format, rows, *grid, rounding);
   } else if (grid) {
     round(&in, *format, *grid, rounding);
   }
-  Value out = shaped(index, -1);
+  Value out = in.plane > 0 ? on_planes(index, -1) : shaped(index, -1);
+  out.window_on_planes = facts(index).planes;
   out.range = {layer->gain * in.range.limit + layer->offset, false};
-  out.source = encode(&in, *window, *layer);
+  out.source = encode(&in, input_window, *layer);
   out.window = window;
   out.layer = layer;
   out.key = key;
@@ -191,38 +209,44 @@ void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   values_.push_back(std::move(value));
 }
 
-void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat* format) {
-  const std::optional<Node> rounded = with_number_on_grid(as_given, format);
-  const Node& node = rounded ? *rounded : as_given;
-  std::vector<int> blocks;
-  std::vector<Range> ranges;
-  std::vector<const Node*> nodes;
+PlanBuilder::Settled PlanBuilder::settled_inputs(const Node& node, const NodeFormat* format, bool joined) {
+  Settled found;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     Value value = taken(input(node, i));
+    if (joined) join(&value);
     const std::vector<std::string>& operands = node.op->operands;
-    if (format && !operands.empty()) round_data(&value, as_given, *format, operands[std::min(i, operands.size() - 1)]);
-    blocks.push_back(settle(&value));
-    ranges.push_back(value.range);
-    nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])]);
+    if (format && !operands.empty()) round_data(&value, node, *format, operands[std::min(i, operands.size() - 1)]);
+    found.blocks.push_back(settle(&value));
+    found.ranges.push_back(value.range);
   }
+  return found;
+}
+
+void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat* format) {
+  if (as_given.op->name == "relu6") return relu6(as_given, index, format);
+  const std::optional<Node> rounded = with_number_on_grid(as_given, format);
+  const Node& node = rounded ? *rounded : as_given;
+  if (!rounded && plane_op(node, index, format)) return;
+  Settled inputs = settled_inputs(as_given, format, true);
+  const auto make = [&] {
+    std::vector<const Node*> nodes;
+    for (const int from : node.inputs) nodes.push_back(&planner_.graph_.nodes()[static_cast<size_t>(from)]);
+    return float_ops().get(node.op->name).make(node, nodes);
+  };
   Key key{kFloatOp, static_cast<int64_t>(index)};
   if (rounded) append(&key, format);
-  Value out =
-      shaped(index, push(key, std::move(blocks), [&] { return float_ops().get(node.op->name).make(node, nodes); }));
-  out.range = range_after(node, ranges);
+  Value out = shaped(index, push(key, std::move(inputs.blocks), make));
+  out.range = range_after(node, inputs.ranges);
   values_.push_back(std::move(out));
 }
 
 void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr& call) {
-  std::vector<int> blocks, sizes;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    Value value = taken(input(node, i));
-    sizes.push_back(value.channels * value.places);
-    blocks.push_back(settle(&value));
-  }
+  std::vector<int> sizes;
+  for (const int from : node.inputs) sizes.push_back(elements(planner_.graph_.nodes()[static_cast<size_t>(from)]));
+  Settled inputs = settled_inputs(node, nullptr, true);
   const Key key{kTorch, static_cast<int64_t>(index), reinterpret_cast<intptr_t>(call.get())};
-  Value out = shaped(
-      index, push(key, std::move(blocks), [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); }));
+  const auto make = [&] { return std::make_shared<TorchStep>(call, sizes, elements(node)); };
+  Value out = shaped(index, push(key, std::move(inputs.blocks), make));
   out.range = {std::numeric_limits<double>::infinity(), false};
   plan_.together = planner_.together();
   values_.push_back(std::move(out));
@@ -232,6 +256,9 @@ void PlanBuilder::torch_call(const Node& node, size_t index, const TorchCallPtr&
 void PlanBuilder::reshape(const Node& node, size_t index) {
   Value value = taken(input(node, 0));
   const Value shape = shaped(index, -1);
+  const bool same = shape.channels == value.channels && shape.places == value.plane;
+  if (value.plane > 0 && same) return values_.push_back(std::move(value));
+  join(&value);
   // What is pending goes by the old channels.
   if (shape.channels != value.channels || shape.places != value.places) settle(&value);
   value.channels = shape.channels;
@@ -260,7 +287,9 @@ void PlanBuilder::add(size_t index, const NodeFormat* format) {
 }
 
 Plan PlanBuilder::finish() {
-  plan_.output = settle(&values_[static_cast<size_t>(planner_.graph_.output())]);
+  Value& output = values_[static_cast<size_t>(planner_.graph_.output())];
+  join(&output);
+  plan_.output = settle(&output);
   return std::move(plan_);
 }
 

@@ -25,8 +25,12 @@ struct Value {
   bool open = false;                  // whether anything is pending
   const NodeFacts* affine = nullptr;  // whose alpha and beta are pending, one per channel
   Elementwise pending;
+  int capped = -1;  // the node of a ReLU6 that is pending, behind the others; -1: none
 
   int channels = 0, places = 1;  // row = channel * places + place
+  // On planes, `places` are rows of one channel, and this is the number of places of an image; else 0.
+  int plane = 0;
+  std::shared_ptr<const PlaneWindow> window_on_planes;  // beside `window`
   int readers = 1;
   Range range{};
 
@@ -36,7 +40,9 @@ struct Value {
 class PlanBuilder {
  public:
   // observed: where to note the inputs of layers on grids, which then stay in floats; null: nothing is noted.
-  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed) : planner_(planner), observed_(observed) {}
+  PlanBuilder(const Planner& planner, std::vector<ObservedLayer>* observed) : planner_(planner), observed_(observed) {
+    plan_.images = observed ? 0 : planner.images();  // observers read samples
+  }
 
   // Nodes in the graph's order. format: null for a node that stays float.
   void add(size_t index, const NodeFormat* format);
@@ -47,9 +53,24 @@ class PlanBuilder {
   void product(const ir::Node& node, size_t index, const NodeFormat* format);
   void affine(const ir::Node& node, size_t index);
   void relu(const ir::Node& node, const NodeFormat* format);
+  void relu6(const ir::Node& node, size_t index, const NodeFormat* format);
   void float_op(const ir::Node& node, size_t index, const NodeFormat* format);
   void reshape(const ir::Node& node, size_t index);
   void torch_call(const ir::Node& node, size_t index, const TorchCallPtr& call);
+
+  // Layouts, in plan_planes.cpp. A value that an operation cannot read on planes is joined: see planes.h.
+  Value on_planes(size_t index, int block) const;
+  Value plane_input(size_t index);
+  void join(Value* value);
+  bool plane_op(const ir::Node& node, size_t index, const NodeFormat* format);  // false: not one of those
+  StepPtr product_step(const Value& value, Ending ending) const;
+
+  // The inputs' blocks, on the grids of the format; joined: as blocks of samples.
+  struct Settled {
+    std::vector<int> blocks;
+    std::vector<Range> ranges;
+  };
+  Settled settled_inputs(const ir::Node& node, const NodeFormat* format, bool joined);
 
   Value& input(const ir::Node& node, size_t i) { return values_[static_cast<size_t>(node.inputs[i])]; }
   const NodeFacts& facts(size_t index) const { return planner_.facts_[index]; }
@@ -61,9 +82,11 @@ class PlanBuilder {
                   Rounding rounding);
   // Data on the grid, or the grids, of an operand that has no sums: values. Noted for an observer.
   void round_data(Value* value, const ir::Node& node, const NodeFormat& format, const std::string& operand);
+  void cap(Value* value);    // computes the ReLU6 that is pending on a block
   int settle(Value* value);  // the block of its floats, nothing pending
+  static Stage stage(const Value& value) { return value.plane > 0 ? Stage::planes : Stage::rows; }
   int encode(Value* value, const Window& reader, const Layer& layer);
-  int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make);
+  int push(const Key& key, std::vector<int> inputs, const std::function<StepPtr()>& make, Stage stage = Stage::rows);
   Ending ending(const Value& value, const std::vector<int32_t>* rows) const;
 
   const Planner& planner_;

@@ -6,7 +6,20 @@
 
 namespace chop::evaluator {
 
-enum Tag : int64_t { kLayer, kEncoded, kProduct, kTurned, kFloatOp, kAffine, kRelu, kRounded, kTorch, kElements };
+enum Tag : int64_t {
+  kLayer,
+  kEncoded,
+  kProduct,
+  kTurned,
+  kFloatOp,
+  kAffine,
+  kRelu,
+  kRounded,
+  kTorch,
+  kElements,
+  kPlanes,
+  kCapped
+};
 
 // Null: no format.
 void append(Key* key, const FixedPoint* format);

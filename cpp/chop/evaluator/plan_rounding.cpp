@@ -1,4 +1,6 @@
 // How a plan brings values onto the grids of operands.
+#include <cmath>
+
 #include "chop/core/check.h"
 #include "chop/evaluator/element_codes.h"
 #include "chop/evaluator/plan_builder.h"
@@ -9,12 +11,24 @@ namespace chop::evaluator {
 
 using ir::Node;
 
+namespace {
+
+constexpr float kCap = 6.0f;  // of ReLU6
+
+}  // namespace
+
 void PlanBuilder::round(Value* value, const NodeFormat& format, const FixedPoint& grid, Rounding rounding) {
   const quantizers::Quantizer& quantizer = quantizers::registry().get(format.quantizer);
-  if (value->pending.rounding != Rounding::none) settle(value);
+  const GridF32 steps = quantizer.grid(grid);
+  const bool usual = steps.rounding == RoundingMode::half_even && steps.overflow == OverflowMode::saturate;
+  if (value->pending.rounding != Rounding::none || (value->capped >= 0 && !usual)) settle(value);
   value->open = true;
   value->pending.rounding = rounding;
-  value->pending.grid = quantizer.grid(grid);
+  value->pending.grid = steps;
+  if (value->capped >= 0) {  // rounding keeps the order, so the cap becomes the largest code
+    value->pending.grid.qmax = std::fmin(steps.qmax, std::nearbyint(kCap * steps.inverse_step));
+    value->capped = -1;
+  }
   value->key.insert(value->key.end(),
                     {kRounded, static_cast<int64_t>(rounding), reinterpret_cast<intptr_t>(&quantizer)});
   append(&value->key, &grid);
@@ -29,9 +43,31 @@ void PlanBuilder::round_rows(Value* value, const NodeFormat& format, const Eleme
   Key key{kElements};
   append(&key, rows);
   const int from = settle(value);
-  value->block = push(key, {from}, [&] { return std::make_shared<ElementGridStep>(rows); });
+  value->block = push(
+      key, {from}, [&] { return std::make_shared<ElementGridStep>(rows); }, stage(*value));
   if (rounding == Rounding::codes) round(value, format, grid, rounding);
   value->range = range;
+}
+
+void PlanBuilder::relu6(const Node& node, size_t index, const NodeFormat* format) {
+  Value value = taken(input(node, 0));
+  if (format) round_data(&value, node, *format, node.op->operands.front());
+  if (value.pending.rounding != Rounding::none || value.capped >= 0) settle(&value);
+  value.open = true;
+  value.pending.relu = true;
+  value.capped = static_cast<int>(index);
+  value.key.insert(value.key.end(), {kCapped, static_cast<int64_t>(index)});
+  value.range = range_after(node, {value.range});
+  values_.push_back(std::move(value));
+}
+
+void PlanBuilder::cap(Value* value) {
+  Node of_rows = planner_.graph_.nodes()[static_cast<size_t>(value->capped)];
+  of_rows.shape = {ir::kBatch, value->channels, value->places};
+  value->block = push(
+      {kFloatOp, value->capped, value->channels, value->places}, {value->block},
+      [&] { return float_ops().get("relu6").make(of_rows, {&of_rows}); }, stage(*value));
+  value->capped = -1;
 }
 
 void PlanBuilder::round_data(Value* value, const Node& node, const NodeFormat& format, const std::string& operand) {

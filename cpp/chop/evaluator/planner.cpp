@@ -6,6 +6,7 @@
 
 #include "chop/core/check.h"
 #include "chop/evaluator/plan_builder.h"
+#include "chop/evaluator/torch_step.h"
 
 namespace chop::evaluator {
 namespace {
@@ -74,12 +75,40 @@ NodeFacts facts_of(const Node& node, const std::vector<Node>& nodes, bool fused_
   return facts;
 }
 
+// Null for what works on no window of places.
+std::shared_ptr<const PlaneWindow> planes_of(const Node& node, const std::vector<Node>& nodes, const NodeFacts& facts,
+                                             int images) {
+  if (facts.window && !facts.window->channels_last) return plane_window(*facts.window, images);
+  if (!is_max_pool(node)) return nullptr;
+  return plane_window(pool_window(node, nodes[static_cast<size_t>(node.inputs[0])].shape), images);
+}
+
+// Throws what every plan would throw; weights are packed when a plan wants them.
+void check_runs(const Node& node, const std::vector<Node>& nodes, const NodeFacts& facts) {
+  std::vector<const Node*> inputs;
+  std::vector<int> sizes;
+  for (const int from : node.inputs) {
+    inputs.push_back(&nodes[static_cast<size_t>(from)]);
+    sizes.push_back(elements(*inputs.back()));
+  }
+  if (facts.call) {
+    TorchStep(facts.call, std::move(sizes), elements(node));
+  } else if (facts.kind == Kind::product) {
+    node.values("weight");
+    if (node.parameter("bias")) node.values("bias");
+  } else if (facts.kind == Kind::float_op) {
+    float_ops().get(node.op->name).make(node, inputs);
+  }
+}
+
 }  // namespace
 
-Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::map<std::string, TorchCallPtr> calls)
+Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::map<std::string, TorchCallPtr> calls,
+                 int64_t rows)
     : graph_(std::move(graph)),
       largest_input_(largest_input),
       fused_affine_(fused_affine),
+      images_(images_together(graph_, rows)),
       steps_(kMostStepBytes),
       layers_(kMostLayerBytes) {
   const std::vector<Node>& nodes = graph_.nodes();
@@ -91,6 +120,7 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
     check(in_core(node) || call != calls.end(), "evaluator: node ", node.name, " (", node.op->name,
           ") is of a kind that the evaluator does not run");
     facts_.push_back(facts_of(node, nodes, fused_affine));
+    if (images_ > 0) facts_.back().planes = planes_of(node, nodes, facts_.back(), images_);
     if (call != calls.end()) facts_.back().call = call->second;
     sources += facts_.back().kind == Kind::input;
     for (const int from : node.inputs) ++facts_[static_cast<size_t>(from)].readers;
@@ -101,7 +131,7 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
   outputs_ = elements(nodes[static_cast<size_t>(graph_.output())]);
   together_ = static_cast<int>(
       std::clamp<int64_t>(kTogetherBytes / (std::max<int64_t>(values, 1) * kGroupBytes), 1, kMostTogether));
-  plan({});  // every layer has its weights, or the constructor says which has not
+  for (size_t i = 0; i < nodes.size(); ++i) check_runs(nodes[i], nodes, facts_[i]);
 }
 
 Plan Planner::plan(const Config& config, std::vector<ObservedLayer>* observed) const {

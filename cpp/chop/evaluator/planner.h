@@ -11,6 +11,7 @@
 #include "chop/evaluator/layer.h"
 #include "chop/evaluator/layer_observer.h"
 #include "chop/evaluator/plan.h"
+#include "chop/evaluator/planes.h"
 #include "chop/evaluator/step_cache.h"
 #include "chop/ir/graph.h"
 
@@ -23,12 +24,13 @@ struct NodeFacts {
 
   std::string name;
   Kind kind = Kind::float_op;
-  int channels = 1, places = 1;          // row = channel * places + place
-  int readers = 0;                       // the graph's output has one more
-  TorchCallPtr call;                     // null: the core computes it
-  std::shared_ptr<const Window> window;  // of a linear layer or a convolution
-  std::vector<float> alpha, beta;        // of a BatchNorm, folded
-  double gain = 0.0, offset = 0.0;       // the largest of their magnitudes
+  int channels = 1, places = 1;               // row = channel * places + place
+  int readers = 0;                            // the graph's output has one more
+  TorchCallPtr call;                          // null: the core computes it
+  std::shared_ptr<const Window> window;       // of a linear layer or a convolution
+  std::shared_ptr<const PlaneWindow> planes;  // of a convolution or a pool on planes, where there are any
+  std::vector<float> alpha, beta;             // of a BatchNorm, folded
+  double gain = 0.0, offset = 0.0;            // the largest of their magnitudes
 };
 
 class Planner {
@@ -36,7 +38,9 @@ class Planner {
   // largest_input: no |number| of the data is larger; infinite if there are infinities or NaN.
   // fused_affine: BatchNorm with one rounding, as torch computes it on processors with FMA.
   // calls: for the nodes that torch computes, by name; of operations that the core does not run, all are needed.
-  Planner(ir::Graph graph, double largest_input, bool fused_affine, std::map<std::string, TorchCallPtr> calls = {});
+  // rows: of the data; they decide, with the graph, what lanes hold, which changes no number.
+  Planner(ir::Graph graph, double largest_input, bool fused_affine, std::map<std::string, TorchCallPtr> calls = {},
+          int64_t rows = 0);
 
   // Throws std::invalid_argument that names the node. May be called from several threads.
   // observed: filled, if it is not null, with the layers on grids, whose inputs the plan then keeps in floats.
@@ -45,6 +49,7 @@ class Planner {
   const ir::Graph& graph() const { return graph_; }
   int inputs() const { return inputs_; }    // numbers in a row of data
   int outputs() const { return outputs_; }  // and in a row of the result
+  int images() const { return images_; }    // side by side in planes; 0: lanes hold samples
   // How many blocks torch gets at a time: a call costs much, and memory is finite. The same for every config, because
   // torch's sums may depend on it.
   int together() const { return together_; }
@@ -55,6 +60,7 @@ class Planner {
   ir::Graph graph_;
   double largest_input_;
   bool fused_affine_;
+  int images_;
   int inputs_ = 0, outputs_ = 0, together_ = 1;
   std::vector<NodeFacts> facts_;
   mutable ForkMutex mutex_;

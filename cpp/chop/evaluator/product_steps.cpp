@@ -5,16 +5,18 @@
 namespace chop::evaluator {
 namespace {
 
+int written_groups(const Window& window, Encoding to) {
+  return to == Encoding::f32 ? window.out * window.places_out
+                             : window.places_out * ((window.out + channels_of(to) - 1) / channels_of(to));
+}
+
+}  // namespace
+
 Finish finish_of(const Ending& ending) {
   Finish finish = ending.finish;
   finish.op.alpha = ending.alpha.empty() ? nullptr : ending.alpha.data();
   finish.op.beta = ending.beta.empty() ? nullptr : ending.beta.data();
   return finish;
-}
-
-int written_groups(const Window& window, Encoding to) {
-  return to == Encoding::f32 ? window.out * window.places_out
-                             : window.places_out * ((window.out + channels_of(to) - 1) / channels_of(to));
 }
 
 auto kernel_of(Road road) -> void (*)(const Product&) {
@@ -29,8 +31,6 @@ auto kernel_of(Road road) -> void (*)(const Product&) {
   }
   return k.wide;
 }
-
-}  // namespace
 
 int groups_per_tap(const Window& window, Encoding encoding) {
   return (window.channels / window.groups + channels_of(encoding) - 1) / channels_of(encoding);
@@ -84,6 +84,7 @@ ProductStep::ProductStep(std::shared_ptr<const Window> window, std::shared_ptr<c
   call_.scale = layer_->scale;
   call_.out = w.out / w.groups;
   call_.finish = finish_of(ending_);
+  call_.place_side_by_side();
 }
 
 void ProductStep::run(const void* const* in, void* out) const {

@@ -15,6 +15,10 @@ struct Ending {
   Finish finish;  // its op's alpha and beta are set by the step
 };
 
+// The ending's alpha and beta stay where they are.
+Finish finish_of(const Ending& ending);
+auto kernel_of(Road road) -> void (*)(const Product&);
+
 class EncodeStep : public Step {
  public:
   // rows: for each destination channel, in the order of the groups, the source's row or a negative number.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "chop/evaluator/blocks.h"
@@ -42,7 +43,15 @@ class Runner {
   const float* output(const Plan& plan, int k) const { return static_cast<const float*>(block(plan.output, k)); }
 
  private:
-  void allocate(const std::vector<int>& sizes);
+  // What a step needs for its results: `blocks` of them at a time.
+  struct Room {
+    int groups = 1;
+    int64_t blocks = 1;
+  };
+  void allocate(const std::vector<Room>& rooms);
+  Neighbours data(const Plan& plan, int64_t first, int count);
+  void run_planes(const Plan& plan, int64_t first, int count, size_t done);
+  Blocks& slot(size_t step) { return slots_[places_.empty() ? step : places_[step]]; }
 
   const Dataset& data_;
   int together_ = 1;
@@ -51,6 +60,7 @@ class Runner {
   std::vector<Neighbours> written_;  // of the blocks at hand
   std::vector<Neighbours> read_;     // by the step at hand
   std::vector<const void*> arguments_;
+  std::unique_ptr<Blocks> unpacked_;  // the data of the blocks at hand, where it is not held in blocks
 };
 
 }  // namespace chop::evaluator

@@ -20,36 +20,57 @@ struct Extent {
   }
 };
 
-Window convolution(const ir::Node& node, const ir::Shape& input) {
-  const ir::Shape& weight = node.parameter("weight")->shape;
-  const size_t spatial = weight.size() - 2;
-  // One dimension is two of which the first has one place.
-  std::vector<Extent> e{{1, 1, 1, 1, 0, 1}};
-  for (size_t i = 0; i < spatial; ++i)
-    e.push_back({input[2 + i], node.shape[2 + i], weight[2 + i], node.list("stride")[i], node.list("padding")[2 * i],
-                 node.list("dilation")[i]});
+// One dimension is two of which the first has one place.
+using Extents = std::vector<Extent>;
+
+void find_places(const ir::Node& node, const Extents& e, Window* w) {
   const Extent &rows = e[e.size() - 2], &columns = e.back();
-  Window w;
-  w.channels = static_cast<int>(input[1]);
-  w.out = static_cast<int>(weight[0]);
-  w.groups = static_cast<int>(node.integer("groups"));
-  w.places_in = static_cast<int>(rows.in * columns.in);
-  w.places_out = static_cast<int>(rows.out * columns.out);
-  w.taps = static_cast<int>(rows.kernel * columns.kernel);
-  check(int64_t{w.places_out} * w.taps <= kMostElements, "evaluator: node ", node.name, " is too large");
+  w->places_in = static_cast<int>(rows.in * columns.in);
+  w->places_out = static_cast<int>(rows.out * columns.out);
+  w->taps = static_cast<int>(rows.kernel * columns.kernel);
+  check(int64_t{w->places_out} * w->taps <= kMostElements, "evaluator: node ", node.name, " is too large");
   for (int64_t y = 0; y < rows.out; ++y)
     for (int64_t x = 0; x < columns.out; ++x)
       for (int64_t i = 0; i < rows.kernel; ++i)
         for (int64_t j = 0; j < columns.kernel; ++j) {
           const int64_t row = rows.at(y, i), column = columns.at(x, j);
-          w.from.push_back(row < 0 || column < 0 ? kPadded : static_cast<int32_t>(row * columns.in + column));
+          w->from.push_back(row < 0 || column < 0 ? kPadded : static_cast<int32_t>(row * columns.in + column));
         }
+}
+
+Window convolution(const ir::Node& node, const ir::Shape& input) {
+  const ir::Shape& weight = node.parameter("weight")->shape;
+  Extents e{{1, 1, 1, 1, 0, 1}};
+  for (size_t i = 0; i + 2 < weight.size(); ++i)
+    e.push_back({input[2 + i], node.shape[2 + i], weight[2 + i], node.list("stride")[i], node.list("padding")[2 * i],
+                 node.list("dilation")[i]});
+  Window w;
+  w.channels = static_cast<int>(input[1]);
+  w.out = static_cast<int>(weight[0]);
+  w.groups = static_cast<int>(node.integer("groups"));
+  find_places(node, e, &w);
   return w;
 }
 
 }  // namespace
 
 bool Window::padded() const { return std::find(from.begin(), from.end(), kPadded) != from.end(); }
+
+bool is_max_pool(const ir::Node& node) {
+  const size_t spatial = node.op->name == "max_pool2d" ? 2 : node.op->name == "max_pool1d" ? 1 : 0;
+  return spatial > 0 && node.shape.size() == spatial + 2 && node.shape.front() == ir::kBatch;
+}
+
+Window pool_window(const ir::Node& node, const ir::Shape& input) {
+  Extents e{{1, 1, 1, 1, 0, 1}};
+  for (size_t i = 0; i + 2 < input.size(); ++i)
+    e.push_back({input[2 + i], node.shape[2 + i], node.list("kernel_size")[i], node.list("stride")[i],
+                 node.list("padding")[i], node.list("dilation")[i]});
+  Window w;
+  w.channels = w.out = w.groups = static_cast<int>(input[1]);
+  find_places(node, e, &w);
+  return w;
+}
 
 int elements(const ir::Node& node) {
   check(!node.shape.empty() && node.shape.front() == ir::kBatch, "evaluator: node ", node.name, " has the shape ",

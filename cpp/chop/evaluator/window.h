@@ -24,6 +24,10 @@ struct Window {
 // node: linear, conv1d or conv2d. Throws std::invalid_argument for shapes that are too large.
 Window window_of(const ir::Node& node, const ir::Shape& input);
 
+// node: max_pool1d or max_pool2d, of a batch of images with channels.
+bool is_max_pool(const ir::Node& node);
+Window pool_window(const ir::Node& node, const ir::Shape& input);
+
 // Elements of one row of data: the product of all dimensions but the batch, which must come first.
 int elements(const ir::Node& node);
 

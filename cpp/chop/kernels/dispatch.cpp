@@ -12,8 +12,9 @@ namespace {
          ns::ordered_products.ordered, ns::ordered_products.wide },                                                  \
          ns::classify.rows, ns::classify.counts, ns::outputs, ns::moments_f32, ns::moments_f64, ns::windows.f32,     \
          ns::windows.f64, ns::squared_errors, ns::activation, ns::row_kernels,                                       \
-         {ns::train_linear_f32, ns::train_norm_f32, ns::train_loss_f32, ns::train_elementwise_f32,                   \
-          ns::train_update_f32, ns::train_narrow_f32, ns::train_learned_f32 },                                       \
+         {ns::gathers.gather, ns::depthwise_kernel, ns::gathers.sum_wide },                                          \
+          {ns::train_linear_f32, ns::train_norm_f32, ns::train_loss_f32, ns::train_elementwise_f32,                  \
+           ns::train_update_f32, ns::train_narrow_f32, ns::train_learned_f32 },                                      \
     {                                                                                                                \
       ns::train_linear_f64, ns::train_norm_f64, ns::train_loss_f64, ns::train_elementwise_f64, ns::train_update_f64, \
           ns::train_narrow_f64, ns::train_learned_f64                                                                \

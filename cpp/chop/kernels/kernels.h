@@ -9,6 +9,7 @@
 #include "chop/core/cpu_isa.h"
 #include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
+#include "chop/kernels/gather.h"
 #include "chop/kernels/product.h"
 #include "chop/kernels/rows.h"
 #include "chop/kernels/training.h"
@@ -112,6 +113,7 @@ struct KernelTable {
 
   ActivationKernel activation = nullptr;
   RowKernels rows{};
+  PlaneKernels planes{};
 
   TrainKernels<float> train_f32{};
   TrainKernels<double> train_f64{};

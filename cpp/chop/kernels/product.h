@@ -45,7 +45,7 @@ inline constexpr int32_t kPadded = -1;
 struct Product {
   const void* x = nullptr;        // groups in the encoding of the kernel
   const int32_t* at = nullptr;    // [positions][taps]: first group of each tap, or kPadded
-  const void* padding = nullptr;  // `groups` groups with the code 0, `stride` = 1; only where `at` has kPadded
+  const void* padding = nullptr;  // `groups` groups with the code 0, `stride` = 1; where `at` has kPadded
   int positions = 1, taps = 1;
   int groups = 0;  // groups of a tap
   int stride = 1;  // from one of its groups to the next, in groups
@@ -59,8 +59,17 @@ struct Product {
   int out = 0;
   Finish finish;  // alpha and beta: one per output
   // The channels that fill its last group up become the code 0.
-  // f32: row o * positions + p, so that flattening needs no work; else group p * ceil(out / channels) + o / channels.
+  // Output o at position p goes to the group p * along + o / channels * across.
   void* y = nullptr;
+  int64_t along = 1, across = 1;  // in groups
+  int lanes = kBlock;             // samples that count; what becomes of the others is open
+
+  // f32: row o * positions + p, so that flattening needs no work; else group p * ceil(out / channels) + o / channels.
+  void place_side_by_side() {
+    const int channels = channels_of(finish.to);
+    along = finish.to == Encoding::f32 ? 1 : (out + channels - 1) / channels;
+    across = finish.to == Encoding::f32 ? positions : 1;
+  }
 };
 
 struct ProductKernels {

@@ -54,41 +54,44 @@ struct FloatSums : Numbers<T> {
   }
 };
 
-// Rows outputs from `o` on, at one position; `weight` is their tile's. Their rows go to `to`, `distance` bytes apart:
-// floats where the result is floats, else sums.
-template <class Sums, int Rows>
-inline void tile(const Product& p, const int32_t* at, int o, const char* weight, char* to, int64_t distance) {
+// Rows outputs from `o` on, at one position and of Cols vectors of samples from `s` on; `weight` is their tile's. Their
+// rows go to `to`, `distance` bytes apart: floats where the result is floats, else sums.
+template <class Sums, int Rows, int Cols>
+inline void columns(const Product& p, const int32_t* at, int o, const char* weight, char* to, int64_t distance, int s) {
   constexpr int line = kTile * Sums::weight_bytes;  // weights of one group
-  for (int s = 0; s < kBlock; s += kCols * Sums::lanes) {
-    typename Sums::V sum[Rows][kCols];
-    CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-      CHOP_UNROLL for (int c = 0; c < kCols; ++c) sum[r][c] = Sums::start(p, o + r);
-    }
-    const char* w = weight;
-    for (int t = 0; t < p.taps; ++t) {
-      const bool padded = at[t] == kPadded;
-      if (!Sums::integers && padded) {
-        w += p.groups * line;
-        continue;
+  typename Sums::V sum[Rows][Cols];
+  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c) sum[r][c] = Sums::start(p, o + r);
+  }
+  const char* w = weight;
+  for (int t = 0; t < p.taps; ++t) {
+    const bool padded = at[t] == kPadded;
+    const char* x = padded ? static_cast<const char*>(p.padding)
+                           : static_cast<const char*>(p.x) + static_cast<int64_t>(at[t]) * kGroupBytes;
+    const int64_t step = static_cast<int64_t>(padded ? 1 : p.stride) * kGroupBytes;
+    x += s * 4;
+    for (int g = 0; g < p.groups; ++g, x += step, w += line) {
+      typename Sums::Input input[Cols];
+      CHOP_UNROLL for (int c = 0; c < Cols; ++c) input[c] = Sums::input(x + c * Sums::lanes * 4);
+      CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+        const typename Sums::Weight factor = Sums::weight(w + r * Sums::weight_bytes);
+        CHOP_UNROLL for (int c = 0; c < Cols; ++c) Sums::add(sum[r][c], input[c], factor);
       }
-      const char* x = padded ? static_cast<const char*>(p.padding)
-                             : static_cast<const char*>(p.x) + static_cast<int64_t>(at[t]) * kGroupBytes;
-      const int64_t step = static_cast<int64_t>(padded ? 1 : p.stride) * kGroupBytes;
-      x += s * 4;
-      for (int g = 0; g < p.groups; ++g, x += step, w += line) {
-        typename Sums::Input input[kCols];
-        CHOP_UNROLL for (int c = 0; c < kCols; ++c) input[c] = Sums::input(x + c * Sums::lanes * 4);
-        CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-          const typename Sums::Weight factor = Sums::weight(w + r * Sums::weight_bytes);
-          CHOP_UNROLL for (int c = 0; c < kCols; ++c) Sums::add(sum[r][c], input[c], factor);
-        }
-      }
-    }
-    CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-      CHOP_UNROLL for (int c = 0; c < kCols; ++c)
-          Sums::keep(p, o + r, sum[r][c], to + r * distance + (s + c * Sums::lanes) * 4);
     }
   }
+  CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c)
+        Sums::keep(p, o + r, sum[r][c], to + r * distance + (s + c * Sums::lanes) * 4);
+  }
+}
+
+// The same of all samples that count.
+template <class Sums, int Rows>
+inline void tile(const Product& p, const int32_t* at, int o, const char* weight, char* to, int64_t distance) {
+  int s = 0;
+  for (; s + kCols * Sums::lanes <= p.lanes; s += kCols * Sums::lanes)
+    columns<Sums, Rows, kCols>(p, at, o, weight, to, distance, s);
+  for (; s < p.lanes; s += Sums::lanes) columns<Sums, Rows, 1>(p, at, o, weight, to, distance, s);
 }
 
 template <class Sums>
@@ -105,7 +108,7 @@ inline void some_rows(const Product& p, int rows, const int32_t* at, int o, cons
 // Where the rows of floats go, they are finished by the elementwise kernel, which knows every rounding.
 template <class Sums>
 inline void product_to_floats(const Product& p) {
-  const int64_t distance = static_cast<int64_t>(p.positions) * kGroupBytes;
+  const int64_t distance = p.across * kGroupBytes;
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
   const Elementwise& op = p.finish.op;
   const bool finished = !op.alpha && op.rounding == Rounding::none && (!op.relu || Sums::integers);
@@ -113,10 +116,10 @@ inline void product_to_floats(const Product& p) {
     const char* weight = static_cast<const char*>(p.weight);
     for (int o = 0; o < p.out; o += kTile, weight += tile_bytes) {
       const int rows = p.out - o < kTile ? p.out - o : kTile;
-      char* y = static_cast<char*>(p.y) + o * distance + static_cast<int64_t>(position) * kGroupBytes;
+      char* y = static_cast<char*>(p.y) + o * distance + position * p.along * kGroupBytes;
       some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, y, distance);
       if (finished) continue;
-      const int together = p.positions == 1 ? rows : 1;  // rows side by side
+      const int together = p.across == 1 ? rows : 1;  // rows side by side
       for (int r = 0; r < rows; r += together) {
         Elementwise some = op;
         if (op.alpha) some.alpha = op.alpha + o + r, some.beta = op.beta + o + r;
@@ -133,6 +136,7 @@ class CodesTile {
  public:
   explicit CodesTile(const Product& p) : p_(p), channels_(channels_of(p.finish.to)) {
     for (int i = 0; i < kTile; ++i) group_.row[i] = sums_[i];
+    if (p.lanes < kBlock) __builtin_memset(sums_, 0, sizeof sums_);
     kernel_ = Sums::integers ? finishes.codes_of_sums(p.finish, p.scale, &group_)
                              : finishes.codes_of_floats(p.finish, &group_);
   }
@@ -141,7 +145,7 @@ class CodesTile {
 
   // The sums are those of `rows` outputs from `o` on; y is the first of their groups.
   void finish(int o, int rows, char* y) {
-    for (int i = 0; i < rows; i += channels_, y += kGroupBytes) {
+    for (int i = 0; i < rows; i += channels_, y += p_.across * kGroupBytes) {
       group_.row[0] = sums_[i], group_.row[1] = sums_[i + 1];
       if (p_.finish.op.alpha) group_.alpha = p_.finish.op.alpha + o + i, group_.beta = p_.finish.op.beta + o + i;
       group_.y = y;
@@ -167,12 +171,12 @@ inline void product(const Product& p) {
   static_assert(kTile == 4 && kBlock % (kCols * Sums::lanes) == 0);
   if (p.finish.to == Encoding::f32) return product_to_floats<Sums>(p);
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
-  const int channels = channels_of(p.finish.to), groups = (p.out + channels - 1) / channels;
+  const int channels = channels_of(p.finish.to);
   CodesTile<Sums> made(p);
   for (int position = 0; position < p.positions; ++position) {
     const char* weight = static_cast<const char*>(p.weight);
-    char* y = static_cast<char*>(p.y) + static_cast<int64_t>(position) * groups * kGroupBytes;
-    for (int o = 0; o < p.out; o += kTile, weight += tile_bytes, y += kTile / channels * kGroupBytes) {
+    char* y = static_cast<char*>(p.y) + position * p.along * kGroupBytes;
+    for (int o = 0; o < p.out; o += kTile, weight += tile_bytes, y += kTile / channels * p.across * kGroupBytes) {
       const int rows = p.out - o < kTile ? p.out - o : kTile;
       some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, made.sums(), kGroupBytes);
       made.finish(o, rows, y);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chop/kernels/kernels.h"
+#include "chop/kernels/reference_gather.h"
 #include "chop/kernels/reference_product.h"
 
 namespace chop {
@@ -228,6 +229,9 @@ const KernelTable reference_kernels = {
     {column_sums<double>, column_squares<double>},
     window<float>,
     window<double>,
-    squared_errors};
+    squared_errors,
+    nullptr,
+    {},
+    {reference::gather, reference::depthwise, reference::plane_sum_wide}};
 
 }  // namespace chop

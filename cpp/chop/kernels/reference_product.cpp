@@ -5,15 +5,16 @@
 #include <cstdint>
 
 #include "chop/kernels/kernels.h"
+#include "chop/kernels/reference_gather.h"
 
 namespace chop::reference {
 namespace {
 
-// One finished row as channel `channel` of the groups at y.
-void put(const Finish& f, const float* row, int channel, void* y) {
+// One finished row as channel `channel` of a group at y.
+void put_into(const Finish& f, const float* row, int channel, void* y) {
   const int channels = channels_of(f.to);
   for (int s = 0; s < kBlock; ++s) {
-    const int64_t place = (int64_t{channel} / channels * kBlock + s) * channels + channel % channels;
+    const int64_t place = int64_t{s} * channels + channel;
     // Where codes have no NaN, any code may stand for it.
     const auto code = static_cast<int>(f.to == Encoding::f32 || std::isnan(row[s]) ? 0.0f : row[s]) + f.zero;
     switch (f.to) {
@@ -22,6 +23,13 @@ void put(const Finish& f, const float* row, int channel, void* y) {
       case Encoding::s16x2: static_cast<int16_t*>(y)[place] = static_cast<int16_t>(code); break;
     }
   }
+}
+
+void* group_at(void* y, int64_t group) { return static_cast<char*>(y) + group * kGroupBytes; }
+
+// The same as channel `channel` of all groups at y.
+void put(const Finish& f, const float* row, int channel, void* y) {
+  put_into(f, row, channel % channels_of(f.to), group_at(y, channel / channels_of(f.to)));
 }
 
 // x's row as channel `channel`, with the constants of `output`.
@@ -35,13 +43,8 @@ void finish_row(const Finish& f, int output, const float* x, int channel, void* 
 
 // Output o at position p of a product, and the channels without an output that fill its group up.
 void finish_output(const Product& p, int position, int o, const float* row) {
-  if (p.finish.to == Encoding::f32) return finish_row(p.finish, o, row, o * p.positions + position, p.y);
-  const int channels = channels_of(p.finish.to), groups = (p.out + channels - 1) / channels;
-  const int first = position * groups * channels;
-  finish_row(p.finish, o, row, first + o, p.y);
-  const float nothing[kBlock] = {};
-  if (o == p.out - 1)
-    for (int c = p.out; c < groups * channels; ++c) put(p.finish, nothing, first + c, p.y);
+  const int channels = channels_of(p.finish.to);
+  finish_into(p.finish, o, row, group_at(p.y, position * p.along + o / channels * p.across), o == p.out - 1);
 }
 
 // A group of tap t.
@@ -89,8 +92,7 @@ void floats(const Product& p) {
         T sum = p.bias ? static_cast<const T*>(p.bias)[o] : T(0);
         for (int t = 0; t < p.taps; ++t)
           for (int g = 0; g < p.groups; ++g)
-            if (p.at[position * p.taps + t] != kPadded)
-              sum += static_cast<T>(group_of<float>(p, position, t, g)[s]) * weight<T>(p, o, t, g, 1, 0);
+            sum += static_cast<T>(group_of<float>(p, position, t, g)[s]) * weight<T>(p, o, t, g, 1, 0);
         row[s] = static_cast<float>(sum);
       }
       finish_output(p, position, o, row);
@@ -98,6 +100,13 @@ void floats(const Product& p) {
 }
 
 }  // namespace
+
+void finish_into(const Finish& f, int o, const float* row, void* y, bool last) {
+  const int channels = channels_of(f.to);
+  finish_row(f, o, row, o % channels, y);
+  const float nothing[kBlock] = {};
+  for (int c = o % channels + 1; last && c < channels; ++c) put(f, nothing, c, y);
+}
 
 void encode(const Encode& e) {
   const float nothing[kBlock] = {};

@@ -22,6 +22,11 @@ using ProductKernel = void (*)(const Product&);
 struct IntegerProducts {
   ProductKernel u8x4, s16x2, whole;
 };
+struct GatherKernels {
+  void (*gather)(const Gather&);
+  void (*sum_wide)(const float*, int64_t, int, int, float*);
+};
+using DepthwiseKernel = void (*)(const Depthwise&);
 struct OrderedProducts {
   ProductKernel ordered, wide;
 };
@@ -78,6 +83,8 @@ struct WindowKernels {
   extern const SquaredErrorsKernel squared_errors; \
   extern const ActivationKernel activation;        \
   extern const RowKernels row_kernels;             \
+  extern const GatherKernels gathers;              \
+  extern const DepthwiseKernel depthwise_kernel;   \
   CHOP_DECLARE_TRAIN(float, f32)                   \
   CHOP_DECLARE_TRAIN(double, f64)                  \
   }

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from tests.benchmarks.mase_loop import QUANTIZED
 
+from . import images
+
 CHAINS = {
     "tiny": (16, 5),
     "toy": (16, 16, 8, 5),
@@ -22,16 +24,24 @@ WHAT = {name: "-".join(map(str, sizes)) for name, sizes in CHAINS.items()} | {
     "tiny": "BatchNorm, ReLU, Linear 16-5, ReLU",
     "conv1d": "two Conv1d of 8 channels on 16 positions, residual, Linear, sigmoid",
     "vgg": "six Conv2d of 16 to 64 channels on 32x32x3, three pools, Linear",
+    "resnet8": "ResNet-8: three residual blocks of 16 to 64 channels on 32x32x3",
+    "resnet18": "ResNet-18 with a 3x3 stem on 32x32x3",
+    "mobilenet": "MobileNet of eight inverted blocks on 32x32x3",
 }
+ON_IMAGES = ("vgg", "resnet8", "resnet18", "mobilenet")
 SIZES = [
     *((name, rows) for rows in (10_000, 166_000) for name in ("tiny", "toy", "big", "seven")),
     ("wide", 10_000),
     ("tiny", 830_000),
     ("conv1d", 10_000),
     ("vgg", 1_000),
+    *((name, rows) for name in ("resnet8", "resnet18", "mobilenet") for rows in (1, 4, 8)),
+    ("resnet8", 256),
+    ("resnet18", 64),
+    ("mobilenet", 128),
 ]
 # Configurations in one pass where 64 of them would take minutes in all rounds.
-FEWER_CONFIGS = {"wide": 8, "conv1d": 16, "vgg": 4}
+FEWER_CONFIGS = {"wide": 8, "conv1d": 16} | dict.fromkeys(ON_IMAGES, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +101,9 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     **{name: lambda sizes=sizes: chain(sizes) for name, sizes in CHAINS.items()},
     "conv1d": Residual1d,
     "vgg": vgg,
+    "resnet8": images.resnet8,
+    "resnet18": images.resnet18,
+    "mobilenet": images.mobilenet,
 }
 
 
@@ -99,14 +112,15 @@ def build(name: str, rows: int, seed: int = 0) -> Case:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = BUILDERS[name]()
-        classes = 10 if name == "vgg" else 5
-        x = torch.randn(rows, *((3, 32, 32) if name == "vgg" else (16,)))
+        classes, shape = (10, (3, 32, 32)) if name in ON_IMAGES else (5, (16,))
+        calibration = torch.randn(64, *shape) if rows < 64 else None
+        x = torch.randn(rows, *shape)
         y = torch.randint(0, classes, (rows,))
     with torch.no_grad():
         norms = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
         for layer in norms:
             layer.momentum = None  # the statistics become those of the one batch
-        model.train()(x[:4096])
+        model.train()(x[:4096] if calibration is None else calibration)
     return Case(name, rows, model.eval(), x, y, classes, nodes_of(model))
 
 
