@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 
 import chop
 from chop.export import export, read_integers
-from chop.integers import execute
+from chop.export.several import export_all
+from chop.integers import execute, making
 from chop.tools.errors import ConfigError
 from tests.export.models import Convolutions, Sequences, config, rows, trained
 
@@ -74,3 +76,15 @@ def test_the_reader_gives_the_net_back_and_refuses_what_is_none(
         arrays.write_bytes(data)
         with pytest.raises(ConfigError, match="no integer net"):
             read_integers(path)
+
+
+def test_targets_share_one_integer_net(sequences: chop.Evaluator, tmp_path: Path, monkeypatch: Any) -> None:
+    made, run = [], making._Maker.run
+
+    def counted(self: Any) -> Any:
+        made.append(self)
+        return run(self)
+
+    monkeypatch.setattr(making._Maker, "run", counted)
+    export_all(sequences, config((5, 2), (5, 3)), ["integers", "cpp"], tmp_path, 20)
+    assert len(made) == 1

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chop import _core
 from chop.evaluator import Config, Evaluator
 from chop.export.proof import Proof
 from chop.export.target import TARGETS, MissingExecutor, Sample, Target, versions
-from chop.integers import quantized_view
+from chop.integers import QuantizedView, quantized_view
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.nn.quantizers.element_format import plain_numbers
 from chop.tools.atomic_write import atomic_write
@@ -61,6 +62,52 @@ class Exported:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A model under one config, for one target or several: what they have in common is made once.
+
+    Attributes:
+        evaluator: the model and rows.
+        config: as :func:`export` takes it.
+        most: rows to compare on.
+    """
+
+    evaluator: Evaluator
+    config: Config | None
+    most: int
+
+    @cached_property
+    def view(self) -> QuantizedView:
+        """The quantized graph."""
+        return quantized_view(self.evaluator, self.config)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """All rows to compare on and the evaluator's outputs."""
+        x = self.evaluator._x[: self.most].to(torch.float32).contiguous().numpy()
+        return Sample(x, self.evaluator.forward(self.config)[: len(x)].numpy())
+
+    def export(self, writer: Target, path: Path) -> Exported:
+        """Write for one target, run, compare, name."""
+        writer.check(self.view)
+        final = _place(path, writer)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
+            made = Path(folder) / final.name
+            x, wanted = self.sample.x, self.sample.y
+            writer.write(self.view, made, Sample(x[:RECORDED], wanted[:RECORDED]))
+            proofs, unproven = _proofs(writer, made, x, wanted)
+            proven = all(map(writer.holds, proofs))
+            unequal = final.with_name(final.name + ".unequal")
+            for old in (final, unequal):
+                _remove(old)
+            final = final if proven else unequal
+            made.replace(final)
+        content = _record(writer, final, self.evaluator, self.config, proofs, unproven)
+        record = atomic_write(final.parent / RECORD, content)
+        return Exported(writer.name, final, proofs, unproven, record)
+
+
 def export(
     mg_or_ev: MaseGraph | nn.Module | Evaluator,
     config: Config | None,
@@ -98,25 +145,7 @@ def export(
     True
     """
     writer = TARGETS[target]
-    evaluator = _evaluator(mg_or_ev, x)
-    view = quantized_view(evaluator, config)
-    writer.check(view)
-    final = _place(Path(path), writer)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
-        made = Path(folder) / final.name
-        x = evaluator._x[:rows].to(torch.float32).contiguous().numpy()
-        wanted = evaluator.forward(config)[: len(x)].numpy()
-        writer.write(view, made, Sample(x[:RECORDED], wanted[:RECORDED]))
-        proofs, unproven = _proofs(writer, made, x, wanted)
-        proven = all(map(writer.holds, proofs))
-        unequal = final.with_name(final.name + ".unequal")
-        for old in (final, unequal):
-            _remove(old)
-        final = final if proven else unequal
-        made.replace(final)
-    record = atomic_write(final.parent / RECORD, _record(writer, final, evaluator, config, proofs, unproven))
-    return Exported(target, final, proofs, unproven, record)
+    return Job(_evaluator(mg_or_ev, x), config, rows).export(writer, Path(path))
 
 
 def _evaluator(mg_or_ev: MaseGraph | nn.Module | Evaluator, x: Tensor | np.ndarray | None) -> Evaluator:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from chop.evaluator import Config, Evaluator
-from chop.export.run import DEFAULT_ROWS, Exported, export
+from chop.export.run import DEFAULT_ROWS, Exported, Job
 from chop.export.target import TARGETS
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import node_quantizer_config
@@ -43,10 +43,10 @@ def export_all(
         ConfigError: a target cannot say what the model computes.
         RuntimeError: a written model computes something else. All targets are written.
     """
-    found = []
+    found, job = list[Exported](), Job(evaluator, config, rows)
     for target in targets:
         folder = out if len(targets) == 1 else out / target  # each has its export.json
-        found.append(export(evaluator, config, target, folder, rows=rows))
+        found.append(job.export(TARGETS[target], folder))
         write_line(str(found[-1]))
     unequal = [made for made in found if not made.equal and not made.unproven]
     if unequal:

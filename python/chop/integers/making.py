@@ -10,7 +10,7 @@ from chop.integers.batch_norm import affine_of
 from chop.integers.elementwise import MONOTONE, apply_chain, grid_ends
 from chop.integers.features import features_joined
 from chop.integers.net import IntegerNet, NetBuilder, NotIntegerError, Operation, Tensor
-from chop.integers.steps import multiply_add_shift, thresholds
+from chop.integers.steps import lines_through, thresholds
 from chop.integers.sums import sums_of
 from chop.integers.view import QuantizedView, ViewNode
 from chop.integers.views import VIEWS, indices_of
@@ -24,12 +24,16 @@ _MOST_BITS = 63
 
 
 def integer_net(view: QuantizedView) -> IntegerNet:
-    """Return the integer net of a quantized model.
+    """Return the integer net of a quantized model; all callers with one view share it.
 
     Raises:
         NotIntegerError: a node computes with floats between the first quantizer and the last sum, or its codes need
             more than 63 bits.
     """
+    return view.once(_made_of)
+
+
+def _made_of(view: QuantizedView) -> IntegerNet:
     return _Maker(view).run()
 
 
@@ -258,12 +262,9 @@ class _Maker:
         grid = to.frac_width, int(base.min()), int(base.max()) + steps.shape[1]
         grid = to.frac_width, max(grid[1], to.qmin), min(grid[2], to.qmax)
         stops = np.where(sign > 0, x.high, -x.low)
-        lines = [
-            multiply_add_shift(int(b), s, int(stop)) for b, s, stop in zip(base, steps, stops, strict=True)
-        ]
         counts = (steps <= stops[:, None]).sum(1)
-        if all(line is not None for line in lines):
-            columns = np.array([line for line in lines if line is not None], np.int64).T
+        if lines := lines_through(base, steps, stops):
+            columns = np.array(lines, np.int64).T
             constants = {"factor": sign * columns[0], "offset": columns[1], "shift": columns[2]}
             constants |= {"least": base, "most": base + counts}
             return self.b.add("multiply_add_shift", [x], node, x.shape, grid, constants)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from chop.nn.quantizers.integer import integer_quantizer
 from chop.tools.errors import ConfigError
 
 Formats = Mapping[str, IntegerFormat | ElementFormat]
+Made = TypeVar("Made")
 _NO_FORMATS: Formats = MappingProxyType({})
 
 
@@ -126,6 +127,16 @@ class QuantizedView:
     def inputs(self) -> tuple[ViewNode, ...]:
         """The model's inputs."""
         return tuple(node for node in self.nodes if node.op == "input")
+
+    @cached_property
+    def _made(self) -> dict[Callable[[QuantizedView], Any], Any]:
+        return {}
+
+    def once(self, make: Callable[[QuantizedView], Made]) -> Made:
+        """Return ``make(self)``, which the first call computes and all others share: it must not be changed."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(Made, self._made[make])
 
 
 def _on_common_grids(
