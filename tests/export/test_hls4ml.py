@@ -16,7 +16,7 @@ from chop.export import TARGETS, Sample, export
 from chop.integers import quantized_view
 from chop.models import get_model
 from chop.tools.errors import ConfigError
-from tests.export.models import Dense, Sequences, config, fixed, rows, trained
+from tests.export.models import Dense, config, fixed, rows, trained
 
 pytest.importorskip("hls4ml")
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
@@ -69,13 +69,11 @@ def test_each_mode_has_its_type_and_weights_are_exact(tmp_path: Path) -> None:
             assert written == view["_0"].on_grid("weight").T.reshape(-1).tolist()
 
 
-class Residual(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Linear(4, 4)
+class Shifted(nn.Module):
+    """The sum of neighbours."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.a(x) + x
+        return x[:, 1:] + x[:, :-1]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +85,16 @@ class Residual(nn.Module):
             "batch norm of floats is fixed point",
         ),
         (nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4)), config(), "batch norm of floats is fixed point"),
-        (nn.Sequential(nn.Linear(16, 4), nn.ReLU6(), nn.Linear(4, 2)), config((8, 3), (6, 4)), "no clamp to"),
-        (Sequences(), config(), "convolutions are none of its layers"),
+        (
+            nn.Sequential(nn.Linear(16, 4), nn.Hardtanh(), nn.Linear(4, 2)),
+            config((8, 3), (6, 4)),
+            "no clamp to",
+        ),
+        (
+            nn.Sequential(nn.Linear(16, 4), Shifted()),
+            config((8, 4), (8, 6), ("linear", "add")),
+            "cuts, pads or permutes",
+        ),
         (
             nn.Sequential(nn.Linear(16, 4), nn.Linear(4, 2)),
             config((16, 10), (16, 12)),
@@ -101,12 +107,6 @@ def test_what_its_layers_cannot_say(model: nn.Module, settings: dict, reason: st
     with pytest.raises(ConfigError, match=rf"export to hls4ml: .*{reason}.*--to cpp can"):
         export(model.eval(), settings, "hls4ml", tmp_path, x=x)
     assert not list(tmp_path.iterdir())
-
-
-def test_branches_are_refused(tmp_path: Path) -> None:
-    settings = config((8, 4), (8, 6), ("linear", "add"))
-    with pytest.raises(ConfigError, match=r"chains only|must read the input"):
-        export(nn.Sequential(Residual()).eval(), settings, "hls4ml", tmp_path, x=rows(20, 4))
 
 
 def modes(rounding: str, overflow: str) -> dict[str, Any]:

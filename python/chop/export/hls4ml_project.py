@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from chop.export.cpp import not_whole
-from chop.export.hls4ml_layers import Layers, hls4ml_layers
+from chop.export.hls4ml_layers import hls4ml_layers
+from chop.export.hls4ml_places import Layers
 from chop.export.target import MissingExecutor, Refusal, Sample, Target, register
 from chop.integers import NotIntegerError, QuantizedView, integer_net
 from chop.tools.atomic_write import atomic_write
