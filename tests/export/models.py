@@ -66,6 +66,31 @@ class Sequences(nn.Module):
         return self.head(torch.flatten(h, 1))
 
 
+class Chain(nn.Module):
+    """Two Conv1d layers with padding and a stride, then a Linear: 906 products a row of 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1, self.c2 = nn.Conv1d(1, 4, 3, padding=1), nn.Conv1d(4, 6, 3, stride=2)
+        self.head = nn.Linear(42, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.c2(torch.relu(self.c1(x.unsqueeze(1)))))
+        return self.head(torch.flatten(h, 1))
+
+
+class Grouped(nn.Module):
+    """Conv1d layers with groups, dilation and a stride, and a pool with padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1 = nn.Conv1d(4, 6, 3, padding=2, dilation=2, groups=2)
+        self.pool, self.c2 = nn.MaxPool1d(3, 2, padding=1), nn.Conv1d(6, 6, 2, stride=2, groups=6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.c2(self.pool(torch.relu(self.c1(x)))))
+
+
 class Dense(nn.Module):
     """Linear layers with batch norms, before a ReLU and without one."""
 

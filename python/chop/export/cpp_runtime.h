@@ -1,28 +1,31 @@
-// What the generated network calls: whole-number arithmetic that is the same on every compiler.
-using std::int8_t, std::int16_t, std::int32_t, std::int64_t;
-
 //@if requantize
-// Drops S bits (adds -S), rounds (0: half to even, 1: down, 2: half up), brings into range (saturates or wraps).
+// Drops S bits, rounds (0: half to even, 1: down, 2: half up), brings into range.
+//@if never
 // Without branches, which sums of random sign would mislead.
-template <class I, int S, I Lo, I Hi, int Round, bool Wrap>
+//@end
+template <class I, int S, I Lo, I Hi, int Round = 0, bool Wrap = false>
 constexpr I requantize(I v) {
   I q = v;
   //@if far
   if constexpr (S > 62) q = Round == 1 && v < 0 ? -1 : 0;
   //@end
+  //@if guarded
   if constexpr (S > 0 && S < 63) {
+  //@end
     constexpr I half = I{1} << (S - 1);
     q = v >> S;
-    [[maybe_unused]] const I rest = v & (half + (half - 1));
+    [[maybe_unused]] const I rest = v & (2 * half - 1);
     //@if half_even
     if constexpr (Round == 0) q += I((rest > half) | ((rest == half) & ((q & 1) != 0)));
     //@end
     //@if half_up
     if constexpr (Round == 2) q += I(rest >= half);
     //@end
+  //@if guarded
   }
+  //@end
   //@if wrap
-  if constexpr (S < 0 && Wrap) q = -S > 62 ? 0 : I(std::uint64_t(v) << (-S > 62 ? 62 : -S));
+  if constexpr (S < 0 && Wrap) q = -S > 62 ? 0 : I(uint64_t(v) << (-S > 62 ? 62 : -S));
   //@end
   //@if finer
   if constexpr (S < 0 && !Wrap) {
@@ -32,7 +35,7 @@ constexpr I requantize(I v) {
   }
   //@end
   //@if wrap
-  if constexpr (Wrap) return I(int64_t((std::uint64_t(q) - std::uint64_t(Lo)) & std::uint64_t(int64_t{Hi} - Lo)) + Lo);
+  if constexpr (Wrap) return I(int64_t((uint64_t(q) - uint64_t(Lo)) & uint64_t(int64_t{Hi} - Lo)) + Lo);
   //@end
   q = q < Lo ? Lo : q;
   return q > Hi ? Hi : q;
@@ -41,7 +44,7 @@ constexpr I requantize(I v) {
 //@end
 //@if quantize
 // A float to its code; NaN, which has none, to the lowest.
-template <int64_t Lo, int64_t Hi, int Round, bool Wrap>
+template <int64_t Lo, int64_t Hi, int Round = 0, bool Wrap = false>
 inline int64_t quantize(float x, float scale) {
   float v = x * scale;
   //@if quantize_half_even
@@ -81,23 +84,39 @@ struct Window {
 };
 
 //@end
-//@if conv
-// In one or two dimensions (a single one is a second of size 1): gathers a window, of which a group is linear.
+//@if conv1
+// Gathers a window, of which the convolution is linear.
+template <class A, int Out, int In, int K, class W, class B, class X>
+void convolve(const W* w, const B* b, const X* x, A* y, int in, int out, int stride, int before, int step) {
+  for (int at = 0; at < out; ++at) {
+    X window[unsigned(In * K)];
+    for (int n = 0; n < In * K; ++n) {
+      const int i = at * stride - before + n % K * step;
+      window[n] = i >= 0 && i < in ? x[n / K * in + i] : X(0);
+    }
+    A sums[unsigned(Out)];
+    linear<A, Out, In * K>(w, b, window, sums);
+    for (int o = 0; o < Out; ++o) y[o * out + at] = sums[o];
+  }
+}
+
+//@end
+//@if conv2
+// In one or two dimensions (a single one is a second of size 1): gathers a window, of which the convolution is linear.
 template <class A, int Out, int In, int Rows, int Columns, class W, class B, class X>
-void convolve(const W* w, const B* b, const X* x, A* y, int groups, Window r, Window c) {
+void convolve(const W* w, const B* b, const X* x, A* y, Window r, Window c) {
   constexpr int size = In * Rows * Columns;
-  for (int at = 0; at < groups * r.out * c.out; ++at) {
-    const int g = at / (r.out * c.out), top = at / c.out % r.out * r.stride - r.before;
-    const int left = at % c.out * c.stride - c.before;
-    X window[std::size_t(size)];
+  for (int at = 0; at < r.out * c.out; ++at) {
+    const int top = at / c.out * r.stride - r.before, left = at % c.out * c.stride - c.before;
+    X window[unsigned(size)];
     for (int n = 0; n < size; ++n) {
       const int i = top + n / Columns % Rows * r.dilation, j = left + n % Columns * c.dilation;
       const bool inside = i >= 0 && i < r.in && j >= 0 && j < c.in;
-      window[n] = inside ? x[((g * In + n / (Rows * Columns)) * r.in + i) * c.in + j] : X(0);
+      window[n] = inside ? x[(n / (Rows * Columns) * r.in + i) * c.in + j] : X(0);
     }
-    A sums[std::size_t(Out)];
-    linear<A, Out, size>(w + g * Out * size, b + g * Out, window, sums);
-    for (int o = 0; o < Out; ++o) y[(g * (Out - 1) + o) * r.out * c.out + at] = sums[o];
+    A sums[unsigned(Out)];
+    linear<A, Out, size>(w, b, window, sums);
+    for (int o = 0; o < Out; ++o) y[o * r.out * c.out + at] = sums[o];
   }
 }
 

@@ -23,8 +23,7 @@ def header(net: IntegerNet, name: str) -> str:
     return f"""// A quantized network in whole numbers. Written by chop; needs C++17 and nothing else.
 #pragma once
 #include <cmath>
-#include <cstddef>
-#include <cstdint>
+#include <stdint.h>
 
 namespace {name} {{
 
@@ -51,6 +50,7 @@ class _Writer:
         self.tensor_kinds: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.tensors = {op.output.name: op.output for op in net.operations}
+        self.plane = any(op.kind == "conv" and op.constants["weight"].ndim == 4 for op in net.operations)
         for place, op in enumerate(net.operations):
             self._write(op, f"{'x' if op.output.frac_width is None else 'c'}{place}")
 
@@ -85,8 +85,8 @@ class _Writer:
 
     def each(self, op: Operation, name: str, value: str) -> None:
         """One loop over the numbers of the output; ``i`` counts."""
-        kind = self.kind(op)
-        self.lines.append(f"for (int i = 0; i < {op.output.size}; ++i) {name}[i] = {kind}({value});")
+        value = value if op.kind == "value" else f"{self.kind(op)}({value})"
+        self.lines.append(f"for (int i = 0; i < {op.output.size}; ++i) {name}[i] = {value};")
 
     def channel(self, op: Operation) -> str:
         """The channel of the number ``i``."""
@@ -97,7 +97,7 @@ class _Writer:
         rule, s = self.rule(op), op.settings
         self.uses |= {"quantize", f"quantize_{s['rounding']}"}
         if s["overflow"] == "wrap":
-            self.uses |= {"quantize_wrap", "requantize", "wrap"}
+            self.uses |= {"quantize_wrap", "requantize", "guarded", "wrap"}
         self.each(op, name, f"quantize<{rule}>({x}[i], {number(2.0 ** int(op.output.frac_width or 0))})")
 
     def requantize(self, op: Operation, name: str, x: str) -> None:
@@ -105,13 +105,19 @@ class _Writer:
         self.uses |= {"requantize", s["rounding"], s["overflow"]}
         small = {self.tensor_kinds[op.inputs[0]], kind_of(op.output.low, op.output.high)} <= _WITHIN_32
         kind = "int32_t" if small and 0 <= s["shift"] < 31 else "int64_t"  # 32 bits are quicker
-        self.uses |= {piece for piece, used in (("finer", s["shift"] < 0), ("far", s["shift"] > 62)) if used}
+        parts = (("finer", s["shift"] < 0), ("far", s["shift"] > 62), ("guarded", not 0 < s["shift"] < 63))
+        self.uses |= {piece for piece, used in parts if used}
         self.each(op, name, f"requantize<{kind}, {s['shift']}, {self.rule(op)}>({x}[i])")
 
     def rule(self, op: Operation) -> str:
         """What quantizers take: ends, rounding, overflow."""
         s, o = op.settings, op.output
-        return f"{o.low}, {o.high}, {_ROUNDING[s['rounding']]}, {str(s['overflow'] == 'wrap').lower()}"
+        rounding, wraps = _ROUNDING[s["rounding"]], s["overflow"] == "wrap"
+        return (
+            f"{o.low}, {o.high}"
+            + (f", {rounding}" if rounding or wraps else "")
+            + (", true" if wraps else "")
+        )
 
     def affine(self, op: Operation, name: str, x: str) -> None:
         a, b = (f"{self.constant(op.constants[k])}[{self.channel(op)}]" for k in ("factor", "offset"))
@@ -159,13 +165,25 @@ class _Writer:
         self.rounded(op, name)
 
     def conv(self, op: Operation, name: str, x: str) -> None:
-        self.uses |= {"windows", "linear", "conv"}
         s, weight = op.settings, op.constants["weight"]
         w, b = (self.constant(op.constants[k]) for k in ("weight", "bias"))
-        windows = self.windows(op, list(weight.shape[2:]), list(s["padding"][::2]))
-        groups, kernel = int(s["groups"]), [*weight.shape[2:], 1][:2]
-        sizes = ", ".join(str(n) for n in (len(weight) // groups, weight.shape[1], *kernel))
-        self.lines.append(f"convolve<{self.kind(op)}, {sizes}>({w}, {b}, {x}, {name}, {groups}, {windows});")
+        groups, before = int(s["groups"]), list(s["padding"][::2])
+        if self.plane:
+            self.uses |= {"windows", "linear", "conv2"}
+            windows, kernel = self.windows(op, list(weight.shape[2:]), before), [*weight.shape[2:], 1][:2]
+        else:
+            self.uses |= {"linear", "conv1"}
+            shape, kernel = self.tensors[op.inputs[0]].shape, list(weight.shape[2:])
+            columns = shape[1], op.output.shape[1], s["stride"][0], before[0], s["dilation"][0]
+            windows = ", ".join(str(int(v)) for v in columns)
+        shapes = (len(weight) // groups, weight.shape[1], *kernel)
+        call = f"convolve<{self.kind(op)}, {', '.join(str(n) for n in shapes)}>"
+        places = [w, b, x, name]
+        if groups > 1:
+            steps = weight.size, len(weight), self.tensors[op.inputs[0]].size, op.output.size
+            places = [f"{each} + g * {n // groups}" for each, n in zip(places, steps, strict=True)]
+            call = f"for (int g = 0; g < {groups}; ++g) {call}"
+        self.lines.append(f"{call}({', '.join(places)}, {windows});")
         self.rounded(op, name)
 
     def rounded(self, op: Operation, name: str) -> None:

@@ -53,7 +53,10 @@ def number(value: float) -> str:
 
 
 def pieces(uses: Set[str]) -> str:
-    """The parts of the runtime that a network needs: ``//@if name`` and ``//@end`` enclose them."""
+    """The parts of the runtime that a network needs: ``//@if name`` and ``//@end`` enclose them.
+
+    What ``//@if never`` encloses is for readers of the source.
+    """
     kept, open_ = list[str](), list[bool]()
     for line in files("chop.export").joinpath("cpp_runtime.h").read_text(encoding="utf-8").splitlines():
         mark, _, name = line.strip().partition(" ")

@@ -204,6 +204,10 @@ class _Maker:
 
     def _make_codes(self, node: ViewNode, chain: Chain, to: IntegerFormat) -> Tensor:
         if not chain and self.is_grid(node):
+            if node.op in VIEWS and indices_of(node, self.view[node.inputs[0]].shape) is None:
+                return self._gather(
+                    node, self.codes(self.view[node.inputs[0]], (), to)
+                )  # fewer functions apart
             return self.b.requantize(self.grid(node), to, node)
         if not self._behind_a_sum(node):
             floats = self.floats(node, chain)
