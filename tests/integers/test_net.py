@@ -102,3 +102,25 @@ def test_floats_inside_are_refused_by_name() -> None:
     smooth = chop.Evaluator(nn.Sequential(nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 2)), x)
     with pytest.raises(NotIntegerError, match=r"^_1: sigmoid of floats"):
         integer_net(quantized_view(smooth, config()))
+
+
+def test_batch_norms_in_a_row_are_steps_and_only_behind_sums(
+    evaluators: dict[str, chop.Evaluator],
+) -> None:
+    x = rows(300, 16)
+    for parts in (
+        [nn.BatchNorm1d(6), nn.BatchNorm1d(6)],
+        [nn.BatchNorm1d(6), nn.ReLU(), nn.BatchNorm1d(6), nn.ReLU6()],
+        [nn.Hardtanh(-0.3, 0.9), nn.BatchNorm1d(6), nn.BatchNorm1d(6)],
+    ):
+        model = trained(nn.Sequential(nn.Linear(16, 6), *parts, nn.Linear(6, 3)), x)
+        for settings in (config((5, 3), (5, 3)), config((8, 5), (6, 4), data_in_rounding="floor")):
+            equal(chop.Evaluator(model, x), settings)
+    images = rows(20, 2, 6, 6)
+    for parts, name in (
+        ([nn.BatchNorm2d(3), nn.MaxPool2d(2), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 2)], "_3"),
+        ([nn.BatchNorm2d(3), nn.Flatten(), nn.ReLU(), nn.BatchNorm1d(48), nn.Linear(48, 2)], "_4"),
+    ):
+        model = trained(nn.Sequential(nn.Conv2d(2, 3, 3), *parts), images)
+        with pytest.raises(NotIntegerError, match=rf"^{name}: a batch norm of floats that are no sums"):
+            integer_net(quantized_view(chop.Evaluator(model, images), config()))

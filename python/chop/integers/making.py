@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from chop.integers.batch_norm import affine_of
-from chop.integers.elementwise import MONOTONE, apply_chain, grid_ends
+from chop.integers.elementwise import MONOTONE, grid_ends
 from chop.integers.features import features_joined
 from chop.integers.net import IntegerNet, NetBuilder, NotIntegerError, Operation, Tensor
-from chop.integers.steps import lines_through, thresholds
+from chop.integers.stepped import stepped
 from chop.integers.sums import sums_of
 from chop.integers.view import QuantizedView, ViewNode
 from chop.integers.views import VIEWS, indices_of
@@ -19,7 +19,6 @@ from chop.nn.quantizers import ElementFormat, IntegerFormat
 Chain = tuple[ViewNode, ...]  # elementwise nodes still to be applied, in order
 
 _EXACT = 2**24
-_MOST_LEVELS = 1 << 12
 _MOST_BITS = 63
 
 
@@ -93,7 +92,7 @@ class _Maker:
                 raise NotIntegerError(node.name, "it is a float layer: give it a format")
             return True
         if node.is_quantized:
-            return node.op in {"relu", "add", "sub", "mul"}
+            return node.op in {"relu", "add", "sub", "mul"} or _is_quantizer(node)
         if node.op == "input" or node.op.startswith("batch_norm"):
             return False
         known = node.op in MONOTONE or node.op in VIEWS or node.op in _GRIDS
@@ -123,6 +122,8 @@ class _Maker:
             inputs = [self.codes(self.view[name], (), node.formats["data_in"]) for name in node.inputs]
         else:
             inputs = [self.grid(self.view[name]) for name in node.inputs]
+        if _is_quantizer(node):
+            return inputs[0]
         if node.op in MONOTONE:
             return self._clamp(node, inputs[0])
         if node.op in VIEWS:
@@ -205,20 +206,23 @@ class _Maker:
     def _make_codes(self, node: ViewNode, chain: Chain, to: IntegerFormat) -> Tensor:
         if not chain and self.is_grid(node):
             if node.op in VIEWS and indices_of(node, self.view[node.inputs[0]].shape) is None:
-                return self._gather(
-                    node, self.codes(self.view[node.inputs[0]], (), to)
-                )  # fewer functions apart
+                return self._gather(node, self.codes(self.view[node.inputs[0]], (), to))
             return self.b.requantize(self.grid(node), to, node)
         if not self._behind_a_sum(node):
             floats = self.floats(node, chain)
             grid = to.frac_width, to.qmin, to.qmax
             rule = {"rounding": to.rounding, "overflow": to.overflow}
             return self.b.add("quantize", [floats], node, floats.shape, grid, None, width=to.width, **rule)
-        if self.is_grid(node) or node.op.startswith("batch_norm"):
-            return self._steps(node, chain, to)
-        source = self.view[node.inputs[0]]
-        if node.op in MONOTONE and not node.is_quantized:
+        if self.is_grid(node):
+            return stepped(self.b, node, chain, self.grid(node), to, self.view.fuses_batch_norm)
+        source, is_norm = self.view[node.inputs[0]], node.op.startswith("batch_norm")
+        if is_norm or (node.op in MONOTONE and not node.is_quantized):
             return self.codes(source, (node, *chain), to)
+        for function in chain:
+            if function.op.startswith("batch_norm"):  # its channels are those of the sums, and it may fall
+                raise NotIntegerError(
+                    function.name, "a batch norm of floats that are no sums: give its layer a format"
+                )
         if node.op in VIEWS:
             return self._gather(node, self.codes(source, chain, to))
         if node.op.startswith("max_pool"):
@@ -243,37 +247,10 @@ class _Maker:
             todo.extend(self.view[name].inputs)
         return False
 
-    def _steps(self, node: ViewNode, chain: Chain, to: IntegerFormat) -> Tensor:
-        """Codes behind a batch norm, or behind functions whose ends lie on no grid: steps a channel."""
-        first, functions = node, chain
-        if node.op.startswith("batch_norm"):
-            first, functions = self.view[node.inputs[0]], (node, *chain)
-        if not self.is_grid(first):
-            raise NotIntegerError(
-                node.name, "a batch norm of floats that are no sums: give its layer a format"
-            )
-        if to.overflow == "wrap":
-            raise NotIntegerError(node.name, "thresholds need a monotone function; wrapping is none")
-        if to.qmax - to.qmin >= _MOST_LEVELS:
-            raise NotIntegerError(
-                node.name, f"{to.width} bits behind a batch norm need more than 4,096 thresholds"
-            )
-        x = self.grid(first)
-        channels = x.shape[0]
-        codes = apply_chain(functions, x, to, self.view.fuses_batch_norm)
-        ends = np.full(channels, x.low), np.full(channels, x.high)
-        sign, base, steps = thresholds(codes, *ends)
-        grid = to.frac_width, int(base.min()), int(base.max()) + steps.shape[1]
-        grid = to.frac_width, max(grid[1], to.qmin), min(grid[2], to.qmax)
-        stops = np.where(sign > 0, x.high, -x.low)
-        counts = (steps <= stops[:, None]).sum(1)
-        if lines := lines_through(base, steps, stops):
-            columns = np.array(lines, np.int64).T
-            constants = {"factor": sign * columns[0], "offset": columns[1], "shift": columns[2]}
-            constants |= {"least": base, "most": base + counts}
-            return self.b.add("multiply_add_shift", [x], node, x.shape, grid, constants)
-        constants = {"sign": sign, "first": base, "steps": steps}
-        return self.b.add("thresholds", [x], node, x.shape, grid, constants)
+
+def _is_quantizer(node: ViewNode) -> bool:
+    """Whether it is ``x * 1`` with a format, as files have a quantizer alone."""
+    return node.op == "mul_scalar" and node.is_quantized and node.number == 1
 
 
 def _needed(operations: list[Operation], output: Tensor) -> tuple[Operation, ...]:

@@ -62,6 +62,7 @@ class BasicEvaluation:
         x, y = first_rows(context.data_module, options.split, options.num_samples)
         try:
             self.evaluator = Evaluator(context.graph, x, y, threads=context.threads)
+            self.evaluator._standard(loss=True)  # logits, which all metrics take
         except ValueError as error:
             raise ConfigError(f"{WHERE}: this model and data cannot be evaluated: {error}") from error
         asked = {name: dict(options) for name, options in context.asked.items() if name in self.metrics}
