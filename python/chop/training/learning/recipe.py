@@ -46,7 +46,7 @@ class WidthRecipe:
     reach: float = 0.3
     freeze: float = 0.9
     settle: float = 0.1
-    aim: float = 0.98
+    aim: float = 0.97
     distill: float = 1.0
     start_bits: int = 6
     weight: str = "element"

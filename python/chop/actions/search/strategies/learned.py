@@ -48,7 +48,7 @@ class LearnedSetup(StudySetup):
     reach: float = 0.3
     freeze: float = 0.9
     settle: float = 0.1
-    aim: float = 0.98
+    aim: float = 0.97
     distill: float = 1.0
     weight: str = "element"
     data_in: str = "element"
