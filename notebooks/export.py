@@ -22,7 +22,7 @@
 # - what a format cannot say, and how you are told.
 #
 # **Time**: about 10 seconds to run, 15 minutes to read. Synthetic jets, no files, no network. It needs g++ or clang++,
-# and the packages of `pip install 'chop[export]'`.
+# and the packages of `pip install '.[export]'`.
 
 # %%
 import json

@@ -282,7 +282,7 @@ for _ in range(2):  # as if the program were started twice
 # ### An aside: PostgreSQL
 #
 # A database server lets several machines work on one study. Name one in the environment variable `CHOP_STUDY_URL`,
-# for example `postgresql+psycopg://me@db.example.org/studies` (the driver comes with `pip install 'chop[dist]'`), and
+# for example `postgresql+psycopg://me@db.example.org/studies` (the driver comes with `pip install '.[dist]'`), and
 # run this cell on each machine. Without one it says so and does nothing. `ch search --storage postgresql://…
 # --workers 4` is the same without a program, and retries the trials of workers that died; see
 # `docs/how-to/several-machines.md`.

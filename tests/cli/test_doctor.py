@@ -12,6 +12,7 @@ import torch
 
 from chop import _core
 from chop.cli import doctor, machine, self_test
+from chop.tools.extras import EXTRAS
 from tests.architecture.source_tree import REPO
 
 
@@ -89,7 +90,7 @@ def test_passwords_and_home_are_left_out():
 
 def test_extras_are_those_of_the_project():
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for extra, names in machine.EXTRAS.items():
-        listed = {re.split(r"[\[>=]", entry)[0] for entry in project[extra]} - {"chop"}
+    for extra, names in EXTRAS.items():
+        listed = {re.split(r"[\[>=]", entry)[0] for entry in project[extra]} - {"chop-lab"}
         assert listed == set(names)
-    assert set(project) - set(machine.EXTRAS) == {"docs", "notebooks", "test"}  # tools for people
+    assert set(project) - set(EXTRAS) == {"docs", "notebooks", "test"}  # tools for people

@@ -35,7 +35,9 @@ class Server:
     """A cluster in ``folder``; as root it runs under the user postgres, because PostgreSQL refuses root."""
 
     def __init__(self, folder: Path) -> None:
-        pytest.importorskip("psycopg", reason="no psycopg here: pip install 'chop[dist]'")
+        pytest.importorskip(
+            "psycopg", reason="no psycopg here: pip install 'psycopg[binary]' grpcio protobuf"
+        )
         self.programs, self.folder, self.port = _programs(), folder, free_port()
         self.prefix: list[str] = []
         if os.getuid() == 0:

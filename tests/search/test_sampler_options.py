@@ -19,7 +19,7 @@ def test_a_missing_package_is_named(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda n, *a: None if n == NEED_PACKAGES[name] else found(n, *a)
     )
-    message = f"sampler: '{name}' needs the package {NEED_PACKAGES[name]}: pip install 'chop\\[search\\]'"
+    message = f"sampler: '{name}' needs the package {NEED_PACKAGES[name]}: pip install {NEED_PACKAGES[name]}"
     with pytest.raises(ConfigError, match=message):
         SamplerPlan(name, {}, {}, 0)
 

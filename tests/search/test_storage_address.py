@@ -95,7 +95,9 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
 def test_a_missing_driver_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_module, "_installed", lambda module: False)
     url = {"postgresql": "postgresql://u:s3cr3t@h/db", "grpc": "grpc://h:1"}[kind]
-    with pytest.raises(ConfigError, match=r"which is not installed: pip install 'chop\[dist\]'") as error:
+    with pytest.raises(
+        ConfigError, match=r"which is not installed: pip install 'psycopg\[binary\]' grpcio"
+    ) as error:
         StorageAddress(url).check()
     assert "s3cr3t" not in str(error.value)
 

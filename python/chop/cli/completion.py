@@ -10,6 +10,7 @@ from chop.cli.options import ACTIONS, Options, flags
 from chop.cli.parser import INFO_TYPES, build_parser
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 from chop.tools.writer import write_line
 
 SHELLS = ("bash", "zsh", "fish")
@@ -60,7 +61,7 @@ def completion_script(shell: str) -> str:
     try:
         import shtab
     except ImportError:
-        raise ConfigError("completion needs shtab: pip install 'chop[completion]'") from None
+        raise ConfigError(f"completion needs shtab: {how_to_install('completion')}") from None
     script: str = shtab.complete(whole_parser(), shell)
     return script
 

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from chop.tools.extras import EXTRAS, how_to_install
+
 Rows = list[tuple[str, str]]
 
 # Extra -> distributions that it brings, of those that chop itself uses and the benchmarks' peers; a test compares
@@ -134,7 +136,7 @@ def extras() -> Rows:
         found = {name: version_of(name) for name in names}
         missing = [name for name, version in found.items() if version is None]
         there = ", ".join(f"{name} {version}" for name, version in found.items() if version is not None)
-        lacks = f"missing: {', '.join(missing)} (pip install 'chop[{extra}]')" if missing else ""
+        lacks = f"missing: {', '.join(missing)} ({how_to_install(extra, missing)})" if missing else ""
         rows.append((extra, "; ".join(part for part in (there, lacks) if part)))
     return rows
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chop.registry import did_you_mean
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axes:
 def need_matplotlib() -> None:
     """Raise ConfigError where matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError("pictures need matplotlib: pip install 'chop[plot]'")
+        raise ConfigError(f"pictures need matplotlib: {how_to_install('plot')}")
 
 
 def label(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 
 if TYPE_CHECKING:
     import lightning
@@ -33,5 +34,5 @@ def get_model_wrapper(model_info: Any, task: str = "cls") -> type[lightning.Ligh
     try:
         from chop.plt_wrapper.jet_substructure import JetSubstructureModelWrapper
     except ModuleNotFoundError as error:
-        raise ImportError(f"this needs {error.name}: pip install 'chop[train]'") from error
+        raise ImportError(f"this needs {error.name}: {how_to_install('train')}") from error
     return JetSubstructureModelWrapper

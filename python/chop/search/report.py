@@ -18,6 +18,7 @@ from chop.search.bounds import Bounds
 from chop.search.parts import digest_of_columns, to_npz
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 from chop.tools.text_tables import html_table
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class SweepReport:
             target = target.with_name(target.name + (".parquet" if arrow else ".npz"))
         if target.suffix == ".parquet" and not arrow:
             raise ConfigError(
-                f"{target}: parquet needs pyarrow (pip install 'chop[data]'); .npz needs nothing"
+                f"{target}: parquet needs pyarrow ({how_to_install('data')}); .npz needs nothing"
             )
         columns = {**self.results, **self.parameters}
         counts = {

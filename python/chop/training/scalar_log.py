@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from chop.tools.extras import how_to_install
 from chop.tools.logger import get_logger
 
 logger = get_logger(__name__)
@@ -78,7 +79,9 @@ class ScalarLog:
         if folder is None:
             return
         if not has_tensorboard():
-            logger.info("no TensorBoard logs: it is not installed (pip install 'chop[train]')")
+            logger.info(
+                "no TensorBoard logs: it is not installed (%s)", how_to_install("train", ["tensorboard"])
+            )
             return
         self._writer = _EventFile(_next_version(folder / _NAME))
 

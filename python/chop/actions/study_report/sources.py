@@ -20,6 +20,7 @@ from chop.registry import did_you_mean
 from chop.search.bounds import Bounds
 from chop.search.parts import digest_of_columns
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return columns, json.loads(about)
     except ImportError:
         raise ConfigError(
-            f"report: {str(path)!r}: parquet needs pyarrow (pip install 'chop[data]')"
+            f"report: {str(path)!r}: parquet needs pyarrow ({how_to_install('data')})"
         ) from None
     except Exception as error:  # what the readers of two formats meet in a damaged file is of every kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__

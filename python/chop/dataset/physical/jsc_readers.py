@@ -25,6 +25,7 @@ from chop.dataset.physical.jsc_table import (
 )
 from chop.dataset.reading import check_unpacked, reading
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 
 _FAMILY = "OpenML"
 
@@ -56,7 +57,7 @@ def read_parquet(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     try:
         from pyarrow import parquet, types
     except ImportError:
-        raise ConfigError(f"{path}: reading parquet needs pyarrow: pip install 'chop[data]'") from None
+        raise ConfigError(f"{path}: reading parquet needs pyarrow: {how_to_install('data')}") from None
 
     with reading(path, "parquet"):
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:

@@ -19,6 +19,7 @@ from pydantic import Field
 from chop.actions.search.validation import StrictTable, validate_table
 from chop.registry import Registry, UnknownNameError, did_you_mean
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -195,7 +196,7 @@ class SamplerPlan:
         if missing:
             raise ConfigError(
                 f"search.strategy.setup.sampler: {self.name!r} needs the package {missing[0]}: "
-                "pip install 'chop[search]'"
+                f"{how_to_install('search', missing)}"
             )
 
     def check_objectives(self, count: int) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 
 FORMS = "journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB or grpc://HOST:PORT"
-INSTALL = "pip install 'chop[dist]'"
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 60  # SQLite: how long a process waits for the others
 _SCHEMES = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
@@ -103,7 +103,9 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
         """
         for module in _DRIVERS.get(self.kind, ()):
             if not _installed(module):
-                raise ConfigError(f"storage {self.label!r} needs {module}, which is not installed: {INSTALL}")
+                raise ConfigError(
+                    f"storage {self.label!r} needs {module}, which is not installed: {how_to_install('dist')}"
+                )
         if self.path is not None:
             self._check_file(self.path)
         else:
