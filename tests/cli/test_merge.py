@@ -39,7 +39,6 @@ CHOICES = {
     "report_to": ["tensorboard", "wandb"],
     "training_optimizer": ["adam", "sgd", "adamw"],
     "accelerator": ["auto", "cpu", "gpu", "mps", "cuda"],
-    "strategy": ["auto", "ddp", "ddp_find_unused_parameters_true"],
     "split": ["mase", "three-way", "all"],
 }
 SWITCHES = (

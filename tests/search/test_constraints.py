@@ -201,7 +201,6 @@ def test_a_bounded_figure_that_is_no_number_fails_the_trial_and_what_repeats_it(
         ({"accuracy": {"min": "0.5"}}, "constraints.accuracy.min must be"),
         ({"accuracy": {"min": 0.6, "max": 0.5}}, "min must not be above max, got 0.6 and 0.5"),
         ({"acuracy": {"min": 0.5}}, "(did you mean 'accuracy'?)"),
-        ({"bops": {"max": 5.0}}, "constraints.bops: no configured runner computes 'bops'"),
         ({"accuracy": 0.7}, "constraints.accuracy must be a table"),
         ({"loss": {"max": 1.0}, "Loss": {"max": 2.0}}, "constraints.Loss names 'loss' a second time"),
     ],

@@ -75,13 +75,6 @@ def test_perplexity_of_an_enormous_loss() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"strategy.metrics": {"bops": {}}}, "no configured runner computes 'bops' (add hw_runner.cost); computed"),
-        ({"strategy.metrics": {"latency": {}}}, "(add hw_runner.latency)"),
-        (
-            {"strategy.metrics": {"perplexity": {}}, "strategy.sw_runner": {}},
-            "'perplexity' is made of 'loss', and no configured runner computes 'loss' "
-            "(add sw_runner.basic_evaluation or sw_runner.basic_train)",
-        ),
         ({"strategy.metrics": {"perplexty": {}}}, "metrics.perplexty: search metric 'perplexty' is not known (did"),
         ({"strategy.metrics": {"confusion_matrix": {}}}, "'confusion_matrix' is not known"),
         ({"strategy.metrics": {"per_class_recall": {}}}, "metrics.per_class_recall: it is [5] numbers"),

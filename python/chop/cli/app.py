@@ -154,7 +154,9 @@ def _start(
 def _run_checked(action: str, merged: Any, run: _Run) -> None:
     from chop.cli import checks
     from chop.cli import run as steps
+    from chop.cli.search_strategy import apply_strategy
 
+    merged = apply_strategy(action, merged)
     checks.check_needs(action, merged)
     checks.check_tables(merged)
     project = checks.check_project(merged.options)

@@ -12,6 +12,7 @@ from chop.cli.merge import Merged
 from chop.cli.options import ACTIONS, TASK_ALIASES, Options
 from chop.cli.project import Project, default_project_name, locate_project
 from chop.cli.quantize_file import read_quantize_config
+from chop.cli.search_strategy import OF_DEVICES
 from chop.registry import UnknownNameError, did_you_mean
 from chop.tools.best_file import file_of, names_best
 from chop.tools.errors import ConfigError
@@ -205,7 +206,7 @@ def warn_about_ignored(options: Options, typed: dict[str, Any]) -> None:
     names = sorted(_IGNORED & typed.keys())
     if names:
         logger.warning("no effect in chop: %s", ", ".join(names))
-    if options.num_devices > 1 or options.num_nodes > 1 or options.strategy != "auto":
+    if options.num_devices > 1 or options.num_nodes > 1 or options.strategy in OF_DEVICES[1:]:
         logger.warning("num_devices, num_nodes and strategy: training uses one device on one node")
     if options.report_to == "wandb":
         logger.warning("report_to 'wandb' is not supported: nothing is sent")

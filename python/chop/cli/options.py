@@ -138,8 +138,10 @@ class Options(BaseModel):
     accelerator: Annotated[Literal["auto", "cpu", "gpu", "mps", "cuda"],
         _flag("--accelerator", group="runtime", metavar="TYPE",
               help="device; one that the machine lacks is a warning and the CPU serves")] = "auto"
-    strategy: Annotated[Literal["auto", "ddp", "ddp_find_unused_parameters_true"],
-        _flag("--strategy", group="runtime", metavar="TYPE", help="how devices share the work")] = "auto"
+    strategy: Annotated[Text,
+        _flag("--strategy", group="runtime", metavar="NAME",
+              help="search: a strategy or sampler instead of the file's, such as exhaustive, native-tpe, random; "
+                   "train: how devices share the work (accepted: auto, ddp)")] = "auto"
     is_to_auto_requeue: Annotated[bool,
         _flag("--auto-requeue", group="runtime", help="submit the job again on a SLURM cluster")] = False
     github_ci: Annotated[bool,

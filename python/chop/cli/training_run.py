@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chop.cli.run import Parts
 
 logger = get_logger(__name__)
+CHANCE_FACTOR = 1.1  # a training this close to guessing gets a hint
 
 
 def train_or_test(action: str, options: Options, parts: Parts, software: Path) -> None:
@@ -49,7 +50,7 @@ def _train(options: Options, parts: Parts, software: Path, validate_only: bool =
     last = folder / "last.ckpt"
     if options.resume and not last.is_file() and not validate_only:
         logger.info("nothing to resume: there is no %s; training begins", last)
-    train(
+    result = train(
         **parts.keywords(),
         **_method(options),
         plt_trainer_args=_trainer_args(options, parts.accelerator),
@@ -59,6 +60,18 @@ def _train(options: Options, parts: Parts, software: Path, validate_only: bool =
         resume=last if options.resume and last.is_file() else None,
         validate_only=validate_only,
     )
+    if not validate_only:
+        _hint_at_chance(result["val_acc_epoch"], int(parts.dataset_info.num_classes), options)
+
+
+def _hint_at_chance(accuracy: float, classes: int, options: Options) -> None:
+    """Say so where a training learned nothing: the default learning rate, MASE's, is a common reason."""
+    if classes > 1 and accuracy <= CHANCE_FACTOR / classes:
+        logger.warning(
+            "validation accuracy %.3f is about that of guessing among %d classes (%.3f): try --learning-rate 1e-3 or "
+            "1e-2 (it was %g), or more --max-epochs (%d)",
+            accuracy, classes, 1 / classes, options.learning_rate, options.max_epochs,
+        )  # fmt: skip
 
 
 def _method(options: Options) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from chop.actions.search.completion import add_runners, of_other_strategies
 from chop.actions.search.computed import check_computed
 from chop.actions.search.constraints import ConstraintTable
 from chop.actions.search.metrics import evaluator_metrics, known_metrics, metric_class, metric_name
@@ -53,7 +54,7 @@ class StrategyTable(StrictTable):
     eval_mode: bool = True
     sw_runner: dict[str, Any] = Field(default_factory=dict)
     hw_runner: dict[str, Any] = Field(default_factory=dict)
-    setup: dict[str, Any]
+    setup: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any]
     constraints: dict[str, Any] = Field(default_factory=dict)
 
@@ -76,7 +77,10 @@ class SpaceConfig:
 
 @dataclasses.dataclass(frozen=True)
 class StrategyConfig:
-    """A checked strategy: options of each runner, the set-up, scale and direction of each metric, bounds."""
+    """A checked strategy: options of each runner, the set-up, scale and direction of each metric, bounds.
+
+    ``ignored``: another strategy -> keys of the set-up that only that one has.
+    """
 
     name: str
     sw_runner: dict[str, StrictTable]
@@ -84,6 +88,7 @@ class StrategyConfig:
     setup: Any
     metrics: dict[str, MetricTable]
     constraints: dict[str, ConstraintTable] = dataclasses.field(default_factory=dict)
+    ignored: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def asked(self) -> dict[str, dict[str, Any]]:
         """Metrics that trials are judged by, and those that these are made of -> their options."""
@@ -167,12 +172,14 @@ def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
             f"{where}.eval_mode must be true: no runner here trains the model in a trial (basic_train would)"
         )
     hardware = _runners(HW_RUNNERS, checked.hw_runner, f"{where}.hw_runner")
-    setup = validate_table(member.Setup, checked.setup, f"{where}.setup")
+    own, ignored = of_other_strategies(member, checked.setup)
+    setup = validate_table(member.Setup, own, f"{where}.setup")
     metrics = _by_metric(MetricTable, checked.metrics, f"{where}.metrics")
     constraints = _by_metric(ConstraintTable, checked.constraints, f"{where}.constraints")
     if not metrics:
         known = ", ".join(known_metrics())
         raise ConfigError(f"{where}.metrics is empty: a search needs at least one metric; known: {known}")
+    add_runners((*metrics, *constraints), software, hardware)
     for key, names in (("metrics", metrics), ("constraints", constraints)):
         for name in names:
             check_computed(name, software, hardware, f"{where}.{key}.{name}")
@@ -181,7 +188,7 @@ def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
             raise ConfigError(
                 f"{where}.metrics.{name}.options: only what basic_evaluation measures has options"
             )
-    return StrategyConfig(checked.name, software, hardware, setup, metrics, constraints)
+    return StrategyConfig(checked.name, software, hardware, setup, metrics, constraints, ignored)
 
 
 def _by_metric(model: type[TableT], table: Mapping[str, Any], where: str) -> dict[str, TableT]:

@@ -75,13 +75,14 @@ def search(
         ConfigError: anything in the config that cannot be used; nothing has been written then.
         UnknownNameError: an unknown space, strategy, runner, sampler, metric or arithmetic.
     """
+    from chop.actions.search.completion import with_setup
     from chop.actions.search.schema import parse_search_config
     from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
 
     crew = _crew(workers, worker_command)
     setup_keys = {"storage": storage, "study_name": study_name}
-    config = parse_search_config(_with_setup(_table_of(search_config), setup_keys))
+    config = parse_search_config(with_setup(_table_of(search_config), setup_keys))
     graph = _graph_of(model, load_name, load_type)
     space = SEARCH_SPACES[config.search_space.name](
         graph, config.search_space.setup, config.search_space.seed
@@ -104,6 +105,7 @@ def search(
     if is_worker:
         strategy.work(objective, identity, Path(save_path or "."))  # type: ignore[attr-defined]
         return None
+    _tell_what_is_left_out(config)
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
     _log_float_metrics(objective)
@@ -139,16 +141,6 @@ def _table_of(search_config: Mapping[str, Any] | str | os.PathLike[str]) -> Mapp
 
         return load_config(search_config)
     return search_config
-
-
-def _with_setup(table: Mapping[str, Any], keys: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the table with keys of ``search.strategy.setup`` replaced, where they are given."""
-    given = {key: value for key, value in keys.items() if value is not None}
-    search = table.get("search", table)
-    strategy = search.get("strategy") if isinstance(search, Mapping) else None
-    if not given or not isinstance(strategy, Mapping) or not isinstance(strategy.get("setup"), Mapping):
-        return table
-    return {**search, "strategy": {**strategy, "setup": {**strategy["setup"], **given}}}
 
 
 def _crew(workers: int, command: Sequence[str]) -> Any:
@@ -218,6 +210,17 @@ def threads_of(setup: Any, is_worker: bool = False) -> int:
     if is_worker:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tell_what_is_left_out(config: SearchConfig) -> None:
+    strategy = config.strategy
+    for other, keys in strategy.ignored.items():
+        logger.info(
+            "search.strategy.setup: %s of the strategy %s: no use for %s",
+            ", ".join(keys),
+            other,
+            strategy.name,
+        )
 
 
 def _warn_of_unused_keys(space: Any) -> None:

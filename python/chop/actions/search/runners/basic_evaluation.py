@@ -20,16 +20,17 @@ from chop.tools.tensors import as_tensor, cast, tensors_in
 
 WHERE = "search.strategy.sw_runner.basic_evaluation"
 GUESSED_SPEED = 2e9  # products a second
+ALL_ROWS = 2**62
 Loader = Literal["train_dataloader", "val_dataloader", "test_dataloader", "pred_dataloader"]
 
 
 class BasicEvaluationOptions(StrictTable):
-    """``num_samples`` rows, rounded up to whole batches, of the split behind ``data_loader``.
+    """``num_samples`` rows (None: all), rounded up to whole batches, of the split behind ``data_loader``.
 
     MASE's files say ``data_loader`` and its code reads ``dataloader``: both are taken, not both at once.
     """
 
-    num_samples: int = Field(ge=1)
+    num_samples: int | None = Field(default=None, ge=1)
     data_loader: Loader | None = None
     dataloader: Loader | None = None
 
@@ -127,14 +128,14 @@ class BasicEvaluation:
 
 
 def first_rows(
-    data_module: Any, split: str, num_samples: int, where: str = WHERE
+    data_module: Any, split: str, num_samples: int | None, where: str = WHERE
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the rows that MASE's runner would see: whole batches, as many as the split has.
 
     Args:
         data_module: a ``MaseDataModule``, or any data module with the usual ``*_dataloader`` methods.
         split: train, val, test or pred.
-        num_samples: rounded up to whole batches of ``data_module.batch_size``.
+        num_samples: rounded up to whole batches of ``data_module.batch_size``; None: all.
         where: key path of the runner that reads them.
 
     Returns:
@@ -146,7 +147,7 @@ def first_rows(
     data_module.prepare_data()
     data_module.setup()
     batch_size = int(data_module.batch_size)
-    batches = math.ceil(num_samples / batch_size)
+    batches = math.ceil((ALL_ROWS if num_samples is None else num_samples) / batch_size)
     if hasattr(data_module, "arrays"):
         arrays = data_module.arrays(split)
         x, y = (as_tensor(array, where)[: batches * batch_size] for array in arrays)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from chop.plt_wrapper.schedules import Schedule
 
 WHERE = "search.strategy.sw_runner.basic_train"
-ALL_ROWS = 2**62
 ROWS = "basic_train: rows"
 
 logger = get_logger(__name__)
@@ -211,8 +210,8 @@ def _rows(context: SearchContext, options: BasicTrainOptions) -> tuple[Rows, Row
         split = options.data_loader.removesuffix("_dataloader")
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(context.seed)  # a loader of one's own may shuffle
-            learned = first_rows(context.data_module, split, options.num_samples or ALL_ROWS, WHERE)
-            checked = first_rows(context.data_module, "val", ALL_ROWS, WHERE)
+            learned = first_rows(context.data_module, split, options.num_samples, WHERE)
+            checked = first_rows(context.data_module, "val", None, WHERE)
         context.shared[ROWS] = learned, checked
         context.fingerprint["training rows"] = rows_digest(*learned, *checked)
     found: tuple[Rows, Rows] = context.shared[ROWS]

@@ -60,7 +60,7 @@ class OptunaSetup(StudySetup):
         grace: seconds without a sign of life after which a process on another machine counts as dead.
     """
 
-    n_trials: int = Field(ge=1)
+    n_trials: int = Field(default=100, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     sampler: str = "tpe"
     sampler_options: dict[str, Any] = Field(default_factory=dict)
