@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from chop.format_scan import best_formats
     from chop.ir.graph.lowering import lower
     from chop.ir.graph.mase_graph import MaseGraph, MaseTracer
+    from chop.ir.graph.short_config import quantize_config
+    from chop.models.registration import register_model
+    from chop.nn.quantizers.short_form import fixed
+    from chop.passes.quantize_model import quantize
     from chop.qonnx.load import load_qonnx
     from chop.sensitivities import sensitivity
 
@@ -38,9 +42,13 @@ __all__ = [
     "__version__",
     "best_formats",
     "compare",
+    "fixed",
     "load_qonnx",
     "lower",
     "passes",
+    "quantize",
+    "quantize_config",
+    "register_model",
     "sensitivity",
 ]
 
@@ -57,6 +65,10 @@ _EXPORTS = {
     "MaseTracer": "chop.ir.graph.mase_graph",
     "load_qonnx": "chop.qonnx.load",
     "lower": "chop.ir.graph.lowering",
+    "fixed": "chop.nn.quantizers.short_form",
+    "quantize": "chop.passes.quantize_model",
+    "quantize_config": "chop.ir.graph.short_config",
+    "register_model": "chop.models.registration",
 }
 _SUBMODULES = (
     "actions",
@@ -96,4 +108,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS, *_SUBMODULES})
+    return sorted({*__all__, *_SUBMODULES})

@@ -96,9 +96,8 @@ class Evaluator:
         if x.dim() < 2:
             raise ValueError(f"Evaluator: x must have the shape [rows, ...], got {list(x.shape)}")
         if y is not None and (y.is_floating_point() or y.dim() != 1):
-            raise ValueError(
-                f"Evaluator: y must hold class indices, shape [rows], got {y.dtype} {list(y.shape)}"
-            )
+            given = f"{y.dtype} {list(y.shape)}"
+            raise ValueError(f"Evaluator: y must hold class indices, shape [rows], got {given}")
         self._torch = TorchCalls(self.graph, x, x.shape[1:])
         self.lowered = self._torch.lowered
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
@@ -117,6 +116,9 @@ class Evaluator:
             _torch_fuses_batch_norm(),
             self._torch.float_calls,
         )
+
+    def __repr__(self) -> str:
+        return f"Evaluator({self.rows} rows of {list(self._x.shape[1:])}, {len(self._targets.ops)} nodes to quantize)"
 
     @property
     def rows(self) -> int:
@@ -230,9 +232,7 @@ class Evaluator:
         )
 
     def _formats(self, config: Config | None) -> _core.Formats:
-        if config is None:
-            return _FLOAT
-        return self._memo.find(config) or self._resolved(config)
+        return _FLOAT if config is None else self._memo.find(config) or self._resolved(config)
 
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""

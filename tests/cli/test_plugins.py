@@ -108,3 +108,38 @@ def test_ctrl_c_passes_through(tmp_path):
     (tmp_path / "mine.py").write_text("raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         import_plugins(["mine.py"])
+
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, num_features, num_classes):
+        super().__init__(nn.Linear(num_features, 8), nn.ReLU(), nn.Linear(8, num_classes))
+
+
+number = 3
+"""
+
+
+def test_a_model_of_a_file_needs_no_registration(ch, tmp_path, small_data):
+    (tmp_path / "net.py").write_text(NET)
+    words = ("--accelerator", "cpu", "--cpu=0", "--max-steps", 2, "--project", "p")
+    for named in (("net.py:Net", small_data), (small_data, "--model", "net.py:Net")):
+        done = ch("train", *named, *words)
+        assert done.code == 0, done.err
+    assert (tmp_path / "mase_output/p/software/training_ckpts/best.ckpt").is_file()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "net.py").rename(tmp_path / "sub/net.py")
+    (tmp_path / "sub/a.toml").write_text('model = "net.py:Net"\n')  # from the file's own folder
+    done = ch("train", "--config", "sub/a.toml", "--dataset", small_data, *words)
+    assert done.code == 0, done.err
+
+
+def test_a_file_without_that_model_is_refused(ch, tmp_path, small_data):
+    (tmp_path / "net.py").write_text(NET)
+    ch("train", "net.py:Nett", small_data).is_refused("net.py has no 'Nett'", "did you mean 'Net'")
+    ch("train", "net.py:number", small_data).is_refused("must be a class or a function, got int")
+    ch("train", "nett.py:Net", small_data).is_refused("no file 'nett.py'", "did you mean 'net.py'")
+    ch("train", "jsc-tiny", small_data, "--model", "jsc-toy").is_refused("named twice")

@@ -130,7 +130,7 @@ def _start(
 ) -> None:
     from chop.cli import checks
     from chop.cli.merge import merge
-    from chop.cli.plugins import import_plugins
+    from chop.cli.plugins import import_named
     from chop.tools.logger import set_logging_verbosity
 
     if info is None:
@@ -141,8 +141,7 @@ def _start(
     if options.no_warnings:
         warnings.simplefilter("ignore")
     _seed(options.seed)
-    folder = Path(config).parent if config is not None and "imports" not in typed else None
-    import_plugins(options.imports or (), folder)
+    import_named(options.imports or (), options.model, config, merged.typed)
     if info is not None:
         from chop.cli.information import show_information
 

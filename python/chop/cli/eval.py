@@ -90,15 +90,14 @@ def run(arguments: argparse.Namespace) -> None:
         ConfigError: model, data set, checkpoint, quantize config or an option that cannot be used.
     """
     from chop.cli.merge import merge
-    from chop.cli.plugins import import_plugins
+    from chop.cli.plugins import import_named
 
     words = {name: value for name, value in vars(arguments).items() if name != "help"}
     asked = _asked(words)
     config, quantize, trial = (words.pop(name, None) for name in ("config", "quantize", "trial"))
     merged = merge(words, config)
     options = merged.options
-    folder = Path(config).parent if config is not None and "imports" not in merged.typed else None
-    import_plugins(options.imports or (), folder)
+    import_named(options.imports or (), options.model, config, merged.typed)
     _check_names(options)
     chosen = read_quantize_config(quantize, trial, config, merged.tables.get("passes", {}).get("quantize"))
     measured = _measure(options, asked, chosen)

@@ -69,14 +69,13 @@ def run(arguments: argparse.Namespace) -> None:
         RuntimeError: the written model computes something else.
     """
     from chop.cli.merge import merge
-    from chop.cli.plugins import import_plugins
+    from chop.cli.plugins import import_named
 
     words = {name: value for name, value in vars(arguments).items() if name != "help"}
     asked = _asked(words)
     config, quantize = (words.pop(name, None) for name in ("config", "quantize"))
     merged = merge(words, config)
-    folder = Path(config).parent if config is not None and "imports" not in merged.typed else None
-    import_plugins(merged.options.imports or (), folder)
+    import_named(merged.options.imports or (), merged.options.model, config, merged.typed)
     table = merged.tables.get("passes", {}).get("quantize")
     chosen = read_quantize_config(quantize, None, config, table)
     if chosen is None:

@@ -163,7 +163,7 @@ class Options(BaseModel):
     project: Annotated[Text | None,
         _flag("--project", group="project", metavar="NAME",
               help="name of the project's folder; default {model}_{task}_{dataset}_{YYYY-MM-DD}")] = None
-    model: Annotated[Text | None, _flag(group="main", help="name of a model")] = None
+    model: Annotated[Text | None, _flag(group="main", help="name of a model, or FILE.py:NAME")] = None
     dataset: Annotated[Text | None, _flag(group="main", help="name of a data set")] = None
     imports: Annotated[list[Text] | None,
         _flag("--import", group="extensions", metavar="FILE.py", table=False, repeat=True,

@@ -11,6 +11,7 @@ from chop.cli.options import ACTIONS, Flag, Options, defaults, flags
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
+NAMED = ("model", "dataset")
 INFO_TYPES = ("all", "model", "dataset")
 _DESCRIPTION = "Train, test, transform (quantize) or search a model."
 _EPILOG = "What is typed wins over the config file, which wins over the defaults."
@@ -32,8 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     groups = {"main": parser.add_argument_group("main arguments")}
     groups["main"].add_argument("action", nargs="?", help=f"one of {', '.join((*ACTIONS, *COMMANDS))}")
-    for name in ("model", "dataset"):
+    for name in NAMED:
         groups["main"].add_argument(name, nargs="?", help=flags()[name].help)
+    for name in NAMED:
+        groups["main"].add_argument(
+            f"--{name}", dest=f"named_{name}", metavar="NAME", help=f"the {name} by an option"
+        )
     groups["general"] = parser.add_argument_group("general options")
     groups["general"].add_argument(
         "--config",
@@ -105,4 +110,16 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
         raise ConfigError(f"unknown option {option!r}{did_you_mean(option, known)}; see ch --help")
     if extra:
         raise ConfigError(f"unexpected argument {extra[0]!r}: at most ACTION, MODEL and DATASET are named")
-    return dict(vars(namespace))
+    return _named(dict(vars(namespace)))
+
+
+def _named(typed: dict[str, Any]) -> dict[str, Any]:
+    """Model and data set, whether they stand in their places or after --model and --dataset."""
+    given = {name: typed.pop(f"named_{name}") for name in NAMED if f"named_{name}" in typed}
+    words = [typed.pop(name) for name in NAMED if name in typed]
+    for name in (name for name in NAMED if name not in given):
+        if words:
+            given[name] = words.pop(0)
+    if words:
+        raise ConfigError(f"model and dataset are named twice: {words[0]!r} and an option; see ch --help")
+    return typed | given

@@ -34,6 +34,38 @@ def import_plugins(names: Iterable[str], folder: Path | None = None) -> list[Mod
     return [_import_one(name, folder) for name in names]
 
 
+def import_named(names: Iterable[str], model: str | None, config: str | None, typed: Iterable[str]) -> None:
+    """Import what ``--import`` names and the model ``FILE.py:NAME``; relative to the file that says so.
+
+    Args:
+        names, model: the options ``imports`` and ``model``.
+        config, typed: path of the config file, and the options that were typed instead.
+    """
+    folder = Path(config).parent if config is not None else None
+    import_plugins(names, None if "imports" in typed else folder)
+    if model is not None and ".py:" in model:
+        register_from_file(model, None if "model" in typed else folder)
+
+
+def register_from_file(model: str, folder: Path | None = None) -> None:
+    """Register the class or function ``FILE.py:NAME`` under just that name.
+
+    Raises:
+        ConfigError: no such file, nothing of that name in it, or something that makes no model.
+    """
+    from chop.models.registration import register_model
+
+    file, _, name = model.rpartition(":")
+    (module,) = import_plugins([file], folder)
+    if not hasattr(module, name):
+        own = [
+            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        ]
+        listed = f"; it has: {', '.join(own)}" if own else ""
+        raise ConfigError(f"model: {file} has no {name!r}{did_you_mean(name, own)}{listed}")
+    register_model(model, replace=True)(getattr(module, name))
+
+
 def _import_one(name: str, folder: Path | None) -> ModuleType:
     is_file = name.endswith(".py") or "/" in name or "\\" in name
     try:

@@ -3,6 +3,7 @@
 from chop.models.factory import get_model, get_model_info, model_names, pretrained_path
 from chop.models.model_info import MaseModelInfo, ModelSource, ModelTaskType
 from chop.models.physical import PHYSICAL_MODELS
+from chop.models.registration import register_model
 from chop.models.toys import TOY_MODELS
 from chop.models.vision import VISION_MODELS
 
@@ -17,4 +18,5 @@ __all__ = [
     "get_model_info",
     "model_names",
     "pretrained_path",
+    "register_model",
 ]

@@ -154,7 +154,8 @@ def _whole(where: str, value: Any, limits: tuple[int, int]) -> int:
     low, high = limits
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not low <= value <= high:
-        raise ConfigError(f"{where} must be {low}..{high}, got {value!r}")
+        kind = "" if whole else ", which is not an integer"
+        raise ConfigError(f"{where} must be {low}..{high}, got {value!r}{kind}")
     return int(value)
 
 
@@ -213,7 +214,7 @@ class IntegerSpec(QuantizerSpec):
     """Fields of an operand: ``<operand>_width`` (1..32), ``<operand>_frac_width`` (None or -64..64).
 
     Each may be a list (nested, a tuple, an array): a number for each output channel, or each weight, of a weight; for
-    each output channel of a bias; for each feature or channel of an input. In lists a width may be 0: the constant 0.
+    each output channel of a bias; for each feature or channel of an input. A width of 0 in one: the constant 0.
 
     Optional: ``<operand>_rounding`` (half_even, floor, half_up), ``<operand>_overflow`` (saturate, wrap).
     """
@@ -248,15 +249,8 @@ class IntegerSpec(QuantizerSpec):
         if not self._is_own() or operand.axis is None:
             raise ConfigError(f"{where}width must be one number: {self.name!r} takes no lists")
         rounding, overflow = (str(values.get(field, usual)) for field, usual in _USUAL_MODES.items())
-        return ElementFormat.of(
-            values["width"],
-            values["frac_width"],
-            operand.is_signed,
-            rounding,
-            overflow,
-            operand.axis,
-            where,
-        )
+        widths = values["width"], values["frac_width"]
+        return ElementFormat.of(*widths, operand.is_signed, rounding, overflow, operand.axis, where)
 
     def _is_own(self) -> bool:
         """Whether this is the integer quantizer, and not one that derives from it with another function."""
