@@ -16,15 +16,19 @@ def command_page() -> str:
 
 
 def _page() -> str:
+    from chop.cli.action_help import action_parser, overview
     from chop.cli.commands import COMMANDS, command_parser, load_command
+    from chop.cli.options import ACTIONS
     from chop.cli.parser import build_parser
 
     parts = [
         "# The command line\n\n`ch` and `python -m chop` are the same program. Exit codes: 0 done; 1 the run failed; "
-        "2 something that was given cannot be used; 130 Ctrl-C; 143 SIGTERM.\n\n"
-        "## train, test, transform, search\n",
-        _block(build_parser().format_help()),
+        "2 something that was given cannot be used; 130 Ctrl-C; 143 SIGTERM.\n",
+        _block(overview()),
     ]
+    for name in ACTIONS:
+        parts += [f"## {name}\n", _block(action_parser(name).format_help())]
+    parts += ["## Every option of the four actions\n", _block(build_parser().format_help())]
     for name in sorted(COMMANDS):
         about = (load_command(name).__doc__ or "").strip().splitlines()[0]
         parts += [f"## {name}\n\n{about}\n", _block(command_parser(name).format_help())]

@@ -10,9 +10,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import torch  # noqa: F401  the native libraries resolve their symbols in the libtorch that is loaded here
+from chop import _interrupt
 
-from chop import _aliases, _core
+_interrupt.quiet_while_importing()
+
+import torch  # noqa: E402, F401  the native libraries resolve their symbols in the libtorch that is loaded here
+
+from chop import _aliases, _core  # noqa: E402
 
 if TYPE_CHECKING:
     from chop.certificate import Certificate

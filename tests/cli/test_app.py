@@ -88,7 +88,7 @@ def test_interrupts(ch, monkeypatch, small_data, error, code):
     _break(monkeypatch, error)
     outcome = ch("train", "jsc-tiny", small_data, "--project", "p", "--cpu=0")
     assert outcome.code == code
-    assert outcome.err.splitlines()[-1] in ("ch: interrupted", "ch: terminated")
+    assert outcome.err.splitlines()[-1].startswith(("ch: interrupted: ", "ch: terminated: "))
 
 
 def test_the_signal_handler_is_put_back(ch):

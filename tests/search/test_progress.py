@@ -35,7 +35,7 @@ def test_one_objective_and_failed_trials() -> None:
 
 
 def test_the_bar_shows_the_best_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(0, 2, ["loss"], ["minimize"]) as progress:
+    with Progress(0, 2, BestSoFar(["loss"], ["minimize"])) as progress:
         for value in (0.5, 0.125):
             progress.after_trial(None, create_trial(value=value))
     assert progress.n == 2
@@ -44,7 +44,7 @@ def test_the_bar_shows_the_best_at_its_end(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_best_beside_the_bar_keeps_the_constraints(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(0, 2, ["loss"], ["minimize"]) as progress:
+    with Progress(0, 2, BestSoFar(["loss"], ["minimize"])) as progress:
         for value, excess in ((0.5, -0.1), (0.125, 0.1)):
             trial = create_trial(value=value)
             trial.set_constraint("accuracy.min", excess)
@@ -101,8 +101,8 @@ def test_a_result_reads_well(config: Any, run: Any, tmp_path: Path) -> None:
     result = run(config, tmp_path)
     first, *table = repr(result).splitlines()
     assert first.startswith(f"Study {result.study_name}: 6 trials, {len(result.best)} best; ")
-    assert len(table) == 2 + len(result.best) and "average_bitwidth" in table[0]
-    assert result._repr_html_().count("<tr>") == 1 + len(result.best)
+    assert len(table) == 3 + len(result.best) and "average_bitwidth" in table[0]
+    assert result._repr_html_().count("<tr>") == 2 + len(result.best)
 
 
 def test_live_front_draws_where_there_is_a_notebook(config: Any, run: Any, tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def test_files_and_printed_text(config: dict[str, Any], run: Any, tmp_path: Path
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0] == "Best trial(s):"
-    assert len(lines) == 3 + len(result.best) + 1
+    assert lines[3].startswith("| float |") and lines[4].split()[1] == "0"
+    assert sum(line.startswith("| ") for line in lines) == 2 + len(result.best)
     assert lines[-1] == (
         f"Results: {folder} (log.json, best.json; study {result.study_name} in study_journal.log)"
     )
@@ -55,7 +56,7 @@ def test_optuna_itself_reads_the_journal(config: dict[str, Any], run: Any, tmp_p
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(tmp_path / JOURNAL_NAME)))
     study = optuna.load_study(study_name=None, storage=storage)
     assert study.study_name == result.study_name
-    assert study.metric_names == ["accuracy", "average_bitwidth"]
+    assert study.metric_names == ["accuracy", "average_bitwidth x 0.2"]
     assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     for written, ours in zip(study.trials, result.study.trials, strict=True):
         assert (written.number, written.params, written.values) == (ours.number, ours.params, ours.values)

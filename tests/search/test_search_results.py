@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from chop.actions.search.best_table import best_table
 from chop.actions.search.results import best_entries, best_trials_text, to_json, trials_log
+from chop.actions.search.strategies.progress import BestSoFar
 
 ATTRIBUTES = ("software_metrics", "hardware_metrics", "scaled_metrics", "sampled_config")
 
@@ -112,6 +114,7 @@ def test_the_front_is_exact_and_has_no_repeats(changed: Callable[..., Any], run:
         for t in fresh
         if not any(dominates(other.values, t.values) for other in fresh if other is not t)
     ]
+    expected.sort(key=lambda number: (-trials[number].values[0], trials[number].values[1], number))
     assert [entry["number"] for entry in best_entries(study)] == expected
     assert {t.number for t in study.best_trials} - set(repeats) == set(expected)
     log = trials_log(study)
@@ -162,3 +165,42 @@ def test_text_has_one_row_a_trial(count: int) -> None:
     assert len(lines) == count + 3
     assert len({len(line) for line in itertools.islice(lines, 1, None)}) == 1
     assert "{'loss': 0.123, 'rows': 3}" in lines[3]
+
+
+def test_the_table_shows_the_float_model_the_best_and_their_formats(
+    run: Any, changed: Any, tmp_path: Path
+) -> None:
+    result = run(changed({"strategy.setup.n_trials": 40}), tmp_path)
+    heading, rows, below = best_table(result.best, result.float_metrics)
+    assert heading[:4] == ["#", "trial", "accuracy", "average_bitwidth"]
+    assert heading[-2:] == ["seq_blocks_2", "seq_blocks_4"] and below.startswith("The same in all: default ")
+    floats, *others = rows
+    assert (floats[0], floats[3], floats[-1]) == ("float", "32", "float")
+    assert [row[0] for row in others] == [str(n) for n in range(len(result.best))]
+    accuracies = [entry["software_metrics"]["accuracy"] for entry in result.best]
+    assert accuracies == sorted(accuracies, reverse=True)
+    for row, entry in zip(others, result.best, strict=True):
+        config = entry["sampled_config"]["seq_blocks_4"]["config"]
+        assert f"w{config['weight_width']}" in row[-1].split()
+        assert row[3] == f"{entry['hardware_metrics']['average_bitwidth']:.5g}"  # as measured, not times 0.2
+    assert "float" in repr(result) and "<td>float</td>" in result._repr_html_()
+
+
+def test_rules_that_are_alike_stand_below_the_table() -> None:
+    fixed = {"config": {"name": "integer", "weight_width": 4, "weight_frac_width": 2}}
+    wide = {"config": {"name": "integer", "weight_width": 8, "weight_frac_width": 2}}
+    entries = [
+        {"number": n, "software_metrics": {"loss": 0.5}, "sampled_config": {"by": "name", "a": fixed, "b": b}}
+        for n, b in enumerate([fixed, wide])
+    ]
+    heading, rows, below = best_table(entries)
+    assert (heading, below) == (["#", "trial", "loss", "b"], "The same in all: a w4.2")
+    assert [row[-1] for row in rows] == ["w4.2", "w8.2"]
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(0.2, "4"), (-2.0, "4"), (1.0, "4")])
+def test_the_bar_shows_what_was_measured(scale: float, shown: str) -> None:
+    best = BestSoFar(["bits"], ["minimize" if scale > 0 else "maximize"], [scale])
+    best.add([4.0 * scale])
+    best.add([6.0 * scale])
+    assert str(best) == f"best bits {shown}"

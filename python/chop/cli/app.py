@@ -19,7 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from chop import _interrupt
+from chop.cli.action_help import ABOUT, action_parser, overview
 from chop.cli.commands import COMMANDS, run_command
+from chop.cli.going_on import how_to_go_on
 from chop.cli.parser import build_parser, parse
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
@@ -40,6 +43,15 @@ class _Run:
         self.folder: Path | None = None  # set once everything is checked and writing may begin
         self.debug = False
         self.argv: tuple[str, ...] = ()
+        self.action: str | None = None
+        self.options: Any = None
+        self.version: Any = None  # of the results, once the action runs
+
+    def going_on(self) -> str:
+        """How to go on after Ctrl-C; a command beside the actions writes at its end."""
+        if self.version is not None and self.version.put_back:
+            return "the results of the run before are as they were; the same command begins again"
+        return how_to_go_on(self.action, self.options, self.folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,12 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = _Run()
     run.argv = tuple(sys.argv[1:] if argv is None else argv)
     try:
+        _interrupt.restore()
         with warnings.catch_warnings(), _sigterm_as_interrupt():
             _main(run)
         return 0
     except KeyboardInterrupt as error:
         terminated = isinstance(error, _Terminated)
-        _report("terminated" if terminated else "interrupted")
+        _report(f"{'terminated' if terminated else 'interrupted'}: {run.going_on()}")
         return 143 if terminated else 130
     except BrokenPipeError:
         # The reader of our output went away, as in `ch ... | head`; nothing can be said there any more.
@@ -114,7 +127,7 @@ def _main(run: _Run) -> None:
         return
     typed = parse(run.argv)
     if typed.pop("help", False):
-        write_line(build_parser().format_help().rstrip())
+        write_line(_help(typed).rstrip())
         return
     if typed.pop("version", False):
         from chop import __version__
@@ -123,6 +136,13 @@ def _main(run: _Run) -> None:
         return
     info, action, config = (typed.pop(key, None) for key in ("info", "action", "config"))
     _start(info, action, config, typed, run)
+
+
+def _help(typed: dict[str, Any]) -> str:
+    action = typed.get("action")
+    if typed.get("show_options"):
+        return build_parser().format_help()
+    return action_parser(action).format_help() if action in ABOUT else overview()
 
 
 def _start(
@@ -154,7 +174,9 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     from chop.cli import checks
     from chop.cli import run as steps
     from chop.cli.search_strategy import apply_strategy
+    from chop.cli.versions import versioned
 
+    run.action, run.options = action, merged.options
     merged = apply_strategy(action, merged)
     checks.check_needs(action, merged)
     checks.check_tables(merged)
@@ -169,8 +191,12 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
         return
     run.folder, run.debug = project.software, merged.options.to_debug
     project.make()
-    with _profile(project.software / "profile.txt" if merged.options.profile else None):
-        steps.run_action(action, merged, parts, project)
+    with (
+        _profile(project.software / "profile.txt" if merged.options.profile else None),
+        versioned(action, merged, project.software) as version,
+    ):
+        run.version = version
+        version.figures = steps.run_action(action, merged, parts, project)
     if action != "search":  # which says so itself
         write_line(f"Results: {project.software}")
 
@@ -182,12 +208,14 @@ def _table(merged: Any) -> str:
 
     config, typed = _without_passwords(merged.config), _without_passwords(merged.typed)
     given = {*(config or ()), *(typed or ())}
-    labels = {name: key for key, name in keys().items() if flags()[name].table or name in given}
     # As given, not as converted: 0 stays 0 although the option is a number with a fraction.
-    effective = merge_options(defaults(), config or {}, typed or {})
-    return options_table(
-        defaults(), config, typed or {}, effective, labels=labels, colour=sys.stdout.isatty()
-    )
+    usual, effective = defaults(), merge_options(defaults(), config or {}, typed or {})
+    if merged.options.to_debug or merged.options.show_options:
+        shown = {name for name, flag in flags().items() if flag.table} | given
+    else:
+        shown = {name for name in given if effective[name] != usual[name]}
+    labels = {name: key for key, name in keys().items() if name in shown}
+    return options_table(usual, config, typed or {}, effective, labels=labels, colour=sys.stdout.isatty())
 
 
 def _without_passwords(values: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "eval": "chop.cli.eval",
     "export": "chop.cli.export",
     "report": "chop.cli.report",
+    "runs": "chop.cli.runs",
 }
 
 

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="quantize config: a TOML with [passes.quantize], or the best.json of a search with the weights that its "
         "trial trained; best.json#2 is entry 2",
     )
-    main.add_argument("--trial", metavar="NUM", help="trial of best.json (default: its first entry)")
+    main.add_argument("--trial", help=argparse.SUPPRESS)  # the number in the study; best.json#N is the way
     main.add_argument("--rows", metavar="PART", help=f"one of {', '.join(ROWS)} (default: test)")
     main.add_argument("--metrics", metavar="NAMES", help=f"with commas; top_k(k=2) (default: {METRICS})")
     main.add_argument("--costs", metavar="NAMES", help=f"cost models, with commas (default: {COSTS})")

@@ -249,6 +249,12 @@ class Options(BaseModel):
               help="runs of each combination of --grid, with seeds of their own")] = 1
     profile: Annotated[bool,
         _flag("--profile", group="runtime", table=False, help="write a profile of the run")] = False
+    show_options: Annotated[bool,
+        _flag("--options", group="general", table=False,
+              help="show every option in the table that opens a run, not just what differs from the defaults")] = False
+    overwrite: Annotated[bool,
+        _flag("--overwrite", group="project", table=False,
+              help="replace the results of the run before; else they are kept in software/earlier")] = False
     no_warnings: Annotated[bool,
         _flag("--no-warnings", group="general", table=False, help="hide Python's warnings")] = False
     run_emit: Annotated[bool, _flag("--run-emit", group="hardware", table=False, help=None)] = False

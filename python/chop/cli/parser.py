@@ -12,6 +12,16 @@ from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 
 NAMED = ("model", "dataset")
+# What other tools call an option -> what it is called here.
+ELSEWHERE = {
+    "--lr": "--learning-rate",
+    "--epochs": "--max-epochs",
+    "--steps": "--max-steps",
+    "--optimizer": "--training-optimizer",
+    "--device": "--accelerator",
+    "--checkpoint": "--load",
+    "--trials": "n_trials of [search.strategy.setup]",
+}
 INFO_TYPES = ("all", "model", "dataset")
 _DESCRIPTION = "Train, test, transform (quantize) or search a model."
 _EPILOG = "What is typed wins over the config file, which wins over the defaults."
@@ -40,14 +50,19 @@ def build_parser() -> argparse.ArgumentParser:
             f"--{name}", dest=f"named_{name}", metavar="NAME", help=f"the {name} by an option"
         )
     groups["general"] = parser.add_argument_group("general options")
-    groups["general"].add_argument(
+    add_config(groups["general"])
+    _add_flags(parser, groups)
+    _add_information(parser.add_argument_group("information"))
+    return parser
+
+
+def add_config(group: Any) -> None:
+    """Add --config."""
+    group.add_argument(
         "--config",
         metavar="PATH",
         help="TOML file with options and the tables [passes.*] and [search.*]; for transform also best.json[#N]",
     )
-    _add_flags(parser, groups)
-    _add_information(parser.add_argument_group("information"))
-    return parser
 
 
 def _add_flags(parser: argparse.ArgumentParser, groups: dict[str, Any]) -> None:
@@ -101,6 +116,7 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     ...
     chop.tools.errors.ConfigError: unknown option '--bach-size' (did you mean '--batch-size'?); see ch --help
     """
+    _refuse_words_of_other_tools(argv)
     parser = build_parser()
     namespace, extra = parser.parse_known_intermixed_args(argv)
     unknown = [word for word in extra if word.startswith("-") and word != "--"]
@@ -111,6 +127,16 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     if extra:
         raise ConfigError(f"unexpected argument {extra[0]!r}: at most ACTION, MODEL and DATASET are named")
     return _named(dict(vars(namespace)))
+
+
+def _refuse_words_of_other_tools(argv: Sequence[str] | None) -> None:
+    """Before argparse takes --lr for the beginning of --lr-scheduler."""
+    for word in argv or ():
+        option = word.split("=", 1)[0]
+        if option in ELSEWHERE:
+            raise ConfigError(
+                f"unknown option {option!r} (did you mean {ELSEWHERE[option]!r}?); see ch --help"
+            )
 
 
 def _named(typed: dict[str, Any]) -> dict[str, Any]:

@@ -234,18 +234,19 @@ def check_rows(options: Options, parts: Parts) -> None:
         )
 
 
-def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> None:
-    """Run the action; its files go below ``project.software``."""
+def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> dict[str, Any]:
+    """Run the action and return its main figures; its files go below ``project.software``."""
     logger.info("%s: model %r, data set %r", action, merged.options.model, merged.options.dataset)
     software = project.software
     if action == "transform":
         _transform(merged, parts, software / "transform")
     elif action == "search":
-        _search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
+        return _search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
     else:
         from chop.cli.training_run import train_or_test
 
-        train_or_test(action, merged.options, parts, software)
+        return train_or_test(action, merged.options, parts, software)
+    return {}
 
 
 def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
@@ -261,7 +262,7 @@ def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool =
     )
 
 
-def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> None:
+def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> dict[str, Any]:
     from chop.actions.search import search
 
     if merged.options.compare is not None:
@@ -276,8 +277,8 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
             seed=merged.options.seed,
             validate_only=validate_only,
         )
-        return
-    search(
+        return {}
+    found = search(
         **parts.keywords(),
         search_config=merged.tables,
         save_path=folder,
@@ -290,3 +291,4 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
         dry_run=merged.options.dry_run,
         worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
+    return {} if found is None else found.figures()

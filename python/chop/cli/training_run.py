@@ -18,8 +18,8 @@ logger = get_logger(__name__)
 CHANCE_FACTOR = 1.1  # a training this close to guessing gets a hint
 
 
-def train_or_test(action: str, options: Options, parts: Parts, software: Path) -> None:
-    """Run the action; its files go below ``software``."""
+def train_or_test(action: str, options: Options, parts: Parts, software: Path) -> dict[str, Any]:
+    """Run the action and return its main figures; its files go below ``software``."""
     if action == "test":
         from chop.actions.test import test
 
@@ -28,9 +28,12 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
     elif options.learn_widths is not None:
         learn(options, parts, software / "learned")
     elif options.grid is not None:
+        found = test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
+        return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    if options.grid is not None:
         _grid(options, parts, software / "grid")
-    else:
-        _train(options, parts, software)
+        return {}
+    return _train(options, parts, software)
 
 
 def check_training(options: Options, parts: Parts, software: Path) -> None:
@@ -43,7 +46,7 @@ def check_training(options: Options, parts: Parts, software: Path) -> None:
         _train(options, parts, software, validate_only=True)
 
 
-def _train(options: Options, parts: Parts, software: Path, validate_only: bool = False) -> None:
+def _train(options: Options, parts: Parts, software: Path, validate_only: bool = False) -> dict[str, Any]:
     from chop.actions.train import train
 
     folder = software / "training_ckpts"
@@ -60,8 +63,10 @@ def _train(options: Options, parts: Parts, software: Path, validate_only: bool =
         resume=last if options.resume and last.is_file() else None,
         validate_only=validate_only,
     )
-    if not validate_only:
-        _hint_at_chance(result["val_acc_epoch"], int(parts.dataset_info.num_classes), options)
+    if validate_only:
+        return {}
+    _hint_at_chance(result["val_acc_epoch"], int(parts.dataset_info.num_classes), options)
+    return {name: result[name] for name in ("val_acc_epoch", "val_loss_epoch", "epochs")}
 
 
 def _hint_at_chance(accuracy: float, classes: int, options: Options) -> None:

@@ -77,6 +77,13 @@ class Objective:
         """Direction of each metric, in the order of the sorted names."""
         return [table.direction or metric_class(name).direction for name, table in self.metrics.items()]
 
+    @property
+    def value_names(self) -> list[str]:
+        """Names of a trial's values, for tools that show these: one that is scaled says so."""
+        if self.sum_scaled_metrics:
+            return ["sum"]
+        return [n if t.scale == 1 else f"{n} x {t.scale:g}" for n, t in self.metrics.items()]
+
     def measure(self, indexes: Mapping[str, int], number: int) -> Outcome:
         """Return the outcome of trial ``number``; a config that was measured before is not measured again.
 
@@ -195,6 +202,11 @@ class Objective:
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
+
+    def float_figures(self) -> Measured:
+        """The same, and what the hardware runners say of a model that is quantized nowhere."""
+        costs = _merge(r.float_metrics() for r in self._hardware if hasattr(r, "float_metrics"))
+        return {**self.float_metrics(), **costs}
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
         if self.own_models:

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chop.actions.search.best_table import best_table
 from chop.actions.search.constraints import is_feasible
 from chop.tools.atomic_write import atomic_write
-from chop.tools.text_tables import html_table, number, text_table
+from chop.tools.text_tables import html_table, text_table
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
@@ -34,6 +35,7 @@ class SearchResult:
         folder: where ``log.json`` and ``best.json`` lie; None where nothing was written.
         journal: the Optuna journal file; None where the study is in another storage.
         storage: URL of the storage without its password; empty for the journal in ``folder``.
+        float_metrics: figures of the float model, as far as runners know them.
     """
 
     study: Any
@@ -42,6 +44,17 @@ class SearchResult:
     folder: Path | None
     journal: Path | None
     storage: str = ""
+    float_metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def figures(self) -> dict[str, float]:
+        """Trials, and what the best of them measured."""
+        figures: dict[str, float] = {"trials": len(self.study.get_trials(deepcopy=False))}
+        for entry in self.best[:1]:
+            measured = {**(entry["software_metrics"] or {}), **(entry["hardware_metrics"] or {})}
+            figures |= {
+                name: measured[name] for name in entry.get("scaled_metrics") or {} if name in measured
+            }
+        return figures
 
     def __repr__(self) -> str:
         return f"{self._words()}\n{text_table(*self._table())}"
@@ -55,19 +68,16 @@ class SearchResult:
         return f"Study {self.study_name}: {trials} trials, {len(self.best)} best; {place}"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Heading and rows: each best trial's metrics, as measured."""
-        rows = [
-            {**(entry["software_metrics"] or {}), **(entry["hardware_metrics"] or {})} for entry in self.best
-        ]
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        cells = [[number(row.get(name), 5) for name in names] for row in rows]
-        return ["trial", *names], [
-            [str(entry["number"]), *line] for entry, line in zip(self.best, cells, strict=True)
-        ]
+        """Heading and rows: the float model and each best trial, as measured, with its formats."""
+        heading, rows, _ = best_table(self.best, self.float_metrics)
+        return heading, rows
 
 
 def best_entries(study: Any) -> list[dict[str, Any]]:
-    """Return the best trial of a study with one objective, or the Pareto front of one with several.
+    """Return the best trial of a study with one objective, or the Pareto front of one with several, best first.
+
+    First is what is best in the first objective that is measured on data, such as accuracy (in the first at all, where
+    none is); equal ones are ordered by the others.
 
     A trial that repeats an earlier config is left out: its twin is there. So is one that breaks a constraint. Empty
     where none is left.
@@ -80,7 +90,7 @@ def best_entries(study: Any) -> list[dict[str, Any]]:
         return []
     best = _front(trials, study.directions) if len(study.directions) > 1 else [_best(trials, study.direction)]
     entries = []
-    for trial in best:
+    for trial in _best_first(best, study.directions):
         entry: dict[str, Any] = {"number": trial.number, "value": list(trial.values)}
         entry.update((name, trial.user_attrs.get(name)) for name in (*METRIC_COLUMNS, "sampled_config"))
         if trial.constraints:
@@ -90,6 +100,16 @@ def best_entries(study: Any) -> list[dict[str, Any]]:
                 entry[name] = trial.user_attrs[name]
         entries.append(entry)
     return entries
+
+
+def _best_first(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+    names = list(trials[0].user_attrs.get("scaled_metrics") or ())
+    on_data = trials[0].user_attrs.get("software_metrics") or {}
+    order = list(range(len(directions)))
+    if len(names) == len(order):
+        order.sort(key=lambda place: names[place] not in on_data)
+    signs = [-1.0 if way.name == "MAXIMIZE" else 1.0 for way in directions]
+    return sorted(trials, key=lambda trial: ([signs[k] * trial.values[k] for k in order], trial.number))
 
 
 def _best(trials: Sequence[Any], direction: Any) -> Any:
@@ -186,7 +206,7 @@ def _finite(value: Any) -> Any:
 
 
 def best_trials_text(best: Sequence[Mapping[str, Any]]) -> str:
-    """Return the printed text: a title, then one row a trial with its metrics rounded to three digits.
+    """Return the text that MASE prints: a title, then one row a trial with its metrics rounded to three digits.
 
     >>> print(best_trials_text([{"number": 3, "software_metrics": {"loss": 0.12345}}]))
     Best trial(s):

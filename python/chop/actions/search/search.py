@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,6 +112,7 @@ def search(
     _log_float_metrics(objective)
     folder = Path(save_path) if save_path is not None else None
     result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
+    result = dataclasses.replace(result, float_metrics=objective.float_figures())
     _report(result)
     return result
 
@@ -262,11 +264,11 @@ def _why_no_best(result: SearchResult) -> str:
 
 
 def _report(result: SearchResult) -> None:
-    from chop.actions.search.results import best_trials_text
+    from chop.actions.search.best_table import best_text
 
     if not result.best:
         logger.warning("%s", _why_no_best(result))
-    write_line(best_trials_text(result.best))
+    write_line(best_text(result.best, result.float_metrics))
     if result.folder is None:
         return
     where = result.journal.name if result.journal is not None else result.storage

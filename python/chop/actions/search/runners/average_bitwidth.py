@@ -58,6 +58,10 @@ class AverageBitwidthRunner:
             )
         return {"average_bitwidth": average, "memory_density": self.compare_to / average}
 
+    def float_metrics(self) -> dict[str, float]:
+        """Of the model as it is: 32 bits a weight."""
+        return {"average_bitwidth": float(FLOAT_BITS), "memory_density": self.compare_to / FLOAT_BITS}
+
     def _quantizes(self, config: Mapping[str, Any]) -> bool:
         """Whether the config gives a width to the weights of any layer that is counted."""
         return any(part is not None for part in self._costs.report(config)[self._model].nodes.values())

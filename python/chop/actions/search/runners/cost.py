@@ -62,5 +62,9 @@ class CostRunner:
         except ValueError as error:
             raise ConfigError(f"{WHERE}: the cost models do not know this model: {error}") from error
 
+    def float_metrics(self) -> dict[str, float]:
+        """Of the model as it is."""
+        return self.costs.evaluate(None)
+
     def __call__(self, config: Mapping[str, Any]) -> dict[str, float]:
         return self.costs.evaluate(config)

@@ -175,8 +175,7 @@ class SearchStrategyExhaustive:
             )
             there = len(study.get_trials(deepcopy=False))
             if there == 0:
-                names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
-                study.set_metric_names(names)
+                study.set_metric_names(objective.value_names)
                 study.set_user_attr(ABOUT, about_study("exhaustive (no seed: every configuration)"))
             rows = self._rows_for_study(objective, report, directions)
             software = [m for m in objective.context.asked if metric_class(m).kind == "software"]

@@ -26,7 +26,7 @@ from chop.actions.search.strategies.journal import (
     about_study,
 )
 from chop.actions.search.strategies.lone_run import LoneRun
-from chop.actions.search.strategies.progress import Progress
+from chop.actions.search.strategies.progress import Progress, progress_of
 from chop.actions.search.strategies.samplers import SamplerPlan
 from chop.actions.search.strategies.storage import StorageAddress
 from chop.actions.search.strategies.study_setup import StudySetup
@@ -124,7 +124,7 @@ class SearchStrategyOptuna:
 
     def check(self, objective: Objective) -> None:
         """Raise ``ConfigError`` where the sampler cannot take so many objectives."""
-        self.plan.check_objectives(len(_names(objective)))
+        self.plan.check_objectives(len(objective.value_names))
 
     def run(
         self, objective: Objective, identity: str, folder: Path | None, visualizer: Any = None
@@ -171,8 +171,7 @@ class SearchStrategyOptuna:
 
     def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
         """Return what opens the progress bar, given trials done and in all."""
-        names, directions = _names(objective), self._directions(objective)
-        return lambda done, total: Progress(done, total, names, directions, silent)
+        return progress_of(objective, self._directions(objective), silent)
 
     def _about(self, objectives: int) -> dict[str, Any]:
         return about_study(self.plan.describe(objectives), self.seed)
@@ -189,7 +188,7 @@ class SearchStrategyOptuna:
     def _run_alone(
         self, objective: Objective, identity: str, folder: Path | None, visualizer: Any
     ) -> SearchResult:
-        directions, names = self._directions(objective), _names(objective)
+        directions, names = self._directions(objective), objective.value_names
         journal: StudyJournal | NoJournal
         if self.in_memory or folder is None:
             journal = NoJournal(self.setup.study_name or f"search-{identity}")
@@ -218,7 +217,7 @@ class SearchStrategyOptuna:
             setup.study_name or f"search-{identity}",
             identity,
             self._directions(objective),
-            _names(objective),
+            objective.value_names,
             self.plan.trials(setup.n_trials),
             setup.grace,
             crew.role.name if crew.role else None,
@@ -228,10 +227,6 @@ class SearchStrategyOptuna:
                 shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
         return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
-
-
-def _names(objective: Objective) -> list[str]:
-    return ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
 
 
 def _rises_or_falls(choices: list[Any]) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from chop.actions.search.constraints import is_feasible
+
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
 
 SECONDS = 0.1  # between two looks at the front
 DELAY = 0.5  # seconds in which there is nothing to watch; a run that is over by then is told in one line
@@ -21,6 +24,7 @@ class BestSoFar:
     Args:
         names: of the objectives.
         directions: "maximize" or "minimize", or Optuna's own, for each of them.
+        scales: what each value was multiplied by; it is shown without.
 
     >>> best = BestSoFar(["accuracy", "average_bitwidth"], ["maximize", "minimize"])
     >>> for values in ([0.5, 4.0], [0.7, 8.0], [0.4, 6.0]):
@@ -29,8 +33,11 @@ class BestSoFar:
     'front 2, best accuracy 0.7, average_bitwidth 4'
     """
 
-    def __init__(self, names: Sequence[str], directions: Sequence[Any]) -> None:
+    def __init__(
+        self, names: Sequence[str], directions: Sequence[Any], scales: Sequence[float] | None = None
+    ) -> None:
         self.names = list(names)
+        self._scales = [scale or 1.0 for scale in scales or [1.0] * len(self.names)]
         ways = [getattr(way, "name", str(way)).lower() for way in directions]
         self._signs = [-1.0 if way == "maximize" else 1.0 for way in ways]
         self.front: list[tuple[float, ...]] = []  # costs: smaller is better
@@ -46,10 +53,8 @@ class BestSoFar:
     def __str__(self) -> str:
         if not self.front:
             return ""
-        best = [
-            sign * min(column)
-            for sign, column in zip(self._signs, zip(*self.front, strict=True), strict=True)
-        ]
+        columns = zip(self._signs, self._scales, zip(*self.front, strict=True), strict=True)
+        best = [sign * min(column) / scale for sign, scale, column in columns]
         words = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.names, best, strict=True))
         return f"best {words}" if len(self.names) == 1 else f"front {len(self.front)}, best {words}"
 
@@ -63,13 +68,11 @@ class Progress:
 
     Args:
         done, total: trials.
-        names, directions: of the objectives.
+        best: takes the values in and says which are the best so far.
         silent: show nothing.
     """
 
-    def __init__(
-        self, done: int, total: int, names: Sequence[str], directions: Sequence[Any], silent: bool = False
-    ) -> None:
+    def __init__(self, done: int, total: int, best: BestSoFar, silent: bool = False) -> None:
         from tqdm.auto import tqdm
 
         # Without a terminal (a log file) the bar is written rarely.
@@ -83,7 +86,7 @@ class Progress:
             disable=silent,
             delay=DELAY,
         )
-        self.best = BestSoFar(names, directions)
+        self.best = best
         self.silent, self._total, self._began = silent, total, time.monotonic()
         self._waiting: list[Sequence[float]] = []
         self._next = 0.0
@@ -128,3 +131,13 @@ class Progress:
         if not self.silent:
             self._bar.set_postfix_str(str(self.best), refresh=False)
         self._next = time.monotonic() + SECONDS
+
+
+def progress_of(
+    objective: Objective, directions: Sequence[Any], silent: bool = False
+) -> Callable[[int, int], Progress]:
+    """Return what opens the progress bar of a study, given trials done and in all."""
+    names, scales = list(objective.metrics), [table.scale for table in objective.metrics.values()]
+    if objective.sum_scaled_metrics:
+        names, scales = ["sum"], [1.0]
+    return lambda done, total: Progress(done, total, BestSoFar(names, directions, scales), silent)

@@ -13,7 +13,7 @@ from chop.actions.search.results import SearchResult, best_entries, leave_result
 from chop.actions.search.strategies.front_sampler import FrontSampler, Grid
 from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal, about_study
 from chop.actions.search.strategies.lone_run import LoneRun
-from chop.actions.search.strategies.progress import Progress
+from chop.actions.search.strategies.progress import Progress, progress_of
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class TrainedFront:
 
     def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
         """Return what opens the progress bar, given trials done and in all."""
-        names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
-        return lambda done, total: Progress(done, total, names, self._directions, silent)
+        return progress_of(objective, self._directions, silent)
 
     def run(self, identity: str, folder: Path, visualizer: Any) -> SearchResult:
         """Train what is missing of the study, and write ``log.json``, ``best.json`` and the weights.
@@ -92,10 +91,9 @@ class TrainedFront:
 
     def _run(self, identity: str, folder: Path, visualizer: Any) -> SearchResult:
         objective = self._objective
-        names = ["sum"] if objective.sum_scaled_metrics else list(objective.metrics)
         about = about_study(ABOUT_SAMPLER, objective.context.seed)
         name = f"search-{identity}"
-        journal = StudyJournal(folder / JOURNAL_NAME, name, self._directions, names, about)
+        journal = StudyJournal(folder / JOURNAL_NAME, name, self._directions, objective.value_names, about)
         try:
             run = LoneRun(self, objective, journal, self._directions, visualizer)
             try:
