@@ -36,7 +36,7 @@ def test_real_signals_end_a_training_run(tmp_path, small_data, number, code):
             if "Epoch" in line or "train:" in line:
                 break
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=90)
     finally:
         process.kill()
     assert process.returncode == code
