@@ -30,10 +30,6 @@ def stopped_run(
     run: Any, folder: Path, pause: Callable[[], float], **given: Any
 ) -> tuple[torch.nn.Module, int]:
     """Train to the end through at most eight stops, each after `pause()` seconds: the model, and their number."""
-    """Train to the end through at most eight stops, each after `pause()` seconds.
-
-    The model, and how many stops there were.
-    """
     last, stops = folder / "last.ckpt", 0
     for turn in range(200):
         resume = {"resume": last} if last.exists() else {}

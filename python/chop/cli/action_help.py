@@ -57,8 +57,8 @@ _RUN = (
 _OWN = {
     "train": (
         "training_optimizer", "learning_rate", "max_epochs", "max_steps", "lr_scheduler", "weight_decay", "momentum",
-        "nesterov", "early_stopping_patience", "engine", "resume", "quant_config", "straight_through", "grid",
-        "repeats", "workers", "trainer_precision", "accumulate_grad_batches", "gradient_clip_val",
+        "nesterov", "early_stopping_patience", "engine", "resume", "quant_config", "learn_widths", "straight_through",
+        "grid", "repeats", "workers", "trainer_precision", "accumulate_grad_batches", "gradient_clip_val",
         "gradient_clip_algorithm", "report_to", "log_every_n_steps",
     ),
     "test": ("quant_config",),

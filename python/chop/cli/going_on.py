@@ -20,7 +20,7 @@ def how_to_go_on(action: str | None, options: Any, software: Path | None) -> str
         return "nothing was written"
     if action == "search" and options.compare is None and _keeps_a_study(options):
         return "the same command goes on"
-    if action == "train" and options.grid is not None:
+    if action == "train" and (options.grid is not None or options.learn_widths is not None):
         return "the same command goes on"
     if action == "train" and (software / "training_ckpts" / "last.ckpt").is_file():
         return "the same command with --resume goes on" if not options.resume else "the same command goes on"

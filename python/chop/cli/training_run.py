@@ -24,12 +24,11 @@ def train_or_test(action: str, options: Options, parts: Parts, software: Path) -
         from chop.actions.test import test
 
         where = {"accelerator": parts.accelerator}
-        test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
-    elif options.learn_widths is not None:
-        learn(options, parts, software / "learned")
-    elif options.grid is not None:
         found = test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
         return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    if options.learn_widths is not None:
+        learn(options, parts, software / "learned")
+        return {}
     if options.grid is not None:
         _grid(options, parts, software / "grid")
         return {}

@@ -26,7 +26,16 @@ RECORD = "run.json"
 EARLIER = "earlier"
 FOLDERS = {"train": "training_ckpts", "test": "test", "transform": "transform", "search": "search_ckpts"}
 # What the results of a search are, beside its journal, which may hold several studies.
-_OF_SEARCH = ("log.json", "best.json", "weights", "sweep.parquet", "sweep.npz", RECORD)
+_OF_SEARCH = (
+    "log.json",
+    "best.json",
+    "weights",
+    "formats",
+    "learned.csv",
+    "sweep.parquet",
+    "sweep.npz",
+    RECORD,
+)
 # What may change while the results stay the same.
 _NOT_RESULTS = {
     "project_dir", "project", "overwrite", "show_options", "log_level", "to_debug", "no_warnings", "profile", "workers",
@@ -72,7 +81,8 @@ def versioned(action: str, merged: Merged, software: Path) -> Iterator[Run]:
     checkpoint. One that is stopped before its first checkpoint does the same.
     """
     options = merged.options
-    if options.grid is not None or options.compare is not None or _is_worker():
+    going_on = options.grid, options.learn_widths, options.compare
+    if any(value is not None for value in going_on) or _is_worker():
         yield Run(action, merged, software)  # which go on, or are part of another run
         return
     run = Run(action, merged, software / FOLDERS[action])

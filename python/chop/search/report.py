@@ -114,7 +114,7 @@ class SweepReport:
             target = target.with_name(target.name + (".parquet" if arrow else ".npz"))
         if target.suffix == ".parquet" and not arrow:
             raise ConfigError(
-                f"{target}: parquet needs pyarrow ({how_to_install('data')}); .npz needs nothing"
+                f"{target}: parquet needs pyarrow ({how_to_install('data', ['pyarrow'])}); .npz needs nothing"
             )
         columns = {**self.results, **self.parameters}
         counts = {

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 # it with pyproject.toml.
 EXTRAS = {
     "train": ("lightning", "tensorboard", "torchmetrics"),
-    "data": ("pyarrow",),
+    "data": ("pyarrow", "scikit-learn"),
     "plot": ("matplotlib",),
     "search": ("scipy", "cmaes"),
     "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
     "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
-    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax"),
+    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax", "keras", "hgq2"),
 }
 _SPELT = {"psycopg": "'psycopg[binary]'"}  # as pip needs it, quoted for a shell
 

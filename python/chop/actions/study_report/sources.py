@@ -244,7 +244,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return columns, json.loads(about)
     except ImportError:
         raise ConfigError(
-            f"report: {str(path)!r}: parquet needs pyarrow ({how_to_install('data')})"
+            f"report: {str(path)!r}: parquet needs pyarrow ({how_to_install('data', ['pyarrow'])})"
         ) from None
     except Exception as error:  # what the readers of two formats meet in a damaged file is of every kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__

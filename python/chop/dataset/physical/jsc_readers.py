@@ -57,7 +57,9 @@ def read_parquet(path: Path, max_unpacked_mb: int | None = None) -> JetTable:
     try:
         from pyarrow import parquet, types
     except ImportError:
-        raise ConfigError(f"{path}: reading parquet needs pyarrow: {how_to_install('data')}") from None
+        raise ConfigError(
+            f"{path}: reading parquet needs pyarrow: {how_to_install('data', ['pyarrow'])}"
+        ) from None
 
     with reading(path, "parquet"):
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:

@@ -124,7 +124,7 @@ def short_form(config: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return "[…]" if is_list(value) else str(value)
+    return "[…]" if is_list(value) or isinstance(value, str) else str(value)
 
 
 def short_rules(config: Mapping[str, Any]) -> dict[str, str]:

@@ -181,7 +181,7 @@ class SearchStrategyLearned:
             )
             there = len(study.get_trials(deepcopy=False))
             if there == 0:
-                study.set_metric_names(["sum"] if summed else list(objective.metrics))
+                study.set_metric_names(objective.value_names)
                 study.set_user_attr(ABOUT, about_study("learned", self.seed))
             trials = [
                 create_trial(
