@@ -302,7 +302,7 @@ table.groupby(["model", "learning_rate"])[["train_acc", "val_acc", "val_loss"]].
 
 # %% [markdown]
 # The larger network is better by more than the seeds differ: this difference is real. `train_acc` is the
-# accuracy on the *last batch* of the training, a few hundred jets, which is why it scatters more than `val_acc`. That
+# mean over the last epoch, taken while the weights still changed, so it lags a little behind `val_acc`. That
 # both are close says that ten times the parameters still do not overfit a hundred thousand jets.
 #
 # One caution: part of the gain may not come from the size. `jsc-tiny` ends in a ReLU, which cuts off every negative

@@ -98,3 +98,8 @@ def test_a_number_with_a_point_is_said_to_be_no_integer() -> None:
     config = {"by": "type", "default": NONE, "linear": {"config": {**A, "weight_width": 4.0}}}
     with pytest.raises(ConfigError, match=r"weight_width must be 1\.\.32, got 4\.0, which is not an integer"):
         chop.quantize(Net(), config)
+
+
+def test_a_key_of_no_node_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"key '_9' is neither .*; nodes: fc1, act, fc2, tail_0, tail_1$"):
+        chop.quantize(Net(), {"by": "name", "default": NONE, "_9": {"config": A}})

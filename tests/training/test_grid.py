@@ -45,7 +45,7 @@ def test_figures_are_those_of_single_runs(small: Any, run: Any, tmp_path: Path) 
     ]
     row = found.rows[-1]
     _, single = run(toy(), {"max_epochs": 2}, engine="native", batch_size=256, seed=row["seed"])
-    assert (row["val_acc"], row["train_acc"]) == (single["val_acc_epoch"], single["train_acc_step"])
+    assert (row["val_acc"], row["train_acc"]) == (single["val_acc_epoch"], single["train_acc_epoch"])
     assert (row["val_loss"], row["epochs"], row["engine"]) == (single["val_loss_epoch"], 2, "native")
     two = [r["val_acc"] for r in found.rows[:2]]
     line = found.summary[0]

@@ -145,6 +145,11 @@ def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
 
     kind = find_load_type(str(options.load_name), options.load_type)
     logger.info("Loading %s (%s)", options.load_name, kind)
+    quantized = Path(str(options.load_name)).with_name("graph_module.mz")
+    if kind == "pt" and quantized.is_file():
+        logger.warning(
+            "%s holds the float weights; the transformed model is %s", options.load_name, quantized
+        )
     if action == "search":
         # A search starts from the float weights: it tries its own quantization.
         from chop.actions.transform import load_float

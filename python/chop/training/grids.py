@@ -36,7 +36,7 @@ class GridResult:
 
     Attributes:
         rows: one a run: the varied options, repeat, seed, val_acc and val_loss of the last epoch (macro), train_acc and
-            train_loss of the last step, seconds_an_epoch, epochs, engine, and failure (why there are no figures).
+            train_loss as means over it, seconds_an_epoch, epochs, engine, and failure (why there are no figures).
         summary: one a combination: runs, failed, and mean and sample standard deviation of each figure.
         engine: which trained them.
     """
@@ -208,8 +208,8 @@ class _Runs:
         return row | {
             "val_acc": found["val_acc_epoch"],
             "val_loss": found["val_loss_epoch"],
-            "train_acc": found["train_acc_step"],
-            "train_loss": found["train_loss_step"],
+            "train_acc": found["train_acc_epoch"],
+            "train_loss": found["train_loss_epoch"],
             "seconds_an_epoch": (time.perf_counter() - began) / found["epochs"],
             "epochs": found["epochs"],
         }

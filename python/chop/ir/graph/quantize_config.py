@@ -25,6 +25,7 @@ from chop.tools.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
+MOST_NAMED = 12  # nodes, in a message
 BY = ("type", "name", "regex_name")
 _WHERE = "quantize"
 
@@ -124,7 +125,10 @@ def check_rule_keys(
         if key not in KNOWN_OPS and key not in targets.names:
             known = "an operation nor a node of this graph"
             hint = did_you_mean(key, ["default", *KNOWN_OPS, *targets.names])
-            raise ConfigError(f"{where}: key {key!r} is neither {known}{hint}")
+            nodes = ", ".join(list(targets.ops)[:MOST_NAMED]) + (
+                ", …" if len(targets.ops) > MOST_NAMED else ""
+            )
+            raise ConfigError(f"{where}: key {key!r} is neither {known}{hint}; nodes: {nodes or 'none'}")
         if key not in (targets.ops if by == "name" else targets.present):
             unused.append(key)
     if unused and warn:
