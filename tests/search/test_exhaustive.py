@@ -94,7 +94,7 @@ def test_dry_run_writes_nothing(changed: Changed, run: Any, tmp_path: Path, caps
     ("keys", "message"),
     [
         ({"strategy.setup": {"n_jobs": 0}}, "n_jobs"),
-        ({"strategy.setup": {"sampler": "tpe"}}, "sampler is not known"),
+        ({"strategy.setup": {"samplre": "tpe"}}, "samplre is not known"),
         ({"strategy.setup": {"limit": 35}}, "more than the limit of 35"),
         ({"strategy.metrics.accuracy.scale": 0.0}, "scale must not be 0"),
     ],
