@@ -48,8 +48,9 @@ def find(paths: list[Path], wanted: set[str]) -> list[str]:
 
 def test_no_print_and_no_exit() -> None:
     wrong = find(python_files(), {"print", "exit", "quit", "sys.exit", "os._exit", "breakpoint"})
-    # The module's own entry point hands main()'s code to the shell.
-    assert not [w for w in wrong if not w.startswith("python/chop/__main__.py")], "\n".join(wrong)
+    # The module's own entry point hands main()'s code to the shell; Ctrl-C among the imports must not raise in them.
+    allowed = ("python/chop/__main__.py", "python/chop/_interrupt.py")
+    assert not [w for w in wrong if not w.startswith(allowed)], "\n".join(wrong)
 
 
 def test_only_the_writer_uses_standard_output() -> None:

@@ -15,18 +15,6 @@ from chop.tools.extras import EXTRAS, how_to_install
 
 Rows = list[tuple[str, str]]
 
-# Extra -> distributions that it brings, of those that chop itself uses and the benchmarks' peers; a test compares
-# it with pyproject.toml.
-EXTRAS = {
-    "train": ("lightning", "tensorboard", "torchmetrics"),
-    "data": ("pyarrow", "scikit-learn"),
-    "plot": ("matplotlib",),
-    "search": ("scipy", "cmaes"),
-    "completion": ("shtab",),
-    "dist": ("psycopg", "grpcio", "protobuf"),
-    "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
-    "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax", "keras", "hgq2"),
-}
 NEEDED = ("torch", "numpy", "optuna", "pydantic", "safetensors", "h5py", "pandas", "pooch")
 _MARK = {True: "yes", False: "no"}
 
