@@ -149,6 +149,17 @@ def test_batch_norms_and_narrow_chains(data: dict[str, Rows]) -> None:
     assert found.metrics["accuracy"] > 0.5
 
 
+def test_the_share_of_distillation_follows_the_targets(model: nn.Module, data: dict[str, Rows]) -> None:
+    short = QUICK | {"epochs": 4}
+    fronts = [
+        learn_front(model, data, TARGETS, recipe=short | {"distill": narrow, "distill_wide": wide})
+        for narrow, wide in ((1.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, None))
+    ]
+    losses = [[row["loss"] for row in front.history] for front in fronts]
+    assert losses[0][:4] == losses[1][:4] and losses[0][4:] != losses[1][4:]
+    assert losses[2] == losses[3] != losses[0]
+
+
 def test_a_target_that_is_not_reached(model: nn.Module, data: dict[str, Rows]) -> None:
     with pytest.raises(
         RuntimeError, match="ebops_hgq of at most 10 was not reached in 1 epochs, the cheapest"

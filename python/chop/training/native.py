@@ -98,7 +98,7 @@ class NativeTrainer:
         )
         self._core.set_data(plain_tensor(x, self._dtype, "training: x"), plain_tensor(y, torch.int64))
         if targets is not None:
-            self._core.set_targets(plain_tensor(as_tensor(targets, "training: targets"), self._dtype))
+            self.set_targets(targets)
         self.widths = TrainedWidths(self._core, self._targets.learned, learned_widths or {}, self._dtype)
         self._state = TrainerState(self._core, self._targets, options, self._dtype)
 
@@ -171,6 +171,10 @@ class NativeTrainer:
             next_row=found["next_row"],
             stopped=found["stopped"],
         )
+
+    def set_targets(self, targets: Array) -> None:
+        """Take other probabilities as the target of the loss, shape [rows, classes]."""
+        self._core.set_targets(plain_tensor(as_tensor(targets, "training: targets"), self._dtype))
 
     def stop(self) -> None:
         """End the running :meth:`epoch`, called in another thread or a signal handler, after its current batch."""

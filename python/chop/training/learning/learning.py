@@ -82,6 +82,9 @@ class Learning:
         self.rows = train, checked
         self._checked, self._halt = checked, halt
         self._rows = len(train[1])
+        bounds = [stage.target.most for stage in stages if stage.target]
+        self._shares = recipe.shares(bounds) if bounds else [recipe.distill] * len(stages)
+        self._taught: Tensor | None = None  # the float model's probabilities
         self._steps = -(-self._rows // recipe.batch_size)  # of an epoch
         try:
             self.trainer = self._trainer(train)
@@ -92,22 +95,25 @@ class Learning:
     def _trainer(self, train: Rows) -> NativeTrainer:
         x, y = train
         found = FloatModel.measure(self.layers.model, self.layers.names, x)
-        share = self.recipe.distill
-        targets = None
-        if share:
+        if any(self._shares):
             _refuse_untrained(found.probabilities, y)
-            labels = F.one_hot(y.long(), found.probabilities.shape[1])
-            targets = share * found.probabilities + (1 - share) * labels
+            self._taught = found.probabilities
         made = NativeTrainer(
             self.layers.graph(),
             x,
             y,
             straight_through="clipped",
             learned_widths={"weight": self.recipe.weight, "data_in": self.recipe.data_in},
-            targets=targets,
+            targets=self._targets(y, self._shares[0]),
         )
         made.widths.write(self.layers.start(made.widths.read(), self.recipe.start_bits, found))
         return made
+
+    def _targets(self, y: Tensor, share: float) -> Tensor | None:
+        """What the loss compares with, where so much of it is the float model's; None: the labels."""
+        if self._taught is None:
+            return None
+        return share * self._taught + (1 - share) * F.one_hot(y.long(), self._taught.shape[1])
 
     def run(self, tell: Callable[[Learning], None] | None = None) -> CheckpointFront:
         """Run all stages from the position on.
@@ -119,6 +125,8 @@ class Learning:
             at, stage = self.position, self.stages[self.position.stage]
             if at.epoch == 0:
                 self._begin()
+            if (targets := self._targets(self.rows[0][1], self._shares[at.stage])) is not None:
+                self.trainer.set_targets(targets)
             price = Price(stage, at.begin, self.recipe.reach, self.recipe.aim)
             price.value = at.price or price.value
             while at.epoch < self.recipe.epochs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chop.registry import did_you_mean
@@ -27,6 +27,8 @@ class WidthRecipe:
         freeze: share of the steps after which widths stay.
         aim: share of the target that the price is set for; the rest is room for what weights still do when widths stay.
         distill: share of the float model's own probabilities in the targets of the loss; the rest are the labels.
+        distill_wide: that share for the widest of several targets; from there to the narrowest, which has ``distill``,
+            it goes in a straight line of the target's logarithm. None: ``distill`` for all.
         start_bits: fraction bits that weights and inputs begin with, where the config gives none.
         weight: who shares a width of a weight: ``tensor``, ``channel`` or ``element``.
         data_in: who shares a width of a layer's input: ``tensor`` or ``element`` (a feature).
@@ -48,6 +50,7 @@ class WidthRecipe:
     settle: float = 0.1
     aim: float = 0.97
     distill: float = 1.0
+    distill_wide: float | None = None
     start_bits: int = 6
     weight: str = "element"
     data_in: str = "element"
@@ -62,6 +65,8 @@ class WidthRecipe:
             raise ConfigError(f"learn_widths: start_bits must be 0..{_MOST_BITS}, got {self.start_bits}")
         for name, most in _LIMITS.items():
             value = getattr(self, name)
+            if value is None and name == "distill_wide":
+                continue
             if (
                 isinstance(value, bool)
                 or not isinstance(value, (int, float))
@@ -87,6 +92,18 @@ class WidthRecipe:
         way = max(self.freeze - self.reach, 1e-9)
         gone = min(max((t - self.reach) / way, 0.0), 1.0)
         return self.width_rate * (1 - (1 - self.settle) * gone)
+
+    def shares(self, targets: Sequence[float]) -> list[float]:
+        """Return the share of distillation for each of some targets, widest first.
+
+        >>> WidthRecipe(distill=1.0, distill_wide=0.0).shares([10_000, 1_000, 100])
+        [0.0, 0.5, 1.0]
+        """
+        if self.distill_wide is None or len(targets) < 2:
+            return [self.distill] * len(targets)
+        whole = math.log(targets[0] / targets[-1])
+        gone = [math.log(targets[0] / each) / whole for each in targets]
+        return [self.distill_wide + (self.distill - self.distill_wide) * each for each in gone]
 
     @classmethod
     def of(cls, given: WidthRecipe | Mapping[str, Any] | None) -> WidthRecipe:
@@ -117,5 +134,6 @@ _LIMITS = {
     "freeze": 1.0,
     "aim": 1.0,
     "distill": 1.0,
+    "distill_wide": 1.0,
 }
-_MAY_BE_ZERO = ("reach", "distill")
+_MAY_BE_ZERO = ("reach", "settle", "distill", "distill_wide")

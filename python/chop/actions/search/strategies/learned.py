@@ -50,6 +50,7 @@ class LearnedSetup(StudySetup):
     settle: float = 0.1
     aim: float = 0.97
     distill: float = 1.0
+    distill_wide: float | None = None
     weight: str = "element"
     data_in: str = "element"
 
