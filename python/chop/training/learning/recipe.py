@@ -50,7 +50,7 @@ class WidthRecipe:
     settle: float = 0.1
     aim: float = 0.97
     distill: float = 1.0
-    distill_wide: float | None = None
+    distill_wide: float | None = 0.0
     start_bits: int = 6
     weight: str = "element"
     data_in: str = "element"

@@ -50,7 +50,7 @@ class LearnedSetup(StudySetup):
     settle: float = 0.1
     aim: float = 0.97
     distill: float = 1.0
-    distill_wide: float | None = None
+    distill_wide: float | None = 0.0
     weight: str = "element"
     data_in: str = "element"
 
