@@ -14,7 +14,7 @@ if(NOT CHOP_TORCH_DIR)
 endif()
 message(STATUS "torch for the operators: ${CHOP_TORCH_DIR}")
 
-add_library(_ops MODULE ${src}/ops/integer_quantize.cpp ${src}/ops/integer_quantize_elements.cpp
+add_library(_ops MODULE ${src}/ops/integer_quantize.cpp ${src}/ops/integer_quantize_elements.cpp ${src}/ops/format_quantize.cpp
   ${src}/ops/linear_integer.cpp
   ${src}/ops/conv1d_integer.cpp)
 target_link_libraries(_ops PRIVATE chop_kernels)

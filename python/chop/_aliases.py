@@ -20,7 +20,19 @@ _FUNCTIONAL = "chop.nn.quantized.functional"
 # Old path -> real module.
 ALIASES: dict[str, str] = {
     f"{_QUANTIZE}.quantizers": "chop.nn.quantizers",
-    f"{_QUANTIZE}.quantizers.integer": "chop.nn.quantizers.integer",
+    **{
+        f"{_QUANTIZE}.quantizers.{name}": f"chop.nn.quantizers.{name}"
+        for name in (
+            "binary",
+            "block_fp",
+            "block_log",
+            "block_minifloat",
+            "integer",
+            "log",
+            "minifloat",
+            "ternary",
+        )
+    },
     f"{_QUANTIZE}.quantized_modules": "chop.nn.quantized.modules",
     f"{_QUANTIZE}.quantized_modules.conv1d": "chop.nn.quantized.modules.conv1d",
     f"{_QUANTIZE}.quantized_modules.conv2d": "chop.nn.quantized.modules.conv2d",

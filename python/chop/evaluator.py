@@ -11,23 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from chop import _core
-from chop.certificate import Certificate, certify
+from chop.certificate import Certificate, ValueLayers, certify
+from chop.ir.graph.core_formats import CoreNode, Format, by_values, core_node, native_quantizers
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
-from chop.ir.graph.quantize_config import NodeRule, resolve_quantize_config
+from chop.ir.graph.quantize_config import resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
-from chop.ir.graph.torch_calls import TorchCalls, native_quantizers
+from chop.ir.graph.torch_calls import TorchCalls
 from chop.metrics import AskedMetric, Metrics, MetricSpec
 from chop.metrics.native import NativeValue
 from chop.metrics.scoring import STANDARD, Asked, in_python
-from chop.nn.quantizers import ElementFormat, IntegerFormat
-from chop.tools.errors import ConfigError
 from chop.tools.tensors import Array, as_tensor
 
 __all__ = ["Config", "Evaluator", "LayerRoad", "Metrics"]
 
 Config = Mapping[str, Any]
-NodeFormats = tuple[str, str, Mapping[str, IntegerFormat | ElementFormat]]
+NodeFormats = tuple[str, str, Mapping[str, Format]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ class Evaluator:
         A variant lists the quantized nodes as (node, quantizer, {operand: format}); an operand that is left out
         is float.
         """
-        formats = [_core.Formats([_core_node(*node) for node in variant]) for variant in variants]
+        formats = [_core.Formats([core_node(*node) for node in variant if node[2]]) for variant in variants]
         asked = self._standard(loss)
         none_in_python = partial(_Outputs(self).metric, None)
         return [asked.result(self.rows, values, none_in_python) for values in self._run(formats, asked)]
@@ -224,11 +223,22 @@ class Evaluator:
         with self._torch.one_thread():
             found = self._core.certificate(formats)
         by_torch = {call.node: "the core does not run it" for call in self._torch.float_calls}
+        values: dict[str, str] = {}
         for rule in resolve_quantize_config(self._targets, config) if config is not None else ():
-            if rule.formats is not None and rule.quantizer not in native_quantizers():
+            if rule.formats and rule.quantizer not in native_quantizers():
                 by_torch[rule.node] = f"the quantizer {rule.quantizer!r} has no native twin"
+            elif rule.formats and by_values(rule):
+                values[rule.node] = ", ".join(
+                    f"{operand} {format}" for operand, format in rule.formats.items()
+                )
         return certify(
-            self.lowered.nodes, found, self.rows, _core.float_ops(), by_torch, self._x.is_contiguous()
+            self.lowered.nodes,
+            found,
+            self.rows,
+            _core.float_ops(),
+            by_torch,
+            self._x.is_contiguous(),
+            ValueLayers(values, {row.node: (row.road, row.bound) for row in self.roads(config)}),
         )
 
     def _formats(self, config: Config | None) -> _core.Formats:
@@ -236,42 +246,18 @@ class Evaluator:
 
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
-        rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats is not None]
+        rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats]
         native, calls = self._torch.of(rules)
-        found: dict[str, list[_NodeFormats]] = {}
+        found: dict[str, list[CoreNode]] = {}
         for rule in native:
-            found.setdefault(rule.rule, []).append(_core_format(rule))
-        if self._rules_are_independent and not calls:
+            assert rule.formats is not None and rule.quantizer is not None
+            found.setdefault(rule.rule, []).append(core_node(rule.node, rule.quantizer, rule.formats))
+        if self._rules_are_independent and not calls and not any(map(by_values, native)):
             self._memo.remember(config, [found.get(key, []) for key in config if key != "by"])
         return _core.Formats([node for nodes in found.values() for node in nodes], calls)
 
 
-_OperandFormat = tuple[int | list[int], int | list[int], bool, str, str]
-_NodeFormats = tuple[str, str, dict[str, _OperandFormat]]
 _FLOAT = _core.Formats([])
-
-
-def _core_format(rule: NodeRule) -> _NodeFormats:
-    assert rule.formats is not None and rule.quantizer is not None
-    return _core_node(rule.node, rule.quantizer, rule.formats)
-
-
-def _core_node(
-    node: str, quantizer: str, formats: Mapping[str, IntegerFormat | ElementFormat]
-) -> _NodeFormats:
-    if quantizer not in native_quantizers():
-        raise ConfigError(
-            f"evaluator: node {node} uses the quantizer {quantizer!r}, which has no native twin; "
-            f"native: {', '.join(sorted(native_quantizers()))}"
-        )
-    return node, quantizer, {name: _core_operand(format) for name, format in formats.items()}
-
-
-def _core_operand(f: IntegerFormat | ElementFormat) -> _OperandFormat:
-    if isinstance(f, ElementFormat):
-        numbers = f.widths.ravel().tolist(), f.frac_widths.ravel().tolist()
-        return *numbers, f.is_signed, f.rounding, f.overflow
-    return f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
 
 
 @cache

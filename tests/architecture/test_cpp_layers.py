@@ -14,7 +14,7 @@ RUNG = {
     "core": 0,
     "kernels": 1,
     "ir": 2,
-    "quantizers": 3,
+    "quantizers": 2,
     "statistics": 3,
     "cost": 3,
     "evaluator": 4,
@@ -23,8 +23,8 @@ RUNG = {
     "bindings": 6,
     "ops": 6,
 }
-# The operators need no registry, so they carry the kernels and nothing above.
-OPS_MAY_INCLUDE = {"core", "kernels", "ops"}
+# The operators carry kernels and number formats and nothing above.
+OPS_MAY_INCLUDE = {"core", "kernels", "quantizers", "ops"}
 SLOW_TORCH_HEADERS = {"torch/extension.h", "torch/torch.h", "torch/all.h", "torch/library.h"}
 
 

@@ -5,6 +5,7 @@
 #include "chop/core/cpu_isa.h"
 #include "chop/kernels/grid.h"
 #include "chop/quantizers/quantizer.h"
+#include "chop/quantizers/value_format.h"
 
 namespace chop::bindings {
 namespace {
@@ -42,6 +43,12 @@ std::vector<std::string> quantizer_names() {
   return names;
 }
 
+std::vector<std::string> value_format_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : quantizers::value_formats().members()) names.push_back(entry.first);
+  return names;
+}
+
 }  // namespace
 
 void bind_core(pybind11::module_& m) {
@@ -50,6 +57,7 @@ void bind_core(pybind11::module_& m) {
       "active_isa", [] { return std::string(isa_name(active_isa())); },
       "Name of the instruction set that the kernels use.");
   m.def("available_isas", isa_names, "Instruction sets that were built and that this processor runs, slowest first.");
+  m.def("value_formats", value_format_names, "Names of the number formats beside the fixed-point grids.");
   m.def("quantizers", quantizer_names, "Names of the quantizers with a native twin.");
   m.def("fake_quantize", fake_quantize, arg("x"), arg("y"), arg("width"), arg("frac_width"), arg("is_signed"),
         arg("isa"), arg("rounding") = "half_even", arg("overflow") = "saturate",

@@ -23,7 +23,10 @@ using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
 // (node, quantizer, {operand: format}) for every quantized node.
-using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyFormat>>;
+// A format that is no fixed-point grid: (name, numbers, block_size, first_dim).
+using PyValueFormat = std::tuple<std::string, std::vector<double>, std::vector<int64_t>, int>;
+using PyOperand = std::variant<OneFormat, EachFormat, PyValueFormat>;
+using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyOperand>>;
 
 void add_format(NodeFormat* node, const std::string& operand, const OneFormat& f) {
   node->operands[operand] = to_format(f);
@@ -33,6 +36,15 @@ void add_format(NodeFormat* node, const std::string& operand, const EachFormat& 
   ElementFormats formats = to_formats(f);
   node->operands[operand] = common_format(formats);
   node->elements[operand] = std::make_shared<const ElementFormats>(std::move(formats));
+}
+
+void add_format(NodeFormat* node, const std::string& operand, const PyValueFormat& f) {
+  const auto& [name, numbers, block_size, first] = f;
+  const quantizers::ValueFormat& format = quantizers::value_formats().get(name);
+  quantizers::check_numbers(format, numbers.size());
+  check(first >= 0 && first <= 3, "number format: first_dim must be 0..3, got ", first);
+  node->values[operand] = std::make_shared<const quantizers::BoundFormat>(
+      quantizers::BoundFormat{name, &format, numbers, block_size, static_cast<quantizers::FirstDim>(first)});
 }
 
 NodeFormat to_format(const PyNode& entry) {
@@ -54,7 +66,7 @@ std::vector<NodeFormat> to_formats(const std::vector<PyNode>& entries) {
 // calls: nodes that torch computes under this config.
 Formats make_formats(const std::vector<PyNode>& nodes, const std::vector<Given<SharedCall>>& calls) {
   Formats formats{to_formats(nodes)};
-  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call.held, {}});
+  for (const auto& call : calls) formats.config.push_back({call->node, "", {}, call.held, {}, {}});
   return formats;
 }
 
@@ -170,8 +182,8 @@ void bind_evaluator(pybind11::module_& m) {
         "Names of the nodes that only torch can compute.");
   pybind11::class_<Formats>(m, "Formats", "A config as the evaluator takes it.")
       .def(pybind11::init(&make_formats), arg("nodes"), arg("calls") = std::vector<Given<SharedCall>>{},
-           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}); an operand "
-           "without a format is float.");
+           "nodes: (name, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}), or for other "
+           "formats (name, numbers, block_size, first_dim); an operand without a format is float.");
   pybind11::class_<FormatMemo>(m, "FormatMemo",
                                "Formats that were decided for the rules of configs, found again operand by operand.")
       .def(pybind11::init<>())

@@ -9,6 +9,7 @@
 #include "chop/core/element_format.h"
 #include "chop/core/fixed_point.h"
 #include "chop/evaluator/torch_call.h"
+#include "chop/quantizers/value_format.h"
 
 namespace chop::evaluator {
 
@@ -22,10 +23,17 @@ struct NodeFormat {
   // Operands with a format for each element: of the weight, for each number of it or each output; of the bias, for each
   // output; of data, for each feature or channel. `operands` then has the common format of all.
   std::map<std::string, std::shared_ptr<const ElementFormats>> elements = {};
+  // Operands whose format is no grid of fixed point: they are brought to its values.
+  std::map<std::string, std::shared_ptr<const quantizers::BoundFormat>> values = {};
 
   const FixedPoint* operand(const std::string& name) const {
     const auto found = operands.find(name);
     return found == operands.end() ? nullptr : &found->second;
+  }
+  const quantizers::BoundFormat* value(const std::string& name) const {  // null: none
+    if (values.empty()) return nullptr;
+    const auto found = values.find(name);
+    return found == values.end() ? nullptr : found->second.get();
   }
   const ElementFormats* each(const std::string& name) const {  // null: one format for the operand
     if (elements.empty()) return nullptr;

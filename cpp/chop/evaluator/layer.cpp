@@ -251,6 +251,11 @@ const char* road_name(Road road) {
   return "float";
 }
 
+void pack_numbers(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias,
+                  Layer* layer) {
+  pack(window, weight, bias, layer);
+}
+
 bool takes_codes(const ir::Node& node, const NodeFormat* format) {
   const auto on_grid = [&](const char* name) {
     const FixedPoint* f = format->operand(name);

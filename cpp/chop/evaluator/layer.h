@@ -34,6 +34,9 @@ struct LayerCodes {
   int shift = 0, bias_shift = 0;     // a sum in units of the finest grid is sum * 2^shift + bias * 2^bias_shift
   int finest = 0;                    // that grid's fraction width
 };
+// Keeps the numbers in the layer as its road's kernel wants them.
+void pack_numbers(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias,
+                  Layer* layer);
 bool takes_codes(const ir::Node& node, const NodeFormat* format);
 LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format);
 

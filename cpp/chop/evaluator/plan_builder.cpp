@@ -10,6 +10,7 @@
 #include "chop/evaluator/plan_key.h"
 #include "chop/evaluator/plane_steps.h"
 #include "chop/evaluator/torch_step.h"
+#include "chop/evaluator/value_layer.h"
 
 namespace chop::evaluator {
 namespace {
@@ -143,7 +144,7 @@ void PlanBuilder::input_value(size_t index) {
 
 void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* format) {
   Value in = taken(input(node, 0));
-  if (!facts(index).planes) join(&in);
+  if (!facts(index).planes || (format && !format->values.empty())) join(&in);
   const std::shared_ptr<const Window>& window = facts(index).window;
   const Window& input_window = in.plane > 0 ? facts(index).planes->rows : *window;
   const ElementFormats* features = format ? format->each("data_in") : nullptr;
@@ -153,13 +154,20 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
   append(&key, format);
   const auto layer = planner_.layers_.get(
-      key, [&] { return std::make_shared<Layer>(make_layer(node, *window, format, finite, nonnegative)); },
+      key,
+      [&] {
+        const bool by_values = format && !format->values.empty();
+        return std::make_shared<Layer>(by_values ? make_value_layer(node, *window, *format)
+                                                 : make_layer(node, *window, format, finite, nonnegative));
+      },
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
   if (observed_ && layer->codes_in)
     observed_->push_back({&node, window, layer, *format, *grid, rows, in.rows(), settle(&in)});
   if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, input_window)) settle(&in);
+  if (const quantizers::BoundFormat* f = format ? format->value("data_in") : nullptr)
+    to_values(&in, *f, planner_.graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape, node.name);
   const Rounding rounding = layer->codes_in ? Rounding::codes : Rounding::values;
   if (features) {
     round_rows(&in, *format, rows, *grid, rounding);
@@ -199,6 +207,8 @@ void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   Value value = taken(input(node, 0));
   const FixedPoint* grid = format ? format->operand("data_in") : nullptr;
   if (grid) round_data(&value, node, *format, "data_in");
+  if (const quantizers::BoundFormat* f = format ? format->value("data_in") : nullptr)
+    to_values(&value, *f, node.shape, node.name);
   if (!grid || grid->is_signed) {  // an unsigned grid has nothing below zero
     if (value.pending.rounding != Rounding::none) settle(&value);
     value.open = true;
@@ -215,7 +225,12 @@ PlanBuilder::Settled PlanBuilder::settled_inputs(const Node& node, const NodeFor
     Value value = taken(input(node, i));
     if (joined) join(&value);
     const std::vector<std::string>& operands = node.op->operands;
-    if (format && !operands.empty()) round_data(&value, node, *format, operands[std::min(i, operands.size() - 1)]);
+    if (format && !operands.empty()) {
+      const std::string& operand = operands[std::min(i, operands.size() - 1)];
+      round_data(&value, node, *format, operand);
+      const ir::Shape& shape = planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])].shape;
+      if (const quantizers::BoundFormat* f = format->value(operand)) to_values(&value, *f, shape, node.name);
+    }
     found.blocks.push_back(settle(&value));
     found.ranges.push_back(value.range);
   }

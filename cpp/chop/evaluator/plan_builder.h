@@ -82,7 +82,9 @@ class PlanBuilder {
                   Rounding rounding);
   // Data on the grid, or the grids, of an operand that has no sums: values. Noted for an observer.
   void round_data(Value* value, const ir::Node& node, const NodeFormat& format, const std::string& operand);
-  void cap(Value* value);    // computes the ReLU6 that is pending on a block
+  void cap(Value* value);  // computes the ReLU6 that is pending on a block
+  // Data to the values of a format; shape: of the data, the batch first.
+  void to_values(Value* value, const quantizers::BoundFormat& format, const ir::Shape& shape, const std::string& node);
   int settle(Value* value);  // the block of its floats, nothing pending
   static Stage stage(const Value& value) { return value.plane > 0 ? Stage::planes : Stage::rows; }
   int encode(Value* value, const Window& reader, const Layer& layer);

@@ -18,12 +18,14 @@ enum Tag : int64_t {
   kTorch,
   kElements,
   kPlanes,
-  kCapped
+  kCapped,
+  kValues
 };
 
 // Null: no format.
 void append(Key* key, const FixedPoint* format);
 void append(Key* key, const ElementFormats& formats);
+void append(Key* key, const quantizers::BoundFormat& format);
 void append(Key* key, const NodeFormat* format);
 
 }  // namespace chop::evaluator

@@ -71,6 +71,7 @@ bool PlanBuilder::plane_op(const Node& node, size_t index, const NodeFormat* for
   const auto all = [&](auto holds) {
     return std::all_of(node.inputs.begin(), node.inputs.end(), [&](int i) { return holds(static_cast<size_t>(i)); });
   };
+  if (format && !format->values.empty()) return false;  // blocks of a format go along rows of data
   if (node.inputs.empty() || !all([&](size_t i) { return values_[i].plane > 0; })) return false;
   const Node& first = nodes[static_cast<size_t>(node.inputs[0])];
   const bool single = kSingle.count(node.op->name) > 0 && all([&](size_t i) { return nodes[i].shape == node.shape; });

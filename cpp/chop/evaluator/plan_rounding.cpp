@@ -5,6 +5,7 @@
 #include "chop/evaluator/element_codes.h"
 #include "chop/evaluator/plan_builder.h"
 #include "chop/evaluator/plan_key.h"
+#include "chop/evaluator/value_step.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
@@ -77,6 +78,22 @@ void PlanBuilder::round_data(Value* value, const Node& node, const NodeFormat& f
   const ElementFormats rows = each ? row_formats(*each, value->channels, value->places, format) : ElementFormats();
   if (observed_) observed_->push_back({&node, nullptr, nullptr, format, *grid, rows, value->rows(), settle(value)});
   each ? round_rows(value, format, rows, *grid, Rounding::values) : round(value, format, *grid, Rounding::values);
+}
+
+void PlanBuilder::to_values(Value* value, const quantizers::BoundFormat& format, const ir::Shape& shape,
+                            const std::string& node) {
+  Key key{kValues, value->rows()};
+  append(&key, format);
+  for (size_t d = 1; d < shape.size(); ++d) key.push_back(shape[d]);
+  join(value);  // blocks of a format go along rows of data
+  Range range = value->range;
+  const int from = settle(value);
+  value->block = push(key, {from}, [&] { return std::make_shared<ValueStep>(format, shape, node); });
+  // Rounding may double a number at most, and lift a small one to 1.
+  if (range.finite()) range.limit = 2.0 * larger(range.limit, 1.0);
+  if (const auto grid = format.grid(); grid && range.finite()) range.limit = grid->largest;
+  range.nonnegative = range.nonnegative && !format.by_block();
+  value->range = range;
 }
 
 }  // namespace chop::evaluator

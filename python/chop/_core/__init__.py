@@ -51,6 +51,7 @@ from chop._core.native import (  # noqa: E402  the operators come first: they sa
     run_float_op,
     score,
     statistics,
+    value_formats,
 )
 
 __all__ = [
@@ -90,4 +91,5 @@ __all__ = [
     "run_float_op",
     "score",
     "statistics",
+    "value_formats",
 ]

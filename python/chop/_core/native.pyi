@@ -28,7 +28,8 @@ class _NodeRow(TypedDict):
 # (node, quantizer, {operand: (width, frac_width, is_signed, rounding, overflow)}) for every quantized node; lists of
 # widths and fraction widths: one for each element.
 _Format = tuple[int | Sequence[int], int | Sequence[int], bool, str, str]
-_Node = tuple[str, str, Mapping[str, _Format]]
+_ValueFormat = tuple[str, Sequence[float], Sequence[int], int]
+_Node = tuple[str, str, Mapping[str, _Format | _ValueFormat]]
 
 @final
 class Graph:
@@ -370,6 +371,9 @@ def float_ops() -> dict[str, bool]:
 
 def nodes_for_torch(graph: Graph) -> list[str]:
     """Names of the nodes that only torch can compute."""
+
+def value_formats() -> list[str]:
+    """Names of the number formats beside the fixed-point grids."""
 
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""

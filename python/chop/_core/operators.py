@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chop._core import element_operators, fused_operators
+from chop._core import element_operators, format_operators, fused_operators
 
 _NAME = "chop::integer_quantize"
 _registered = False
@@ -40,4 +40,5 @@ def register() -> None:
     torch.library.register_autograd(_NAME, _backward)
     torch.library.register_vmap(_NAME, _vmap)
     element_operators.register()
+    format_operators.register()
     fused_operators.register()

@@ -7,7 +7,7 @@ sums is the finer one of products and bias; "a sum" is the integer that it is in
 from __future__ import annotations
 
 from chop.certificate.layers import Counterexample, LayerCertificate, Saturated
-from chop.certificate.making import certify
+from chop.certificate.making import ValueLayers, certify
 from chop.certificate.report import Certificate
 
-__all__ = ["Certificate", "Counterexample", "LayerCertificate", "Saturated", "certify"]
+__all__ = ["Certificate", "Counterexample", "LayerCertificate", "Saturated", "ValueLayers", "certify"]

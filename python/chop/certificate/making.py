@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from chop.certificate.layers import Counterexample, LayerCertificate, Saturated, signed_bits
 from chop.certificate.report import Certificate
@@ -36,6 +36,7 @@ def certify(
     float_ops: Mapping[str, bool],
     by_torch: Mapping[str, str] | None = None,
     contiguous: bool = True,
+    values: ValueLayers | None = None,
 ) -> Certificate:
     """Make a certificate of what the core found.
 
@@ -46,8 +47,34 @@ def certify(
         float_ops: operations on floats, and whether torch gives the same bits on every machine.
         by_torch: nodes that torch computes under the config, each with the reason.
         contiguous: whether the data lies row after row, as copies do and slices of a table do not.
+        values: nodes whose operands are values of number formats.
     """
-    return _Certifying(nodes, found, float_ops, by_torch or {}, contiguous).certificate(rows)
+    made = _Certifying(nodes, found, float_ops, by_torch or {}, contiguous, values or ValueLayers({}, {}))
+    return made.certificate(rows)
+
+
+class ValueLayers(NamedTuple):
+    """Nodes whose operands are brought to values of number formats instead of codes of a grid.
+
+    Attributes:
+        formats: node -> its formats, in words.
+        roads: layer -> road of its sums and their bound, in units of the finest grid, infinite without one.
+    """
+
+    formats: Mapping[str, str]
+    roads: Mapping[str, tuple[str, float]]
+
+    def why_not(self, node: str) -> str:
+        """Why sums of a layer are not certain to be exact in float32; empty if they are, or if there are none."""
+        bound = self.roads.get(node, ("values", 0.0))[1]
+        if bound < EXACT_IN_FLOAT32:
+            return ""
+        what = f"values of {self.formats[node]}"
+        if not math.isfinite(bound):
+            return f"{what} lie on no common grid; sums are made in float64 and rounded once"
+        return (
+            f"{what}: the bound {bound:,.0f} is too large for float32, which is exact below 2^24 = 16,777,216"
+        )
 
 
 class _Certifying:
@@ -60,7 +87,9 @@ class _Certifying:
         float_ops: Mapping[str, bool],
         by_torch: Mapping[str, str],
         contiguous: bool,
+        values: ValueLayers,
     ) -> None:
+        self.values = values
         self.nodes, self.float_ops, self.by_torch = nodes, float_ops, by_torch
         self.contiguous = contiguous
         self.by_name = {node["name"]: node for node in nodes}
@@ -83,13 +112,16 @@ class _Certifying:
         return Certificate(tuple(layers), tuple(between), tuple(behind), rows)
 
     def _has_row(self, node: Mapping[str, Any]) -> bool:
-        return node["op"] in _LAYERS or node["name"] in self.found
+        name = node["name"]
+        return node["op"] in _LAYERS or name in self.found or name in self.values.formats
 
     def _row(self, node: Mapping[str, Any]) -> LayerCertificate:
         name, op = node["name"], node["op"]
         entries = self.found.get(name, [])
         if name in self.by_torch:
             return LayerCertificate(name, op, "torch", reason=f"computed by torch: {self.by_torch[name]}")
+        if name in self.values.formats:
+            return self._of_values(name, op)
         if not entries:
             return LayerCertificate(name, op, "float", outputs=self._outputs(name), reason="not quantized")
         if entries[0]["sums"]:
@@ -104,6 +136,21 @@ class _Certifying:
             exact=fixed,
             exact_on_data=fixed,
             reason="" if fixed else f"{op} gives other bits on other machines",
+        )
+
+    def _of_values(self, name: str, op: str) -> LayerCertificate:
+        road = self.values.roads.get(name, ("values", 0.0))[0]
+        why_not = self.values.why_not(name)
+        if not why_not and not self.float_ops.get(op, True):
+            why_not = f"{op} gives other bits on other machines"
+        return LayerCertificate(
+            name,
+            op,
+            road,
+            outputs=self._outputs(name),
+            exact=not why_not,
+            exact_on_data=not why_not,
+            reason=why_not,
         )
 
     def _layer(self, node: Mapping[str, Any], entry: Mapping[str, Any]) -> LayerCertificate:
@@ -147,7 +194,8 @@ class _Certifying:
     def _before_a_quantized_layer(self) -> set[str]:
         found: set[str] = set()
         for node in reversed(self.nodes):
-            if node["name"] in found or node["name"] in self.found:
+            name = node["name"]
+            if name in found or name in self.found or name in self.values.formats:
                 found.update(node["inputs"])
         return found
 
@@ -159,7 +207,7 @@ class _Certifying:
         if op in _LAYERS:
             return (
                 ""
-                if name in self.found
+                if name in self.found or name in self.values.formats
                 else f"{name} ({op}) is not quantized: its sums round in torch's order"
             )
         if not self.float_ops.get(op, True):

@@ -14,7 +14,7 @@ from chop.ir.graph.ops import find_row, node_quantizer_config
 from chop.ir.graph.quantize_config import resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.nn.quantized.layer_shapes import refuse_misfits
-from chop.nn.quantizers import QUANTIZERS, ElementFormat, IntegerFormat
+from chop.nn.quantizers import QUANTIZERS, ElementFormat, IntegerFormat, NumberFormat
 from chop.tools.errors import ConfigError
 
 Config = Mapping[str, Any]
@@ -46,6 +46,7 @@ class WidthTable:
         self.targets = QuantizeTargets(mg)
         self.positions = {row["name"]: i for i, row in enumerate(rows)}
         self.weights = weights
+        self._rows = rows
         self._tap_uses = tap_uses
         self.memo = _core.WidthMemo()
         # Nodes that share a module must get the same rule, which only the whole config can tell.
@@ -72,9 +73,11 @@ class WidthTable:
         return [widths for part in found.values() for widths in part]
 
     def _widths(self, name: str, mase_op: str, config: Config) -> _core.NodeWidths:
-        formats = QUANTIZERS[config["name"]].parse(mase_op, config, f"cost: {name}")
+        as_layer = name in self.targets.modules
+        formats = QUANTIZERS[config["name"]].parse(mase_op, config, f"cost: {name}", as_layer)
         bypass = bool(config.get("bypass", False))
-        bits = {operand: _bits(format, name, operand) for operand, format in formats.items()}
+        shapes = self._shapes_of(name)
+        bits = {o: _bits(format, name, o, shapes.get(o)) for o, format in formats.items()}
         weight = formats.get("weight")
         effective = None
         joint = None if bypass else self._joint(name, formats)
@@ -95,14 +98,26 @@ class WidthTable:
             shown.get("weight", _FLOAT),
             shown.get("bias", _FLOAT),
             effective,
-            bits["weight"][0] if "weight" in bits else None,
+            _stored(weight, bits.get("weight")),
             joint,
         )
 
+    def _shapes_of(self, name: str) -> dict[str, Sequence[int]]:
+        """Shapes of the operands, as far as they are known: blocks that share bits follow from them."""
+        found = dict(self.targets.shapes.get(name, {}))
+        inputs = self._rows[self.positions[name]].get("inputs") or ()
+        found.pop("data_in", None)  # channels alone are no shape
+        names = ("data_in", "weight") if "weight" not in found else ("data_in",)
+        return {**found, **{operand: shape for operand, shape in zip(names, inputs, strict=False) if shape}}
+
     def _joint(self, name: str, formats: Mapping[str, Any]) -> JointBits | None:
-        data_in, weight, shapes = formats["data_in"], formats.get("weight"), self.targets.shapes.get(name, {})
+        data_in, weight, shapes = (
+            formats.get("data_in"),
+            formats.get("weight"),
+            self.targets.shapes.get(name, {}),
+        )
         refuse_misfits(formats, shapes, f"cost: node {name}")
-        if weight is None or "weight" not in shapes:
+        if data_in is None or weight is None or "weight" not in shapes:
             return None
         if not any(isinstance(format, ElementFormat) for format in (data_in, weight)):
             return None
@@ -121,8 +136,21 @@ class WidthTable:
         return found
 
 
-def _bits(format: Any, node: str, operand: str) -> tuple[float, float, float]:
-    """All bits, those without the sign, and those that HGQ2 counts: with the sign where the format saturates."""
+def _stored(weight: Any, bits: tuple[float, float, float] | None) -> float | None:
+    """Bits of a stored weight as MASE's averages count them: without what a block shares."""
+    if isinstance(weight, NumberFormat):
+        return float(weight.width)
+    return None if bits is None else bits[0]
+
+
+def _bits(format: Any, node: str, operand: str, shape: Sequence[int] | None) -> tuple[float, float, float]:
+    """All bits, those without the sign, and those that HGQ2 counts: with the sign where the format saturates.
+
+    What a block shares counts for each of its numbers in equal parts; of unknown shapes, not.
+    """
+    if isinstance(format, NumberFormat):
+        all_bits = float(format.width) if shape is None else format.bits(shape)
+        return all_bits, max(all_bits - 1.0, 0.0), all_bits
     if isinstance(format, ElementFormat):
         return bits_of(format).means
     width = getattr(format, "width", None)

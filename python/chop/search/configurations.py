@@ -199,7 +199,9 @@ def _meaning(rules: Sequence[NodeRule]) -> tuple[Any, ...]:
     for rule in rules:
         if rule.config is None or rule.quantizer is None:
             continue
-        formats = QUANTIZERS[rule.quantizer].parse(rule.mase_op, rule.config, rule.node)
+        formats = rule.formats
+        if formats is None:
+            formats = QUANTIZERS[rule.quantizer].parse(rule.mase_op, rule.config, rule.node)
         found.append((rule.node, rule.quantizer, rule.formats is None, *sorted(formats.items())))
     return tuple(found)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chop.search.seed import check_seed, check_seed_fits
+from chop.search.seed import check_seed, check_seed_fits, for_arithmetic
 from chop.tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class QuantizationSpace:
 
     def node_config(self, node: str, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config that quantizes one of :attr:`nodes` only, and those that share its module."""
-        rules = {name: {"config": dict(table)} for name in self.calls_of(node)}
+        rules = {name: {"config": for_arithmetic(table)} for name in self.calls_of(node)}
         return {"by": "name", "default": {"config": {"name": None}}, **rules}
 
     @property
@@ -143,6 +143,7 @@ class QuantizationSpace:
         for name, node, entry, choices in self._flat:
             index = indexes[name] if len(choices) > 1 else indexes.get(name, 0)
             config[node]["config"][entry] = choices[index]
+        config = {node: {"config": for_arithmetic(rule["config"])} for node, rule in config.items()}
         for node, first in self._twins.items():
             config[node] = {"config": dict(config[first]["config"])}
         config["default"] = {"config": dict(self.default_config["config"])}

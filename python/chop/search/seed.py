@@ -63,7 +63,7 @@ def check_choices(choices: Choices, where: str) -> None:
         if not values:
             raise ConfigError(f"{where}.{entry} must hold at least one choice, got an empty list")
         for value in values:
-            if is_list(value):
+            if is_list(value) and not _takes_lists(entry, choices):
                 raise ConfigError(
                     f"{where}.{entry} holds a list, {value!r:.60}: a search draws one number for an operand; formats "
                     "of single channels or weights go into [passes] or come from training"
@@ -74,10 +74,27 @@ def check_choices(choices: Choices, where: str) -> None:
             f"{where}.name is missing{found_instead('name', choices)}; "
             f"it is a list of quantizers ({known}, or NA)"
         )
-    for spec in _specs(choices["name"], where):
-        for entry, values in choices.items():
-            for value in values if entry != "name" else ():
+    specs = _specs(choices["name"], where)
+    for entry, values in choices.items():
+        # An entry of one of the arithmetic names means nothing to the others.
+        knowing = [spec for spec in specs if entry in spec.known_keys()] or specs
+        for spec in knowing if entry != "name" else ():
+            for value in values:
                 spec.check({entry: value}, where)
+
+
+def _takes_lists(entry: str, choices: Choices) -> bool:
+    names = [name for name in choices.get("name", ()) if isinstance(name, str) and name in QUANTIZERS]
+    return any(QUANTIZERS[name].takes_list(entry) for name in names)
+
+
+def for_arithmetic(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a drawn table without the entries that its arithmetic does not know, and the others of its space do."""
+    name = table.get("name")
+    if name is None or name not in QUANTIZERS:
+        return dict(table)
+    known = frozenset(QUANTIZERS[name].known_keys())
+    return {entry: value for entry, value in table.items() if entry in known}
 
 
 def _specs(names: list[Any], where: str) -> list[QuantizerSpec]:
@@ -97,4 +114,4 @@ def check_seed_fits(choices: Choices, mase_op: str, where: str) -> None:
     first = {entry: values[0] for entry, values in choices.items()}
     for name in choices["name"]:
         if name is not None:
-            QUANTIZERS[name].parse(mase_op, {**first, "name": name}, where)
+            QUANTIZERS[name].parse(mase_op, for_arithmetic({**first, "name": name}), where)

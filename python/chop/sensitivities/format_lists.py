@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chop.ir.graph.quantizable_layers import Layer
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import IntegerFormat, NumberFormat
 from chop.nn.quantizers.format import FRAC_WIDTH_RANGE, WIDTH_RANGE
 from chop.nn.quantizers.operands import OPERAND_NAMES
 from chop.registry import did_you_mean
@@ -14,7 +14,8 @@ from chop.tools.errors import ConfigError
 
 _WHERE = "sensitivity: formats"
 
-Lists = dict[str, list[IntegerFormat]]  # operand -> formats
+AnyFormat = IntegerFormat | NumberFormat
+Lists = dict[str, list[AnyFormat]]  # operand -> formats
 
 
 def format_lists(formats: Any, layers: Sequence[Layer]) -> list[Lists]:
@@ -22,7 +23,8 @@ def format_lists(formats: Any, layers: Sequence[Layer]) -> list[Lists]:
 
     Args:
         formats: a format, a list of them, or a mapping operand -> those, or node -> operand -> those. A format
-            is an :class:`IntegerFormat` or ``(width, frac_width)`` or ``(width, frac_width, signed)``.
+            is an :class:`IntegerFormat`, a :class:`NumberFormat`, ``(width, frac_width)`` or ``(width, frac_width,
+            signed)``.
         layers: the layers of the graph.
 
     Raises:
@@ -68,8 +70,8 @@ def _of_layer(formats: Any, layer: Layer) -> Lists:
     return {operand: _list(formats[operand], sign) for operand, sign in signs.items() if operand in formats}
 
 
-def _list(value: Any, is_signed: bool) -> list[IntegerFormat]:
-    single = isinstance(value, IntegerFormat) or (
+def _list(value: Any, is_signed: bool) -> list[AnyFormat]:
+    single = isinstance(value, (IntegerFormat, NumberFormat)) or (
         isinstance(value, (tuple, list)) and bool(value) and isinstance(value[0], int)
     )
     if single:
@@ -79,12 +81,12 @@ def _list(value: Any, is_signed: bool) -> list[IntegerFormat]:
     return [_format(item, is_signed) for item in value]
 
 
-def _format(value: Any, is_signed: bool) -> IntegerFormat:
-    if isinstance(value, IntegerFormat):
+def _format(value: Any, is_signed: bool) -> AnyFormat:
+    if isinstance(value, (IntegerFormat, NumberFormat)):
         return value
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         raise ConfigError(
-            f"{_WHERE}: a format is an IntegerFormat or (width, frac_width[, signed]), got {value!r}"
+            f"{_WHERE}: a format is an IntegerFormat, a NumberFormat or (width, frac_width[, signed]), got {value!r}"
         )
     width, frac_width = value[:2]
     width = _whole("width", width, WIDTH_RANGE)

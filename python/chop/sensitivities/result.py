@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import IntegerFormat, NumberFormat
 from chop.tools.text_tables import html_table, number, text_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SensitivityRow:
 
     nodes: tuple[str, ...]
     operand: str
-    formats: Mapping[str, IntegerFormat]
+    formats: Mapping[str, IntegerFormat | NumberFormat]
     metrics: Metrics
     base: Metrics
 
@@ -46,7 +46,7 @@ class SensitivityRow:
         return self.nodes[0]
 
     @property
-    def format(self) -> IntegerFormat:
+    def format(self) -> IntegerFormat | NumberFormat:
         """The new format; of a whole layer, that of its first operand."""
         return next(iter(self.formats.values()))
 
@@ -99,8 +99,8 @@ class SensitivityRow:
             "operand": self.operand,
             "format": _formats_text(self.formats),
             "width": self.format.width,
-            "frac_width": self.format.frac_width,
-            "is_signed": self.format.is_signed,
+            "frac_width": getattr(self.format, "frac_width", None),
+            "is_signed": getattr(self.format, "is_signed", True),
             "accuracy": self.accuracy,
             "accuracy_micro": self.accuracy_micro,
             "loss": self.loss,
@@ -210,15 +210,17 @@ def _figures(row: SensitivityRow) -> tuple[str, ...]:
     return tuple(number(figure, 5) for figure in figures)
 
 
-def _formats_text(formats: Mapping[str, IntegerFormat]) -> str:
+def _formats_text(formats: Mapping[str, IntegerFormat | NumberFormat]) -> str:
     texts = {operand: _format_text(format) for operand, format in formats.items()}
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return ", ".join(f"{operand} {text}" for operand, text in texts.items())
 
 
-def _format_text(format: IntegerFormat) -> str:
+def _format_text(format: IntegerFormat | NumberFormat) -> str:
     """``8.4``: width and fraction width; ``u8.4`` without sign; other modes than MASE's are named."""
+    if isinstance(format, NumberFormat):
+        return str(format)
     modes = (getattr(format, "rounding", "half_even"), getattr(format, "overflow", "saturate"))
     named = "".join(f" {mode}" for mode in modes if mode not in ("half_even", "saturate"))
     return f"{'' if format.is_signed else 'u'}{format.width}.{format.frac_width}{named}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chop.ir.graph.quantizable_layers import Layer, layers_of
 from chop.ir.graph.quantize_config import resolve_quantize_config
-from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.nn.quantizers import ElementFormat, IntegerFormat, NumberFormat
 from chop.sensitivities.format_lists import Lists, format_lists
 from chop.sensitivities.result import WHOLE_LAYER, PairRow, Sensitivity, SensitivityRow
 from chop.tools.errors import ConfigError
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from chop.evaluator import Evaluator, Metrics
 
 # Node -> (quantizer, operand -> format)
-Nodes = dict[str, tuple[str, dict[str, IntegerFormat | ElementFormat]]]
+Nodes = dict[str, tuple[str, dict[str, IntegerFormat | ElementFormat | NumberFormat]]]
 # A layer named by its place, and the operands of it that get new formats.
-Change = tuple[int, str, Mapping[str, IntegerFormat]]
+Change = tuple[int, str, Mapping[str, IntegerFormat | NumberFormat]]
 
 
 def sensitivity(
@@ -97,7 +97,9 @@ class _Plan:
     def _whole(self, layer: int, k: int) -> Change:
         return layer, WHOLE_LAYER, {name: f[min(k, len(f) - 1)] for name, f in self.lists[layer].items() if f}
 
-    def variants(self) -> Iterator[list[tuple[str, str, dict[str, IntegerFormat | ElementFormat]]]]:
+    def variants(
+        self,
+    ) -> Iterator[list[tuple[str, str, dict[str, IntegerFormat | ElementFormat | NumberFormat]]]]:
         """The base and then each change, as the evaluator takes them."""
         for changes in ([], *self.changes):
             nodes = dict(self.base)

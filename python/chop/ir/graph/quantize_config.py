@@ -40,7 +40,7 @@ class NodeRule:
         rule: key of the config that applied, ``"default"`` included.
         config: that key's config, arrays as lists; None where its name is None: the node stays (or becomes) float.
         quantizer: canonical name of the arithmetic, None for a node left alone.
-        formats: operand -> format; None for a node left alone or bypassed.
+        formats: operand -> format, of the operands that are quantized; None for a node left alone or bypassed.
     """
 
     node: str
@@ -85,7 +85,7 @@ def resolve_quantize_config(mg: MaseGraph | QuantizeTargets, config: Mapping[str
     first: dict[str, NodeRule] = {}
     for name, mase_op in targets.ops.items():
         key = _rule_key(name, mase_op, by, rules, patterns)
-        rule = _node_rule(name, mase_op, key, rules[key], specs[key])
+        rule = _node_rule(name, mase_op, key, rules[key], specs[key], name in targets.modules)
         refuse_misfits(rule.formats, targets.shapes.get(name, {}), f"{_WHERE}: node {name}: {key}")
         if module := targets.modules.get(name):
             _refuse_conflict(rule, first.setdefault(module, rule), module)
@@ -230,14 +230,19 @@ def _chosen_key(
 
 
 def _node_rule(
-    name: str, mase_op: str, key: str, table: Mapping[str, Any], spec: QuantizerSpec | None
+    name: str,
+    mase_op: str,
+    key: str,
+    table: Mapping[str, Any],
+    spec: QuantizerSpec | None,
+    as_layer: bool,
 ) -> NodeRule:
     if spec is None:
         return NodeRule(name, mase_op, key, None, None, None)
     if any(is_list(value) for value in table.values()):
         table = {field: plain_numbers(value) for field, value in table.items()}
     # Parsed for a bypassed node too: it keeps its widths for the metadata and the averages.
-    formats = spec.parse(mase_op, table, f"{_WHERE}: {key}")
+    formats = spec.parse(mase_op, table, f"{_WHERE}: {key}", as_layer)
     return NodeRule(name, mase_op, key, table, spec.name, None if table.get("bypass", False) else formats)
 
 

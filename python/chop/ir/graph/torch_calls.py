@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from chop import _core
+from chop.ir.graph.core_formats import is_native, refuse_by_rows
 from chop.ir.graph.lowering_opaque import lower_with_torch
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.node_call import NodeCall, Snapshot
@@ -23,12 +23,6 @@ from chop.tools.fork_lock import ForkLock
 logger = logging.getLogger(__name__)
 
 _MOST_KEPT = 512  # calls of configs
-
-
-@cache
-def native_quantizers() -> frozenset[str]:
-    """Names of the quantizers that the core computes itself."""
-    return frozenset(_core.quantizers())
 
 
 class TorchCalls:
@@ -94,7 +88,9 @@ class TorchCalls:
         native, by_call = [], dict[str, dict[str, NodeRule]]()
         for rule in rules:
             hosts = self._hosts.get(rule.node)
-            if hosts is None and rule.quantizer in native_quantizers():
+            shapes = self._input_shapes(rule.node) if hosts is None else []
+            refuse_by_rows(rule, _dims_of(rule, shapes))
+            if hosts is None and is_native(rule, shapes):
                 native.append(rule)
                 continue
             if hosts is None:
@@ -103,6 +99,9 @@ class TorchCalls:
             for host in hosts:
                 by_call.setdefault(host, {})[rule.node] = rule
         return native, [self._call(host, found) for host, found in by_call.items()]
+
+    def _input_shapes(self, node: str) -> list[list[int]]:
+        return [self._rows[each]["shape"] for each in self._rows[node]["inputs"]]
 
     def _warn(self, quantizer: str) -> None:
         if quantizer not in self._warned:
@@ -131,6 +130,12 @@ class TorchCalls:
         function = _TorchFunction(self._snapshot, name, call, shapes, node["shape"][1:])
         sizes = [torch.Size(shape).numel() for shape in (*shapes, node["shape"][1:])]
         return _core.TorchCall(name, function, sizes[:-1], sizes[-1], call.bytes)
+
+
+def _dims_of(rule: NodeRule, shapes: Sequence[Sequence[int]]) -> dict[str, int]:
+    """Numbers of dimensions of the operands that are data: a product's second factor is called weight."""
+    names = ("data_in", "weight") if rule.mase_op in ("matmul", "bmm") else ("data_in",)
+    return {name: len(shape) for name, shape in zip(names, shapes, strict=False)}
 
 
 class _TorchFunction:

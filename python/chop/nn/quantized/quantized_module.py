@@ -74,6 +74,15 @@ M = TypeVar("M", bound=QuantizedModule)
 
 _DERIVED: dict[tuple[type[QuantizedModule], str], type[Any]] = {}
 
+#: (operation, quantizer) -> the class that its layer derives from, where that has state or a name of its own.
+OWN_LAYERS: dict[tuple[str, str], type[QuantizedModule]] = {}
+
+
+def class_name(base: type[QuantizedModule], spec: QuantizerSpec) -> str:
+    """Return the name of the layer class of ``base`` for a quantizer."""
+    own = OWN_LAYERS.get((base.mase_op, spec.name))
+    return own.__name__ if own else f"{base.float_type.__name__}{spec.class_suffix}"
+
 
 def derive_module(base: type[M], quantizer: str) -> type[M]:
     """Return the layer class of ``base`` for one quantizer, e.g. ``LinearInteger`` for ``"integer"``.
@@ -84,7 +93,9 @@ def derive_module(base: type[M], quantizer: str) -> type[M]:
     spec = QUANTIZERS[quantizer]
     if (base, spec.name) in _DERIVED:
         return _DERIVED[base, spec.name]
-    name = f"{base.float_type.__name__}{spec.class_suffix}"
+    if own := OWN_LAYERS.get((base.mase_op, spec.name)):
+        return _DERIVED.setdefault((base, spec.name), own)
+    name = class_name(base, spec)
     members = {
         "quantizer_name": spec.name,
         "__module__": base.__module__,
@@ -101,6 +112,6 @@ def derive_by_class_name(base: type[QuantizedModule], name: str) -> type[Quantiz
         AttributeError: no registered quantizer makes that name.
     """
     for spec in {id(spec): spec for spec in QUANTIZERS.values()}.values():
-        if name == f"{base.float_type.__name__}{spec.class_suffix}":
+        if name == class_name(base, spec):
             return derive_module(base, spec.name)
     raise AttributeError(f"module {base.__module__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chop.nn.quantized.layer_shapes import layer_shapes, refuse_misfits
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import ElementFormat
+from chop.nn.quantizers import ElementFormat, NumberFormat
 from chop.nn.quantizers.plain import writes_plain
 from chop.nn.quantizers.straight_through import is_clipped
 
@@ -79,7 +79,7 @@ class QuantizedWeightModule(QuantizedModule):
         """Integer codes of the weight, in its shape; times ``scale`` the quantized one.
 
         Raises:
-            ValueError: the layer is bypassed, or the weight holds a NaN.
+            ValueError: the layer is bypassed, its format has no integer codes, or the weight holds a NaN.
         """
         return self.spec.codes(self.weight, self._weight_format())
 
@@ -88,9 +88,11 @@ class QuantizedWeightModule(QuantizedModule):
         """Value of one step of ``int_weight``; with formats of single weights, of the finest of their grids.
 
         Raises:
-            ValueError: the layer is bypassed.
+            ValueError: the layer is bypassed, or its format has no integer codes.
         """
         format = self._weight_format()
+        if isinstance(format, NumberFormat):
+            raise ValueError(f"a weight in the format {format} has no integer codes, and so no scale")
         return float((format.common if isinstance(format, ElementFormat) else format).scale)
 
     def _weight_format(self) -> Any:

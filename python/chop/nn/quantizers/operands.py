@@ -68,3 +68,6 @@ OPERANDS: Mapping[str, tuple[Operand, ...]] = MappingProxyType(
 
 # Every prefix a config may carry; one config can serve several operations, so unused ones are fine.
 OPERAND_NAMES = ("data_in", "weight", "bias")
+
+# What exists as a layer; the others are functions only.
+LAYER_OPS = frozenset({"conv1d", "conv2d", "linear", "relu"})

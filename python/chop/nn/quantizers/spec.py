@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from chop.nn.quantizers.element_format import is_list
-from chop.nn.quantizers.operands import OPERAND_NAMES, OPERANDS, Operand
+from chop.nn.quantizers.fields import Field
+from chop.nn.quantizers.operands import LAYER_OPS, OPERAND_NAMES, OPERANDS, Operand
 from chop.registry import Registry, UnknownNameError, did_you_mean, found_instead
 from chop.tools.errors import ConfigError
 
@@ -32,6 +33,13 @@ class QuantizerSpec(ABC):
         fields: config fields of each operand, without the operand's prefix.
         optional_fields: further fields that a config may leave out -> what they are then.
         function: the quantizer itself, as ``quantizer_map`` lists it.
+        listed: the fields whose values metadata lists under ``precision``; None: ``fields``.
+        operations: those that have a quantized form; None: all.
+        extra_keys: keys of a config beside the operands' fields -> the operand they belong to, and what they may
+            hold.
+        broadcasts: whether the operands of a sum are brought to one shape before they are quantized.
+        result_format: type and precision that metadata gives the results; None: those of floats.
+        is_a_quantizer: whether ``quantizer_map`` lists it; else it is an arithmetic of layers only.
     """
 
     name: str
@@ -39,6 +47,12 @@ class QuantizerSpec(ABC):
     fields: tuple[str, ...]
     optional_fields: Mapping[str, Any] = MappingProxyType({})
     function: Callable[..., Any]
+    listed: tuple[str, ...] | None = None
+    operations: frozenset[str] | None = None
+    extra_keys: Mapping[str, tuple[str, Field]] = MappingProxyType({})
+    broadcasts: bool = False
+    result_format: tuple[str, tuple[int, ...]] | None = None
+    is_a_quantizer: bool = True
 
     @abstractmethod
     def parse_operand(self, operand: str, is_signed: bool, values: Mapping[str, Any], where: str) -> Any:
@@ -72,6 +86,19 @@ class QuantizerSpec(ABC):
     def codes(self, x: Tensor, format: Any) -> Tensor:
         """Return the integer codes of ``x``."""
 
+    def takes_lists(self, field: str) -> bool:
+        """Whether one format's field may be a list, as a block size is."""
+        return False
+
+    def takes_list(self, key: str) -> bool:
+        """The same of a key of a config."""
+        field = self._field_of_key.get(key)
+        return field is not None and self.takes_lists(field)
+
+    def layer_operands(self, mase_op: str) -> frozenset[str]:
+        """Names of the operands that a layer quantizes; functions quantize all."""
+        return frozenset(operand.name for operand in OPERANDS[mase_op])
+
     def fused(self, formats: Mapping[str, Any]) -> Any:
         """Return an object with methods ``linear`` and ``conv1d`` that compute a layer in one call, or None.
 
@@ -82,7 +109,9 @@ class QuantizerSpec(ABC):
     def precision(self, config: Mapping[str, Any], operand: Operand) -> list[Any]:
         """The operand's fields as metadata lists them: as written in the config, None included."""
         prefix = _prefix(config, operand, self.fields)
-        return [config.get(f"{prefix}_{field}") for field in self.fields]
+        usual = {**self.optional_fields, **{f: getattr(self, f, None) for f in self.listed or ()}}
+        names = self.fields if self.listed is None else self.listed
+        return [config.get(f"{prefix}_{field}", usual.get(field)) for field in names]
 
     def modes(self, config: Mapping[str, Any], operand: Operand) -> dict[str, Any]:
         """The operand's optional fields that are not at their defaults, as metadata lists them."""
@@ -98,7 +127,7 @@ class QuantizerSpec(ABC):
 
     def known_keys(self) -> tuple[str, ...]:
         """Every key a config of this quantizer may have."""
-        return ("name", "bypass", *self._field_of_key)
+        return ("name", "bypass", *self.extra_keys, *self._field_of_key)
 
     @cached_property
     def _field_of_key(self) -> dict[str, str]:
@@ -109,7 +138,10 @@ class QuantizerSpec(ABC):
         """The keys of a config that one operation reads."""
         fields = (*self.fields, *self.optional_fields)
         operands = (f"{operand.name}_{field}" for operand in OPERANDS[mase_op] for field in fields)
-        return frozenset({"name", "bypass", *operands})
+        extra = (
+            key for key in self.extra_keys if self.extra_keys[key][0] in {o.name for o in OPERANDS[mase_op]}
+        )
+        return frozenset({"name", "bypass", *extra, *operands})
 
     def check(self, config: Mapping[str, Any], where: str) -> None:
         """Check keys and values without asking which operation the config is for.
@@ -120,38 +152,49 @@ class QuantizerSpec(ABC):
         for key, value in config.items():
             if field := self._field_of_key.get(key):
                 self.check_field(field, value, f"{where}.{key}")
+            elif key in self.extra_keys:
+                self.extra_keys[key][1].read(value, f"{where}.{key}")
             elif key not in ("name", "bypass"):
                 hint = did_you_mean(key, self.known_keys())
                 raise ConfigError(f"{where}.{key} is not a key of {self.name!r}{hint}")
             elif key == "bypass" and not isinstance(value, bool):
                 raise ConfigError(f"{where}.bypass must be true or false, got {value!r}")
 
-    def parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Return operand name -> format for one operation.
+    def parse(
+        self, mase_op: str, config: Mapping[str, Any], where: str, as_layer: bool | None = None
+    ) -> dict[str, Any]:
+        """Return operand name -> format for one operation: of the operands that it quantizes.
 
         Args:
             mase_op: a key of ``OPERANDS``.
             config: name, bypass and ``<operand>_<field>`` keys; keys of other operations are allowed.
             where: what the error message opens with, e.g. ``"quantize: seq_blocks_2"``.
+            as_layer: whether a layer computes it, or a function, which some quantizers treat otherwise; None: a
+                layer where there is one.
 
         Raises:
-            ConfigError: unknown key, missing key, or value out of range.
+            ConfigError: unknown key, missing key, or value out of range; an operation without a quantized form.
 
         >>> config = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4}
         >>> QUANTIZERS["integer"].parse("relu", config, "example")
         {'data_in': IntegerFormat(width=8, frac_width=4, is_signed=False, rounding='half_even', overflow='saturate')}
         """
+        as_layer = mase_op in LAYER_OPS if as_layer is None else as_layer
         if torch.compiler.is_compiling():  # dynamo would warn about the cache
-            return self._parse(mase_op, config, where)
+            return self._parse(mase_op, config, where, as_layer)
         items = _hashable(config)
         return (
-            self._parse(mase_op, config, where)
+            self._parse(mase_op, config, where, as_layer)
             if items is None
-            else dict(_parse_cached(self, mase_op, items, where))
+            else dict(_parse_cached(self, mase_op, items, where, as_layer))
         )
 
-    def _parse(self, mase_op: str, config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def _parse(self, mase_op: str, config: Mapping[str, Any], where: str, as_layer: bool) -> dict[str, Any]:
         self.check(config, where)
+        if self.operations is not None and mase_op not in self.operations:
+            known = ", ".join(sorted(self.operations))
+            raise ConfigError(f"{where}: {self.name!r} has no quantized {mase_op}, only {known}")
+        quantized = self.layer_operands(mase_op) if as_layer else None
         formats = {}
         for operand in OPERANDS[mase_op]:
             prefix = _prefix(config, operand, self.fields)
@@ -162,11 +205,19 @@ class QuantizerSpec(ABC):
                         f"{where}.{operand.name}_{field} is missing: a quantized {mase_op} needs it"
                     )
             values |= {field: self._optional(config, operand, field) for field in self.optional_fields}
-            formats[operand.name] = self._format(mase_op, operand, values, where, prefix)
+            format = self._format(mase_op, operand, values, where, prefix, as_layer)
+            if quantized is None or operand.name in quantized:
+                formats[operand.name] = format
         return formats
 
     def _format(
-        self, mase_op: str, operand: Operand, values: Mapping[str, Any], where: str, prefix: str
+        self,
+        mase_op: str,
+        operand: Operand,
+        values: Mapping[str, Any],
+        where: str,
+        prefix: str,
+        as_layer: bool,
     ) -> Any:
         listed = [field for field, value in values.items() if is_list(value)]
         if not listed:
@@ -199,9 +250,9 @@ def _prefix(config: Mapping[str, Any], operand: Operand, fields: tuple[str, ...]
 # True.
 @lru_cache(maxsize=4096)
 def _parse_cached(
-    spec: QuantizerSpec, mase_op: str, items: tuple[tuple[str, Any, type], ...], where: str
+    spec: QuantizerSpec, mase_op: str, items: tuple[tuple[str, Any, type], ...], where: str, as_layer: bool
 ) -> dict[str, Any]:
-    return spec._parse(mase_op, {key: value for key, value, _ in items}, where)
+    return spec._parse(mase_op, {key: value for key, value, _ in items}, where, as_layer)
 
 
 @lru_cache(maxsize=4096)
@@ -234,19 +285,3 @@ def check_quantizer_config(config: Mapping[str, Any], where: str) -> QuantizerSp
     else:
         _check_cached(spec, items, where)
     return spec
-
-
-class _QuantizerMap(Mapping[str, Callable[..., Any]]):
-    """``name -> function`` view of ``QUANTIZERS``, as MASE spells it."""
-
-    def __getitem__(self, name: str) -> Callable[..., Any]:
-        return QUANTIZERS[name].function
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(QUANTIZERS)
-
-    def __len__(self) -> int:
-        return len(QUANTIZERS)
-
-
-quantizer_map: Mapping[str, Callable[..., Any]] = _QuantizerMap()

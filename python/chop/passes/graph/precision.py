@@ -45,6 +45,7 @@ def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
             copy_format(entry, dict(zip(FORMAT_KEYS, dtype_precision(dtype), strict=False)))
     config = node_quantizer_config(node, modules)
     row = find_row(node, modules)
+    _write_results(meta["common"].get("results") or {}, config)
     if config is None or row is None:
         return
     spec = QUANTIZERS[config["name"]]
@@ -56,6 +57,19 @@ def write_precision(node: fx.Node, modules: Mapping[str, nn.Module]) -> None:
                     entry,
                     {"type": config["name"], "precision": precision, **spec.modes(config, operand)},
                 )
+
+
+def _write_results(results: Mapping[str, Any], config: Mapping[str, Any] | None) -> None:
+    """Results are floats, but for the quantizers whose results metadata gives a format of their own."""
+    own = None if config is None else QUANTIZERS[config["name"]].result_format
+    for entry in results.values():
+        if not isinstance(entry, dict) or "precision" not in entry:
+            continue
+        if own is not None:
+            copy_format(entry, {"type": own[0], "precision": list(own[1])})
+        elif entry["type"] in {spec.result_format[0] for spec in QUANTIZERS.values() if spec.result_format}:
+            dtype = entry.get("torch_dtype", torch.float32)
+            copy_format(entry, dict(zip(FORMAT_KEYS, dtype_precision(dtype), strict=False)))
 
 
 def copy_format(entry: dict[str, Any], source: Mapping[str, Any]) -> None:

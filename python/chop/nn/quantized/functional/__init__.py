@@ -45,15 +45,16 @@ class _QuantizedFunctionMap(Mapping[str, Callable[..., Tensor]]):
 
     def __getitem__(self, name: str) -> Callable[..., Tensor]:
         mase_op, _, quantizer = str(name).partition("_")
-        if mase_op in FUNCTIONS and quantizer in QUANTIZERS:
+        if mase_op in FUNCTIONS and quantizer in QUANTIZERS and QUANTIZERS[quantizer].operations is None:
             return FUNCTIONS[mase_op].derive(QUANTIZERS[quantizer].name)
         raise UnknownNameError(f"quantized function {name!r} is not known{did_you_mean(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
-        return (f"{mase_op}_{quantizer}" for mase_op in FUNCTIONS for quantizer in QUANTIZERS)
+        known = [name for name, spec in QUANTIZERS.items() if spec.operations is None]
+        return (f"{mase_op}_{quantizer}" for mase_op in FUNCTIONS for quantizer in known)
 
     def __len__(self) -> int:
-        return len(FUNCTIONS) * len(QUANTIZERS)
+        return sum(1 for _ in self)
 
 
 quantized_func_map: Mapping[str, Callable[..., Tensor]] = _QuantizedFunctionMap()

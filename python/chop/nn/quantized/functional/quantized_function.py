@@ -42,7 +42,9 @@ def read_config(name: str, mase_op: str, quantizer: str, config: Any) -> tuple[M
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"{name}.config must be a table with the quantizer's fields, got {config!r}")
-    return QUANTIZERS[quantizer].parse(mase_op, config, name), bool(config.get("bypass", False))
+    return QUANTIZERS[quantizer].parse(mase_op, config, name, as_layer=False), bool(
+        config.get("bypass", False)
+    )
 
 
 def _on_grid(value: Any, quantizer: str, format: Any) -> Any:
@@ -75,9 +77,20 @@ def quantized_binary(
     formats, bypass = read_config(function.__name__, mase_op, quantizer, config)
     if not bypass and (isinstance(x, Tensor) or isinstance(y, Tensor)):
         operands = OPERANDS[mase_op]  # one for both, or one for each
+        if QUANTIZERS[quantizer].broadcasts and len(operands) == 1:
+            x, y, formats = _in_one_shape(x, y, formats)
         x = _on_grid(x, quantizer, formats[operands[0].name])
         y = _on_grid(y, quantizer, formats[operands[-1].name])
     return compute(x, y, **options)
+
+
+def _in_one_shape(x: Any, y: Any, formats: Mapping[str, Any]) -> tuple[Any, Any, Mapping[str, Any]]:
+    """Blocks are those of the shape of the result; the first operand says whether they skip its first dimension."""
+    tensors = [each for each in (x, y) if isinstance(each, Tensor)]
+    decided = {name: format.for_dims(tensors[0].dim()) for name, format in formats.items()}
+    if len(tensors) == 2 and x.shape != y.shape:
+        x, y = torch.broadcast_tensors(x, y)
+    return x, y, decided
 
 
 def maker(integer: Function, make: Callable[[str], Function], stem: str) -> Callable[[str], Function]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chop.nn.quantized.modules.avg_pool2d import AvgPool2dBinary, AvgPool2dTernary
+from chop.nn.quantized.modules.binary import Conv2dBinary, Conv2dBinaryScaling, LinearBinaryScaling
+from chop.nn.quantized.modules.binary_residual import Conv2dBinaryResidualSign, LinearBinaryResidualSign
 from chop.nn.quantized.modules.conv1d import Conv1dInteger, QuantizedConv1d
 from chop.nn.quantized.modules.conv2d import Conv2dInteger, QuantizedConv2d
 from chop.nn.quantized.modules.linear import LinearInteger, QuantizedLinear
@@ -14,8 +17,15 @@ from chop.nn.quantizers import QUANTIZERS
 from chop.registry import UnknownNameError, did_you_mean
 
 __all__ = [
+    "AvgPool2dBinary",
+    "AvgPool2dTernary",
     "Conv1dInteger",
+    "Conv2dBinary",
+    "Conv2dBinaryResidualSign",
+    "Conv2dBinaryScaling",
     "Conv2dInteger",
+    "LinearBinaryResidualSign",
+    "LinearBinaryScaling",
     "LinearInteger",
     "QuantizedConv1d",
     "QuantizedConv2d",
@@ -33,6 +43,12 @@ LAYERS: dict[str, type[QuantizedModule]] = {
     "relu": QuantizedReLU,
 }
 
+# Plain pools, which no pass puts into a graph.
+_POOLS: dict[str, type[Any]] = {
+    "avg_pool2d_binary": AvgPool2dBinary,
+    "avg_pool2d_ternary": AvgPool2dTernary,
+}
+
 
 class _QuantizedModuleMap(Mapping[str, type[QuantizedModule]]):
     """``<operation>_<quantizer> -> class``, for the quantizers registered at the moment of asking.
@@ -42,16 +58,24 @@ class _QuantizedModuleMap(Mapping[str, type[QuantizedModule]]):
     """
 
     def __getitem__(self, name: str) -> type[QuantizedModule]:
+        if name in _POOLS:
+            return _POOLS[name]
         mase_op, _, quantizer = str(name).partition("_")
-        if mase_op in LAYERS and quantizer in QUANTIZERS:
+        if mase_op in LAYERS and quantizer in QUANTIZERS and _exists(mase_op, quantizer):
             return derive_module(LAYERS[mase_op], QUANTIZERS[quantizer].name)
         raise UnknownNameError(f"quantized module {name!r} is not known{did_you_mean(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
-        return (f"{mase_op}_{quantizer}" for mase_op in LAYERS for quantizer in QUANTIZERS)
+        yield from (f"{op}_{name}" for op in LAYERS for name in QUANTIZERS if _exists(op, name))
+        yield from _POOLS
 
     def __len__(self) -> int:
-        return len(LAYERS) * len(QUANTIZERS)
+        return sum(1 for _ in self)
+
+
+def _exists(mase_op: str, quantizer: str) -> bool:
+    operations = QUANTIZERS[quantizer].operations
+    return operations is None or mase_op in operations
 
 
 quantized_module_map: Mapping[str, type[QuantizedModule]] = _QuantizedModuleMap()

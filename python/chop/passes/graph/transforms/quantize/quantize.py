@@ -91,6 +91,7 @@ def parse_node_config(config: Mapping[str, Any], mase_op: str) -> dict[str, Any]
     spec = check_quantizer_config(config, mase_op)
     if spec is None:
         return dict(config)
-    spec.parse(mase_op, config, mase_op)
+    if spec.operations is None or mase_op in spec.operations:
+        spec.parse(mase_op, config, mase_op)
     used = spec.used_keys(mase_op)
     return {key: value for key, value in config.items() if key in used}

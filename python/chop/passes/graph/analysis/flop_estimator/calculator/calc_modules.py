@@ -133,7 +133,9 @@ def _as_mase(module: Any, mase_op: str, source: Tensor, work: float) -> tuple[in
 def _input_format(module: nn.Module, mase_op: str, source: Tensor) -> tuple[str, int]:
     if isinstance(module, QuantizedModule) and not module.bypass:
         config: Mapping[str, Any] = module.config
-        format = QUANTIZERS[config["name"]].parse(mase_op, config, "calculate_modules")["data_in"]
+        format = QUANTIZERS[config["name"]].parse(mase_op, config, "calculate_modules").get("data_in")
+        if format is None:  # the layer takes its input as it is
+            return "float", torch.finfo(source.dtype).bits if source.is_floating_point() else 32
         if isinstance(format, ElementFormat):
             raise ConfigError(
                 f"calculate_modules: {mase_op}: data_in has a width for each channel, and one is counted here: give "

@@ -1,0 +1,19 @@
+// Small floats whose exponent bias is shared by a block.
+#include "chop/quantizers/float_rules.h"
+
+namespace chop::quantizers {
+namespace {
+
+// width, exponent_width, exponent_bias_width
+NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) {
+  const int m = static_cast<int>(n[0] - n[1]) - 1;
+  const double top = power(n[1]) - 1.0, most = power(n[2]) - 1.0;
+  const double wanted = facts.largest == 0.0 ? most : top - exponent_of(facts.largest);
+  const double bias = std::fmin(std::fmax(wanted, 0.0), most);
+  return float_rule(m + 1, 1.0 - bias - m, power(top - bias) * (2.0 - power(-m)), type);
+}
+
+[[maybe_unused]] const bool registered = value_formats().add("block_minifloat", {3, kLargest, false, rule});
+
+}  // namespace
+}  // namespace chop::quantizers
