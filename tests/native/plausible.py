@@ -34,10 +34,17 @@ def each(random: random.Random) -> tuple[list[int], list[int], bool, str, str]:
     return [random.choice([0, 2, 8]) for _ in range(count)], [3] * count, True, *map(random.choice, MODES)
 
 
+def other(random: random.Random) -> tuple[str, list[float], list[int], int]:
+    name, count = random.choice(
+        [("minifloat_ieee", 3), ("log", 2), ("block_fp", 3), ("mxfp4", 0), ("binary", 1)]
+    )
+    numbers = [random.choice([8.0, 4.0, 2.0, -3.0, 1e9, float("nan")]) for _ in range(count)]
+    return name, numbers, random.choice([[], [1, 4], [-1], [1, 1, 2]]), random.choice([0, 1, 2, 3])
+
+
 def node_format(random: random.Random) -> tuple[str, str, dict[str, Any]]:
-    operands = {
-        name: random.choice([wide, wide, wide, each])(random) for name in ("data_in", "weight", "bias")
-    }
+    kinds = random.choice([[wide, wide, wide, each], [wide, other, other]])
+    operands = {name: random.choice(kinds)(random) for name in ("data_in", "weight", "bias")}
     return random.choice(LINEAR), "integer", operands
 
 

@@ -6,7 +6,7 @@ namespace {
 
 // width, exponent_width, exponent_bias_width
 NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) {
-  const int m = static_cast<int>(n[0] - n[1]) - 1;
+  const int m = whole(n[0] - n[1]) - 1;
   const double top = power(n[1]) - 1.0, most = power(n[2]) - 1.0;
   const double wanted = facts.largest == 0.0 ? most : top - exponent_of(facts.largest);
   const double bias = std::fmin(std::fmax(wanted, 0.0), most);

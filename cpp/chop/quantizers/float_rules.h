@@ -14,10 +14,13 @@ inline constexpr int kHugeExponent = 100000;
 // floor(log2 x) of a positive x; an infinity lies above every exponent.
 inline int exponent_of(double x) { return std::isinf(x) ? kHugeExponent : std::ilogb(x); }
 
-// 2^exponent, 0 or infinite beyond double.
-inline double power(double exponent) {
-  return std::ldexp(1.0, static_cast<int>(std::clamp(exponent, -20000.0, 20000.0)));
+// A parameter as a whole number, whatever it was: operators are called with anything.
+inline int whole(double number) {
+  return std::isnan(number) ? 0 : static_cast<int>(std::clamp(number, -kHugeExponent * 1.0, kHugeExponent * 1.0));
 }
+
+// 2^exponent, 0 or infinite beyond double.
+inline double power(double exponent) { return std::ldexp(1.0, whole(exponent)); }
 
 // Floats with `bits` significant bits, the smallest step 2^step, and no number above `largest` (on the grid, but maybe
 // beyond the type: then the largest one that the type holds counts).

@@ -11,9 +11,7 @@ NumberRule rule(const double* numbers, const BlockFacts&, const RealType& type) 
   return power_rule(-numbers[1], highest(numbers), type);
 }
 
-std::optional<ValueGrid> grid(const double* numbers) {
-  return ValueGrid{static_cast<int>(-numbers[1]), power(highest(numbers))};
-}
+std::optional<ValueGrid> grid(const double* numbers) { return ValueGrid{whole(-numbers[1]), power(highest(numbers))}; }
 
 [[maybe_unused]] const bool registered = value_formats().add("log", {2, kNothing, false, rule, grid});
 

@@ -7,7 +7,7 @@ namespace {
 struct Numbers {  // width, exponent_width, exponent_bias
   int m;
   double bias, top;
-  explicit Numbers(const double* n) : m(static_cast<int>(n[0] - n[1]) - 1), bias(n[2]), top(power(n[1]) - 1.0 - n[2]) {}
+  explicit Numbers(const double* n) : m(whole(n[0] - n[1]) - 1), bias(n[2]), top(power(n[1]) - 1.0 - n[2]) {}
   double largest() const { return power(top) * (1.0 - power(-m)); }
   double step() const { return -bias - m; }
 };
@@ -19,7 +19,7 @@ NumberRule rule(const double* numbers, const BlockFacts&, const RealType& type) 
 
 std::optional<ValueGrid> grid(const double* numbers) {
   const Numbers n(numbers);
-  return ValueGrid{static_cast<int>(n.step()), n.largest()};
+  return ValueGrid{whole(n.step()), n.largest()};
 }
 
 [[maybe_unused]] const bool registered = value_formats().add("minifloat_denorm", {3, kNothing, false, rule, grid});

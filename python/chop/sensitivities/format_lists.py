@@ -86,7 +86,7 @@ def _format(value: Any, is_signed: bool) -> AnyFormat:
         return value
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         raise ConfigError(
-            f"{_WHERE}: a format is an IntegerFormat, a NumberFormat or (width, frac_width[, signed]), got {value!r}"
+            f"{_WHERE}: a format is an IntegerFormat or (width, frac_width[, signed]), or a NumberFormat, got {value!r}"
         )
     width, frac_width = value[:2]
     width = _whole("width", width, WIDTH_RANGE)

@@ -39,8 +39,8 @@ def minifloat_ieee_quantizer(
         ConfigError: a number out of range, or more significant bits than the dtype has.
 
     >>> import torch
-    >>> minifloat_ieee_quantizer(torch.tensor([1.97, 0.3, -1000.0]), 8, 4)
-    tensor([   2.0000,    0.3125, -480.0000])
+    >>> minifloat_ieee_quantizer(torch.tensor([1.97, 0.3, -7.6]), 8, 4)
+    tensor([ 2.0000,  0.3125, -7.5000])
     """
     return quantize_by(
         SPEC,

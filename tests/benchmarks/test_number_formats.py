@@ -1,0 +1,100 @@
+"""Number formats against eager PyTorch: ten million floats, and one trial of 16-16-8-5 on 166,000 rows.
+
+CPU seconds of one thread, in turn. Run: pytest -m benchmark -s -n 0 tests/benchmarks/test_number_formats.py
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from chop import Evaluator, _core
+from chop.nn.quantizers import QUANTIZERS, quantizer_map
+from tests.evaluator.models import chain, data
+
+from . import mase_loop
+from .eager_formats import PEERS
+
+ROUNDS = 3
+SIZES = (16, 16, 8, 5)
+
+
+def cpu_seconds(action) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def median(actions, rounds=ROUNDS) -> list[float]:
+    times = [[cpu_seconds(action) for action in actions] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("name", PEERS)
+def test_ten_million_floats(name: str) -> None:
+    torch.set_num_threads(1)
+    eager, arguments, single = PEERS[name]
+    x = torch.randn(10_000, 1000)
+    native = quantizer_map[name]
+    with torch.no_grad():
+        expected, found = eager(x), native(x, **arguments)
+        differs = float((expected != found).float().mean())
+        ours, theirs, copied = median([lambda: native(x, **arguments), lambda: eager(x), x.clone])
+    row = {
+        "format": name,
+        "ns_a_number": ours * 100,
+        "eager": theirs / ours,
+        "of_a_copy": copied / ours,
+        "differs": differs,
+        "isa": _core.active_isa(),
+    }
+    print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
+    assert differs < 1e-3  # a float32 logarithm next to a border
+    if not single:
+        assert theirs / ours >= 20
+
+
+def rule_of(name: str, arguments: dict[str, object]) -> dict[str, object]:
+    spec = QUANTIZERS[name]
+    renamed = {argument: field for field, argument in spec.arguments.items()}
+    entries = {"exponent_bias": None, "stochastic": False, "width": 2, **arguments}
+    known = (*spec.fields, *spec.optional_fields)
+    fields = {renamed.get(k, k): v for k, v in entries.items() if renamed.get(k, k) in known}
+    return {"name": name, **{f"{o}_{k}": v for o in ("data_in", "weight", "bias") for k, v in fields.items()}}
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("name", PEERS)
+def test_one_trial(name: str) -> None:
+    torch.set_num_threads(1)
+    eager, arguments, _ = PEERS[name]
+    model, (x, y) = chain(SIZES), data(166_000, SIZES[0], SIZES[-1])
+    ev = Evaluator(model, x, y, threads=1)
+    layers = [f"_{i}" for i, layer in enumerate(model) if isinstance(layer, nn.Linear)]
+    whole = {"by": "name", "default": {"config": {"name": None}}}
+    whole |= {layer: {"config": rule_of(name, arguments)} for layer in layers}
+    weights_only = name in ("binary", "ternary")
+
+    def quantizer(operand: int):
+        if weights_only and operand != 1:
+            return lambda v: v
+        return lambda v: eager(v.unsqueeze(0)).squeeze(0) if v.dim() == 1 else eager(v)
+
+    peer = mase_loop.quantized(model, [(0, 1, 2)] * len(layers), quantizer)
+    found: list[float] = []
+    ours, theirs = median(
+        [
+            lambda: found.append(ev.evaluate(whole).accuracy),
+            lambda: found.append(mase_loop.evaluate(peer, x, y, SIZES[-1])[0]),
+        ]
+    )
+    row = {"format": name, "chop_ms": ours * 1e3, "loop_ms": theirs * 1e3, "ratio": theirs / ours}
+    print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
+    assert found[0] == pytest.approx(found[1], abs=2e-3)  # numbers at a border go to either side
+    assert theirs / ours >= 20
