@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 
 from chop._core import native
+from chop.nn.quantizers.number_format import core_number
 from tests.native import plausible
 
 FIRST_ROUNDS = 8
@@ -135,7 +136,16 @@ def right(target: Target, argument: str, r: random.Random) -> Any:
     return plausible.OBJECTS[CLASSES.get(owner, owner)](r)
 
 
+def format_argument(argument: str, r: random.Random) -> Any:
+    """Of an operator of number formats: powers of two in 4 bits, in some shape."""
+    known = {"format": core_number("log"), "numbers": [4.0, float(r.choice([-3, 3, 300]))], "top": 127}
+    blocks = {"block_size": r.choice([[], [2], [-1, 3]]), "first_dim": r.choice([0, 1, 2, 3])}
+    return torch.ones(2, 4, 5) if argument == "x" else {**known, **blocks}[argument]
+
+
 def operator_argument(operator: str, argument: str, r: random.Random) -> Any:
+    if operator == "chop::format_quantize":
+        return format_argument(argument, r)
     flat = operator == "chop::linear_integer"
     if argument in ("x", "weight"):
         return torch.ones((3, 4) if flat else (2, 4, 5) if argument == "x" else (2, 4, 3))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -72,7 +72,7 @@ class BinaryResidualSpec(BinarySpec):
     class_suffix = "BinaryResidualSign"
     operations = frozenset({"linear", "conv2d"})
     is_a_quantizer = False
-    extra_keys: Mapping[str, tuple[str, Field]] = MappingProxyType(
+    extra_keys: ClassVar[Mapping[str, tuple[str, Field]]] = MappingProxyType(
         {
             "data_in_levels": ("data_in", Whole(1, 16)),
             "data_in_residual_sign": ("data_in", Flag()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from chop.nn.quantizers.fields import BlockSize, Flag
 from chop.nn.quantizers.value_spec import ValueSpec
@@ -26,7 +26,7 @@ class BlockSpec(ValueSpec):
     that operand.
     """
 
-    optional_fields: Mapping[str, Any] = MappingProxyType({"skip_first_dim": None})
+    optional_fields: ClassVar[Mapping[str, Any]] = MappingProxyType({"skip_first_dim": None})
     broadcasts = True
 
     def at_operand(

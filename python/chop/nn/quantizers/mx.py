@@ -46,7 +46,7 @@ class MXSpec(ValueSpec):
     """
 
     fields = ()
-    optional_fields: Mapping[str, Any] = MappingProxyType({"block_size": 32})
+    optional_fields: ClassVar[Mapping[str, Any]] = MappingProxyType({"block_size": 32})
     listed = ("width", "block_size")
     kinds: ClassVar[Mapping[str, Field]] = {
         "block_size": Whole(1, 2**31 - 1),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,11 +45,11 @@ class QuantizerSpec(ABC):
     name: str
     class_suffix: str
     fields: tuple[str, ...]
-    optional_fields: Mapping[str, Any] = MappingProxyType({})
+    optional_fields: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     function: Callable[..., Any]
     listed: tuple[str, ...] | None = None
     operations: frozenset[str] | None = None
-    extra_keys: Mapping[str, tuple[str, Field]] = MappingProxyType({})
+    extra_keys: ClassVar[Mapping[str, tuple[str, Field]]] = MappingProxyType({})
     broadcasts: bool = False
     result_format: tuple[str, tuple[int, ...]] | None = None
     is_a_quantizer: bool = True

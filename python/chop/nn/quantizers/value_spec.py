@@ -19,23 +19,18 @@ class ValueSpec(QuantizerSpec):
     """A number format declared by its fields.
 
     A subclass gives ``name``, ``class_suffix``, ``kinds``, ``fields``, maybe ``optional_fields``, and
-    :meth:`make_format`; layers, functions, keys, parsers and metadata follow.
+    ``make_format``; layers, functions, keys, parsers and metadata follow.
 
     Attributes:
         kinds: field -> what it may hold.
         arguments: field -> the quantizer's argument, where that has another name.
+        make_format: a method ``(where, **arguments)`` that returns the :class:`NumberFormat` for arguments that their
+            kinds have read, or raises ConfigError, opening with ``where``, for those that do not go together.
     """
 
     kinds: ClassVar[Mapping[str, Field]]
     arguments: ClassVar[Mapping[str, str]] = {}
-
-    def make_format(self, where: str, **values: Any) -> NumberFormat:
-        """Return the format for values that their kinds have read.
-
-        Raises:
-            ConfigError: they do not go together; opens with ``where``, which the name of a field may follow.
-        """
-        raise NotImplementedError
+    make_format: Callable[..., NumberFormat]
 
     def format(self, **arguments: Any) -> NumberFormat:
         """Return the format that the quantizer's function means by these arguments.

@@ -38,7 +38,7 @@ class ScaledWeight(QuantizedWeightModule):
         made._fresh()
         return made
 
-    def to_float(self) -> nn.Module:
+    def to_float(self) -> Any:
         made = super().to_float()
         for name in [each for each in made._parameters if each not in ("weight", "bias")]:
             del made._parameters[name]
