@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "chop/evaluator/evaluator.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/number_kernels.h"
 #include "chop/quantizers/float_rules.h"
 #include "evaluator_cases.h"
 #include "samples.h"
@@ -53,11 +53,11 @@ TEST(a_format_of_the_tests_own_runs_in_the_evaluator) {
 }
 
 template <class T>
-const NumberKernels<T>& numbers_of(const KernelTable& table) {
+const NumberKernels<T>& numbers_of(const NumberTable& table) {
   if constexpr (std::is_same_v<T, float>) {
-    return table.numbers_f32;
+    return table.f32;
   } else {
-    return table.numbers_f64;
+    return table.f64;
   }
 }
 
@@ -79,14 +79,14 @@ void check_isas() {
     for (const Isa isa : available_isas()) {
       for (const NumberRule& each : rules) {
         std::vector<T> expected(x.size()), y(x.size());
-        numbers_of<T>(kernels(available_isas().front())).apply(x.data(), expected.data(), size, each);
-        numbers_of<T>(kernels(isa)).apply(x.data(), y.data(), size, each);
+        numbers_of<T>(number_kernels(available_isas().front())).apply(x.data(), expected.data(), size, each);
+        numbers_of<T>(number_kernels(isa)).apply(x.data(), y.data(), size, each);
         const int64_t at = first_difference(y, expected);
         CHECK(at < 0, isa_name(isa), " size ", size, " rule ", static_cast<int>(each.kind), " at ", at);
       }
       BlockFacts expected, found;
-      numbers_of<T>(kernels(available_isas().front())).look(x.data(), size, kLargest | kEnds | kMean, &expected);
-      numbers_of<T>(kernels(isa)).look(x.data(), size, kLargest | kEnds | kMean, &found);
+      numbers_of<T>(number_kernels(available_isas().front())).look(x.data(), size, kLargest | kEnds | kMean, &expected);
+      numbers_of<T>(number_kernels(isa)).look(x.data(), size, kLargest | kEnds | kMean, &found);
       CHECK(same_bits(found.largest, expected.largest) && same_bits(found.sum, expected.sum));
       CHECK(same_bits(found.low, expected.low) && same_bits(found.high, expected.high), size);
     }

@@ -10,7 +10,6 @@
 #include "chop/kernels/activation.h"
 #include "chop/kernels/elementwise.h"
 #include "chop/kernels/gather.h"
-#include "chop/kernels/number_rule.h"
 #include "chop/kernels/product.h"
 #include "chop/kernels/rows.h"
 #include "chop/kernels/training.h"
@@ -118,9 +117,6 @@ struct KernelTable {
 
   TrainKernels<float> train_f32{};
   TrainKernels<double> train_f64{};
-
-  NumberKernels<float> numbers_f32{};
-  NumberKernels<double> numbers_f64{};
 };
 
 // The table of one instruction set, which must be an available one, and of the active one.

@@ -1,6 +1,4 @@
-#include "chop/kernels/number_rule.h"
-
-#include "chop/kernels/simd_tables.h"
+#include "chop/kernels/number_kernels.h"
 
 namespace chop::CHOP_ISA {
 namespace {
@@ -148,9 +146,8 @@ void look(const T* x, int64_t n, unsigned needs, BlockFacts* facts) {
 
 }  // namespace
 
-extern const NumberKernels<float> number_kernels_f32;
-extern const NumberKernels<double> number_kernels_f64;
-const NumberKernels<float> number_kernels_f32 = {apply<float>, look<float>, sum_above<float>};
-const NumberKernels<double> number_kernels_f64 = {apply<double>, look<double>, sum_above<double>};
+extern const NumberTable numbers;
+const NumberTable numbers = {{apply<float>, look<float>, sum_above<float>},
+                             {apply<double>, look<double>, sum_above<double>}};
 
 }  // namespace chop::CHOP_ISA

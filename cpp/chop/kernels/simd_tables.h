@@ -65,30 +65,28 @@ struct WindowKernels {
   extern const TrainNarrowKernels<T> train_narrow_##suffix;           \
   extern const LearnedKernels<T> train_learned_##suffix;
 
-#define CHOP_DECLARE_TABLES(ns)                          \
-  namespace ns {                                         \
-  extern const FakeQuantizeKernels fake_quantize;        \
-  extern const MatrixProductKernel matrix_product;       \
-  extern const ElementwiseKernel elementwise;            \
-  extern const EncodeKernel encode;                      \
-  extern const FinishKernels finishes;                   \
-  extern const IntegerProducts integer_products;         \
-  extern const OrderedProducts ordered_products;         \
-  extern const ProductKernel exact_product;              \
-  extern const ClassifyKernels classify;                 \
-  extern const OutputKernels outputs;                    \
-  extern const MomentKernels<float> moments_f32;         \
-  extern const MomentKernels<double> moments_f64;        \
-  extern const WindowKernels windows;                    \
-  extern const SquaredErrorsKernel squared_errors;       \
-  extern const ActivationKernel activation;              \
-  extern const RowKernels row_kernels;                   \
-  extern const GatherKernels gathers;                    \
-  extern const DepthwiseKernel depthwise_kernel;         \
-  extern const NumberKernels<float> number_kernels_f32;  \
-  extern const NumberKernels<double> number_kernels_f64; \
-  CHOP_DECLARE_TRAIN(float, f32)                         \
-  CHOP_DECLARE_TRAIN(double, f64)                        \
+#define CHOP_DECLARE_TABLES(ns)                    \
+  namespace ns {                                   \
+  extern const FakeQuantizeKernels fake_quantize;  \
+  extern const MatrixProductKernel matrix_product; \
+  extern const ElementwiseKernel elementwise;      \
+  extern const EncodeKernel encode;                \
+  extern const FinishKernels finishes;             \
+  extern const IntegerProducts integer_products;   \
+  extern const OrderedProducts ordered_products;   \
+  extern const ProductKernel exact_product;        \
+  extern const ClassifyKernels classify;           \
+  extern const OutputKernels outputs;              \
+  extern const MomentKernels<float> moments_f32;   \
+  extern const MomentKernels<double> moments_f64;  \
+  extern const WindowKernels windows;              \
+  extern const SquaredErrorsKernel squared_errors; \
+  extern const ActivationKernel activation;        \
+  extern const RowKernels row_kernels;             \
+  extern const GatherKernels gathers;              \
+  extern const DepthwiseKernel depthwise_kernel;   \
+  CHOP_DECLARE_TRAIN(float, f32)                   \
+  CHOP_DECLARE_TRAIN(double, f64)                  \
   }
 CHOP_DECLARE_TABLES(baseline)
 #ifdef CHOP_HAS_avx2

@@ -3,13 +3,13 @@
 #include <cmath>
 
 #include "chop/core/check.h"
-#include "chop/kernels/kernels.h"
+#include "chop/kernels/number_kernels.h"
 
 namespace chop::quantizers {
 namespace {
 
-const NumberKernels<float>& kernels_of(const float*) { return kernels().numbers_f32; }
-const NumberKernels<double>& kernels_of(const double*) { return kernels().numbers_f64; }
+const NumberKernels<float>& kernels_of(const float*) { return number_kernels().f32; }
+const NumberKernels<double>& kernels_of(const double*) { return number_kernels().f64; }
 
 // The kernel works with exponents of double; next to their ends numbers go one by one.
 bool is_far(const NumberRule& rule) {
