@@ -35,9 +35,7 @@ def each(random: random.Random) -> tuple[list[int], list[int], bool, str, str]:
 
 
 def other(random: random.Random) -> tuple[str, list[float], list[int], int]:
-    name, count = random.choice(
-        [("minifloat_ieee", 3), ("log", 2), ("block_fp", 3), ("mxfp4", 0), ("binary", 1)]
-    )
+    name, count = random.choice([("minifloat_ieee", 3), ("log", 2), ("block_fp", 3), ("mxfp4", 0)])
     numbers = [random.choice([8.0, 4.0, 2.0, -3.0, 1e9, float("nan")]) for _ in range(count)]
     return name, numbers, random.choice([[], [1, 4], [-1], [1, 1, 2]]), random.choice([0, 1, 2, 3])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.library import opcheck
+from torch import library
 
 from chop.nn.quantizers import QUANTIZERS, quantizer_map
 from chop.nn.quantizers.number_format import FIRST_DIM, core_number
@@ -170,7 +170,7 @@ def test_the_operator_keeps_torchs_rules(name):
         FIRST_DIM.index(format.first_dim),
     )
     x = torch.randn(3, 8, requires_grad=True)
-    opcheck(torch.ops.chop.format_quantize.default, (x, *arguments))
+    library.opcheck(torch.ops.chop.format_quantize.default, (x, *arguments))
     stacked = torch.randn(4, 3, 8)
     quantize = lambda v: torch.ops.chop.format_quantize(v, *arguments)  # noqa: E731
     assert torch.equal(torch.vmap(quantize)(stacked), torch.stack([quantize(v) for v in stacked]))

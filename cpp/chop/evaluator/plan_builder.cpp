@@ -219,24 +219,6 @@ void PlanBuilder::relu(const Node& node, const NodeFormat* format) {
   values_.push_back(std::move(value));
 }
 
-PlanBuilder::Settled PlanBuilder::settled_inputs(const Node& node, const NodeFormat* format, bool joined) {
-  Settled found;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    Value value = taken(input(node, i));
-    if (joined) join(&value);
-    const std::vector<std::string>& operands = node.op->operands;
-    if (format && !operands.empty()) {
-      const std::string& operand = operands[std::min(i, operands.size() - 1)];
-      round_data(&value, node, *format, operand);
-      const ir::Shape& shape = planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])].shape;
-      if (const quantizers::BoundFormat* f = format->value(operand)) to_values(&value, *f, shape, node.name);
-    }
-    found.blocks.push_back(settle(&value));
-    found.ranges.push_back(value.range);
-  }
-  return found;
-}
-
 void PlanBuilder::float_op(const Node& as_given, size_t index, const NodeFormat* format) {
   if (as_given.op->name == "relu6") return relu6(as_given, index, format);
   const std::optional<Node> rounded = with_number_on_grid(as_given, format);

@@ -1,4 +1,5 @@
 // How a plan brings values onto the grids of operands.
+#include <algorithm>
 #include <cmath>
 
 #include "chop/core/check.h"
@@ -94,6 +95,24 @@ void PlanBuilder::to_values(Value* value, const quantizers::BoundFormat& format,
   if (const auto grid = format.grid(); grid && range.finite()) range.limit = grid->largest;
   range.nonnegative = range.nonnegative && !format.by_block();
   value->range = range;
+}
+
+PlanBuilder::Settled PlanBuilder::settled_inputs(const Node& node, const NodeFormat* format, bool joined) {
+  Settled found;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    Value value = taken(input(node, i));
+    if (joined) join(&value);
+    const std::vector<std::string>& operands = node.op->operands;
+    if (format && !operands.empty()) {
+      const std::string& operand = operands[std::min(i, operands.size() - 1)];
+      round_data(&value, node, *format, operand);
+      const ir::Shape& shape = planner_.graph_.nodes()[static_cast<size_t>(node.inputs[i])].shape;
+      if (const quantizers::BoundFormat* f = format->value(operand)) to_values(&value, *f, shape, node.name);
+    }
+    found.blocks.push_back(settle(&value));
+    found.ranges.push_back(value.range);
+  }
+  return found;
 }
 
 }  // namespace chop::evaluator
