@@ -81,6 +81,7 @@ _SUBMODULES = (
     "cost",
     "dataset",
     "evaluator",
+    "emit",
     "export",
     "format_scan",
     "integers",

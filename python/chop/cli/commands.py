@@ -15,6 +15,7 @@ from chop.tools.writer import write_line
 COMMANDS: dict[str, str] = {
     "completion": "chop.cli.completion",
     "doctor": "chop.cli.doctor",
+    "emit": "chop.cli.emit",
     "eval": "chop.cli.eval",
     "export": "chop.cli.export",
     "report": "chop.cli.report",

@@ -100,7 +100,7 @@ class Job:
             proven = all(map(writer.holds, proofs))
             unequal = final.with_name(final.name + ".unequal")
             for old in (final, unequal):
-                _remove(old)
+                remove(old)
             final = final if proven else unequal
             made.replace(final)
         content = _record(writer, final, self.evaluator, self.config, proofs, unproven)
@@ -145,16 +145,21 @@ def export(
     True
     """
     writer = TARGETS[target]
-    return Job(_evaluator(mg_or_ev, x), config, rows).export(writer, Path(path))
+    return Job(evaluator_of(mg_or_ev, x), config, rows).export(writer, Path(path))
 
 
-def _evaluator(mg_or_ev: MaseGraph | nn.Module | Evaluator, x: Tensor | np.ndarray | None) -> Evaluator:
+def evaluator_of(mg_or_ev: MaseGraph | nn.Module | Evaluator, x: Tensor | np.ndarray | None) -> Evaluator:
+    """Return the evaluator that a model and rows make, or the one that is given without any.
+
+    Raises:
+        ValueError: an evaluator with rows, or a model without.
+    """
     if isinstance(mg_or_ev, Evaluator):
         if x is not None:
-            raise ValueError("export: an Evaluator brings its rows along; leave x out")
+            raise ValueError("an Evaluator brings its rows along; leave x out")
         return mg_or_ev
     if x is None:
-        raise ValueError("export: x is needed to compare on: rows of data, or give an Evaluator")
+        raise ValueError("x is needed to compare on: rows of data, or give an Evaluator")
     model = mg_or_ev if isinstance(mg_or_ev, MaseGraph) else MaseGraph(mg_or_ev)
     return Evaluator(model, x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x, np.float32)))
 
@@ -178,7 +183,8 @@ def _proofs(target: Target, path: Path, x: np.ndarray, wanted: np.ndarray) -> tu
     return tuple(Proof.of(name, wanted, found.reshape(wanted.shape)) for name, found in outputs.items()), ""
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -207,7 +213,7 @@ def _record(
         "config": plain_numbers(config),
         "certificate": certificate,
     }
-    return json.dumps(_finite(content), indent=1) + "\n"
+    return json.dumps(finite(content), indent=1) + "\n"
 
 
 def digests(path: Path) -> dict[str, str]:
@@ -216,10 +222,10 @@ def digests(path: Path) -> dict[str, str]:
     return {str(p.relative_to(path.parent)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no infinity: text stands for it."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): finite(each) for key, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, (list, tuple)) else value
