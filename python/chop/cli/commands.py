@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "export": "chop.cli.export",
     "report": "chop.cli.report",
     "runs": "chop.cli.runs",
+    "synth": "chop.cli.synth",
 }
 
 
