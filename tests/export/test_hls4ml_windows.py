@@ -154,7 +154,7 @@ class Image(nn.Module):
 
 SOAK: dict[str, tuple[type[nn.Module], tuple[int, ...], dict[str, Any]]] = {
     **{f"windows {w}": (Windows, (2, 6, 6), wide(w)) for w in (3, 7, 8)},
-    **{f"sequences {w}": (Sequences, (16,), wide(w)) for w in (4, 6, 8, 12, 16)},
+    **{f"sequences {w}": (Sequences, (16,), wide(w)) for w in (4, 6, 8, 12)},
     "sequences floor wrap": (Sequences, (16,), wide(6, ALL[:2], **modes("floor", "wrap"))),
     "sequences half up": (Sequences, (16,), wide(6, ALL, **modes("half_up"))),
     "image": (Image, (2, 6, 7), wide(6, ALL)),
