@@ -51,7 +51,7 @@ def test_bash_offers_actions_and_commands(script):
 def test_bash_offers_models_data_sets_and_options(script):
     assert replies(script, "train", "jsc-t") == {n for n in model_names() if n.startswith("jsc-t")}
     assert replies(script, "search", "jsc-toy", "jsc-s") == {"jsc-synth"}
-    assert replies(script, "train", "--lea") == {"--learning-rate"}
+    assert replies(script, "train", "--learning") == {"--learning-rate"}
     assert replies(script, "eval", "--quan") == {"--quantize"}
     assert replies(script, "train", "--load-type", "") == {"mz", "pt", "pl", "hf"}
     assert replies(script, "doctor", "--no") == {"--no-self-test"}
