@@ -28,15 +28,18 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.sources: list[str] = []
+        self.ids: list[str] = []
+        self.hints: list[str] = []
         self.open: list[str] = []
         self.rows: list[list[str]] = []
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag: str, attributes: Any) -> None:
-        if tag not in ("meta", "img", "wbr"):
+        if tag not in ("meta", "wbr"):
             self.open.append(tag)
         self.sources += [value for key, value in attributes if key in ("src", "href", "data", "action")]
+        self.ids += [value for key, value in attributes if key == "id"]
         if tag == "table":
             self.rows = []
         if tag == "tr":
@@ -44,10 +47,16 @@ class Page(HTMLParser):
         if tag in ("td", "th"):
             self.rows[-1].append("")
 
+    def handle_startendtag(self, tag: str, attributes: Any) -> None:
+        self.handle_starttag(tag, attributes)
+        self.handle_endtag(tag)
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["title"] and "svg" in self.open:
+            self.hints.append(data)
         if {"td", "th"} & set(self.open):
             self.rows[-1][-1] += data
 
@@ -67,16 +76,29 @@ def test_report_of_a_project(project: Path) -> None:
     assert path == project / "report" / "report.html"
     text = path.read_text()
     page = Page(text)
-    # Nothing is fetched: pictures are in the file.
-    assert page.sources and all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
-    assert "http://" not in text and "https://" not in text and "url(" not in text
+    # Nothing is fetched: pictures are in the file, and what they refer to is in them.
+    assert page.sources and all(
+        source.startswith("data:image/png;base64,") or source.removeprefix("#") in page.ids
+        for source in page.sources
+    )
+    assert len(page.ids) == len(set(page.ids))
+    assert "http://" not in text and "https://" not in text and not re.search(r"url\((?!#)", text)
     for words in (
         "<th>sampler</th><td>random</td>",
         "<th>seed</th><td>3</td>",
         "<th>optuna</th>",
         "<h2>Importance",
+        "<th>measured on</th>",
+        "<th>float model</th><td>",
+        "<th>date</th><td>20",
     ):
         assert words in text, words
+    assert re.search(r"<h1>\w+ on \w+</h1>", text)
+    front = re.findall(r"<summary>trial (\d+):", text)
+    assert page.hints and all(
+        "trial" in hint and "seq_blocks_2 w" in hint and "bypass" not in hint for hint in page.hints
+    )
+    assert {number for hint in page.hints for number in re.findall(r"trial (\d+):", hint)} <= set(front)
     names = {each.name for each in path.parent.iterdir()}
     assert {"front.png", "front.svg", "parallel.png", "effects_accuracy.svg", "report.html"} <= names
     study = _study(journal)
@@ -107,6 +129,23 @@ def test_configs_of_the_front_are_those_of_the_study(project: Path) -> None:
     assert len(shown) == len(wanted) >= 1
     for config_shown in shown:
         assert config_shown["passes"]["quantize"] in wanted
+
+
+def test_a_config_of_the_front_runs_as_it_was_copied(
+    tmp_path: Path, repo_dir: Path, monkeypatch: Any
+) -> None:
+    text = (repo_dir / "configs" / "examples" / "jsc_search.toml").read_text()
+    (tmp_path / "search.toml").write_text(text.replace("n_trials = 120", "n_trials = 4"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "--config", "search.toml", "--project", "p", "--split", "mase"]) == 0
+    text = report("mase_output/p").read_text()
+    assert "<h1>jsc-toy on jsc-synth</h1>" in text
+    copied = html.unescape(re.findall(r"<pre>(.*?)</pre>", text, re.S)[0])
+    for line in ('model = "jsc-toy"', 'dataset = "jsc-synth"', "is_pretrained = true", 'split = "mase"'):
+        assert line in copied.splitlines()
+    (tmp_path / "copied.toml").write_text(copied)
+    assert main(["transform", "--config", "copied.toml", "--project", "t"]) == 0
+    assert (tmp_path / "mase_output/t/software/transform").is_dir()
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:

@@ -269,6 +269,7 @@ def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool =
 
 def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> dict[str, Any]:
     from chop.actions.search import search
+    from chop.cli.model_and_data import model_and_data
 
     if merged.options.compare is not None:
         from chop.actions.search.comparison import compare_samplers
@@ -294,6 +295,7 @@ def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = Fa
         study_name=merged.options.study,
         workers=merged.options.workers,
         dry_run=merged.options.dry_run,
+        options=model_and_data(merged.options),
         worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
     return {} if found is None else found.figures()

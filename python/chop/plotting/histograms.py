@@ -42,6 +42,8 @@ def histogram(values: Any, fixed_point: Any = None, bins: int = BINS, ax: Axes |
     >>> len(ax.patches), ax.get_title()
     (17, 'fixed point 4.2: −2 … 1.75 in steps of 0.25, 53.1 % saturate')
     """
+    from matplotlib.ticker import LogFormatter
+
     counts, edges = _counts(values, bins)
     format = _format(fixed_point)
     drawn = axes(ax, 6.4, 3.8)
@@ -54,6 +56,8 @@ def histogram(values: Any, fixed_point: Any = None, bins: int = BINS, ax: Axes |
     colours = np.where(inside, PALETTE[0], PALETTE[1])
     drawn.bar(centres, counts, width=np.diff(edges), color=colours.tolist(), linewidth=0, zorder=3)
     drawn.set_yscale("log")
+    drawn.yaxis.set_major_formatter("{x:,g}")  # counts, not powers of ten
+    drawn.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
     drawn.set_ylim(bottom=0.6)
     drawn.set_xlabel("value")
     drawn.set_ylabel("how often")

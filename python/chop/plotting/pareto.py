@@ -25,6 +25,7 @@ def pareto_front(
     front: Any = None,
     directions: Mapping[str, str] | None = None,
     ax: Axes | None = None,
+    floats: Mapping[str, float] | None = None,
 ) -> Axes:
     """Draw all points in grey, those that no other dominates in colour, and the limit that these make.
 
@@ -37,6 +38,7 @@ def pareto_front(
             Left out, it is found from ``x`` and ``y``.
         directions: column -> "maximize" or "minimize"; left out, those of the study or of the metric's name.
         ax: axes to draw in.
+        floats: column -> value of the float model, a dashed line where it is ``x`` or ``y``.
 
     Returns:
         The axes. Their first collection holds the dominated points, the second the front, the third, where there are
@@ -65,6 +67,17 @@ def pareto_front(
         raise ConfigError(f"pareto_front: no point has both {x} and {y}")
     drawn = axes(ax)
     _draw(drawn, rest, best, broken, ways)
+    for name, line in ((y, drawn.axhline), (x, drawn.axvline)):
+        if name in (floats or {}):
+            line(
+                (floats or {})[name],
+                color="#707070",
+                linewidth=1,
+                linestyle="--",
+                label="float model",
+                zorder=1,
+            )
+    _legend(drawn, own=ax is None, ways=ways)
     drawn.set_xlabel(label(x))
     drawn.set_ylabel(label(y))
     return tidy(drawn)
@@ -131,7 +144,7 @@ def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, broken: np.ndarray, ways
     )  # fmt: skip
     ax.scatter(
         best[:, 0], best[:, 1], s=34, color=PALETTE[1], edgecolors="white", linewidths=0.6,
-        label=f"front ({len(best):,})", zorder=4,
+        label=_front_label(best), zorder=4,
     )  # fmt: skip
     if len(broken):
         ax.scatter(
@@ -141,7 +154,23 @@ def _draw(ax: Axes, rest: np.ndarray, best: np.ndarray, broken: np.ndarray, ways
     corners = best[np.lexsort((best[:, 1], best[:, 0]))]
     step = "steps-post" if ways[0] == "minimize" else "steps-pre"
     ax.plot(corners[:, 0], corners[:, 1], drawstyle=step, color=PALETTE[1], linewidth=1.2, zorder=3)
-    # The corner that no good point lies in.
+
+
+def _front_label(best: np.ndarray) -> str:
+    """How many points are seen; beside it how many results they are, where several lie on each other."""
+    seen = len(np.unique(best, axis=0))
+    return f"front ({seen:,})" if seen == len(best) else f"front ({seen:,}; {len(best):,} with equal ones)"
+
+
+def _legend(ax: Axes, own: bool, ways: tuple[str, str]) -> None:
+    """Below a figure of our own, where it covers nothing; in other axes in the corner that no good point lies in."""
     right, upper = ways[0] == "minimize", ways[1] == "minimize"
     corner: Any = f"{'upper' if upper else 'lower'} {'right' if right else 'left'}"
-    ax.legend(loc=corner, frameon=True, fontsize=9)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 3} if own else {"loc": corner}
+    shown = ax.legend(**place, frameon=not own, fontsize=9)
+    for (
+        handle
+    ) in shown.legend_handles:  # small pale dots, of which the plot has many, would not be seen alone
+        if handle is not None and hasattr(handle, "set_sizes"):
+            handle.set_alpha(1.0)
+            handle.set_sizes([30.0])

@@ -41,13 +41,14 @@ def figure_bytes(figure: Any, kind: str) -> bytes:
 
 
 def text_colour(rgba: Any) -> str:
-    """Return black or white, whichever is read better on a colour (luminance of ITU-R BT.709).
+    """Return black or white, whichever has the greater contrast on a colour, as WCAG 2.2 defines it.
 
     >>> text_colour((1.0, 1.0, 1.0, 1.0)), text_colour((0.0, 0.0, 0.4, 1.0))
     ('black', 'white')
     """
-    red, green, blue = rgba[:3]
-    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45 else "white"
+    red, green, blue = ((c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for c in rgba[:3])
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
 
 
 def heat(ax: Axes, values: Any, texts: Any, **options: Any) -> Any:

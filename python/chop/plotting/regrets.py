@@ -76,14 +76,19 @@ def regret(
 
 
 def _axes(ax: Axes, by: str, value: str, floor: float | None) -> None:
+    from matplotlib.ticker import LogFormatter
+
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_major_formatter("{x:,g}")
+    # Plain numbers between the powers of ten, where these are few.
+    ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
     ax.set_xlabel("trials" if by == "trial" else "seconds" if by == "seconds" else label(by))
     name = f"best {label(value.removeprefix('best_'))} so far" if value.startswith("best_") else label(value)
     ax.set_ylabel(VALUES.get(value, name))
     if value == "gap":
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
     if floor is not None:
         ax.axhline(floor, color="black", linewidth=0.8, linestyle=":", zorder=1)
         ax.annotate(

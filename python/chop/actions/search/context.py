@@ -26,6 +26,7 @@ class SearchContext:
         evaluator: the evaluator of the software runner, once there is one.
         seed: of the study; what a trial draws (initial weights, order of rows) starts from it.
         fingerprint: digests of weights and rows, by what they stand for; part of the study's identity.
+        subject: what the study is about, in words; see :func:`chop.actions.search.subject.subject_of`.
         asked: metrics that the config names, as objectives or constraints -> their options.
         shared: what runners keep for all trials, such as rows they have read; one for all contexts of a run.
         halt: set where trials in other threads are to end; whatever takes long in one looks at it.
@@ -42,5 +43,6 @@ class SearchContext:
     row_shape: tuple[int, ...] | None = None
     asked: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)
+    subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     shared: dict[str, Any] = dataclasses.field(default_factory=dict)
     halt: threading.Event | None = None

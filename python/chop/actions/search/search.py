@@ -41,6 +41,7 @@ def search(
     workers: int = 0,
     worker_command: Sequence[str] = (),
     dry_run: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> SearchResult | None:
     """Search a space of quantization configs and leave the study in ``save_path``.
 
@@ -68,6 +69,7 @@ def search(
             comes to the same call of this function.
         dry_run: print how many configurations, seconds and bytes the strategy ``exhaustive`` would take, run no
             trial, write nothing, return None.
+        options: keys of a TOML file that name model and data, for the configs that a report of the study shows.
 
     Returns:
         The study and its best trials; None in a worker process.
@@ -80,6 +82,7 @@ def search(
     from chop.actions.search.schema import parse_search_config
     from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
+    from chop.actions.search.subject import subject_of
 
     crew = _crew(workers, worker_command)
     setup_keys = {"storage": storage, "study_name": study_name}
@@ -109,7 +112,7 @@ def search(
     _tell_what_is_left_out(config)
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
-    _log_float_metrics(objective)
+    objective.context.subject = subject_of(objective, _logged_float_metrics(objective), options)
     folder = Path(save_path) if save_path is not None else None
     result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     result = dataclasses.replace(result, float_metrics=objective.float_figures())
@@ -243,10 +246,11 @@ def _warn_of_opposing_directions(objective: Any, direction: str | None) -> None:
             )  # fmt: skip
 
 
-def _log_float_metrics(objective: Any) -> None:
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in objective.float_metrics().items())
-    if figures:
-        logger.info("float model: %s", figures)
+def _logged_float_metrics(objective: Any) -> Mapping[str, float]:
+    found = objective.float_metrics()
+    if found:
+        logger.info("float model: %s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    return found
 
 
 def _why_no_best(result: SearchResult) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from chop.actions.study_report.inline_svg import figure_html, inline_svg
 from chop.actions.study_report.style import SCRIPT, STYLE
 from chop.plotting.tables import FEASIBLE
 from chop.tools.text_tables import html_table
@@ -26,7 +26,7 @@ def page(source: Source, drawings: Sequence[Drawing], importances: Mapping[str, 
 
     front = front_rows(source.table)
     parts = [
-        f"<h1>{escape(source.title)}</h1>",
+        f"<h1>{escape(source.heading)}</h1>",
         _facts(source.facts),
         *(_figure(drawing) for drawing in drawings),
         _importances(importances),
@@ -37,7 +37,7 @@ def page(source: Source, drawings: Sequence[Drawing], importances: Mapping[str, 
     ]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(source.title)}</title><style>{STYLE}</style>"
+        f"<title>{escape(source.heading)}</title><style>{STYLE}</style>"
     )
     body = "\n".join(part for part in parts if part)
     return (
@@ -56,13 +56,8 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _figure(drawing: Drawing) -> str:
-    from chop.plotting.picture import figure_bytes
-
-    data = base64.b64encode(figure_bytes(drawing.ax.figure, "svg")).decode()
-    # An image of its own each: names inside one SVG cannot clash with those of another.
-    image = f'<img alt="{escape(drawing.title, quote=True)}" src="data:image/svg+xml;base64,{data}">'
-    words = f"<figcaption>{escape(drawing.words)}</figcaption>"
-    return f"<h2>{escape(drawing.title)}</h2><figure>{image}{words}</figure>"
+    svg = inline_svg(drawing.ax.figure, drawing.name, drawing.title, drawing.hints)
+    return figure_html(svg, drawing.title, drawing.words)
 
 
 def _importances(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -89,7 +84,7 @@ def _front(source: Source, rows: Sequence[Mapping[str, Any]]) -> str:
     if len(rows) > len(shown):
         words += f" The first {len(shown)} are shown."
     if source.configs:
-        words += " Open one for its config: save it as a TOML file and give it to ch transform --config."
+        words += " Open one for its config: save it as a TOML file and run ch transform --config with it."
         return f"<p>{words}</p>{''.join(_entry(source, row) for row in shown)}"
     names = [*source.table.objectives, *source.table.parameters]
     words += " The sweep's file has no configs; a study beside it has."
@@ -104,15 +99,18 @@ def _entry(source: Source, row: Mapping[str, Any]) -> str:
     summary = f"<summary>trial {number}: {values}</summary>"
     if number not in source.configs:
         return f"<details>{summary}<p>The trial holds no config.</p></details>"
-    text = config_text(source.configs[number])
+    text = config_text(source.configs[number], source.options)
     copy = '<button type="button" class="copy">Copy</button>'
     return f"<details>{summary}{copy}<pre>{escape(text)}</pre></details>"
 
 
-def config_text(passes: Mapping[str, Any]) -> str:
-    """Return the passes as TOML, which ``ch transform --config`` takes.
+def config_text(passes: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> str:
+    """Return passes as TOML, which ``ch transform --config`` takes: below ``options`` that name model and data.
 
-    >>> print(config_text({"quantize": {"by": "name", "default": {"config": {"name": None}}}}).strip())
+    >>> passes = {"quantize": {"by": "name", "default": {"config": {"name": None}}}}
+    >>> print(config_text(passes, {"model": "jsc-tiny"}).strip())
+    model = "jsc-tiny"
+    <BLANKLINE>
     [passes.quantize]
     by = "name"
     <BLANKLINE>
@@ -123,7 +121,7 @@ def config_text(passes: Mapping[str, Any]) -> str:
 
     from chop.tools.config_load import convert_none_to_str_na
 
-    return tomlkit.dumps({"passes": convert_none_to_str_na(passes)})
+    return tomlkit.dumps({**(options or {}), "passes": convert_none_to_str_na(passes)})
 
 
 def _results(source: Source) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from chop import plotting
+from chop.nn.quantizers.short_form import short_rules
 from chop.plotting import style, tables
 from chop.tools.errors import ConfigError
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from chop.actions.study_report.sources import Source
 
 MOST_OBJECTIVES = 3  # of which each pair gets a front
+FRONT = "front"  # id of the points of the front
+MOST_EQUALS = 3  # trials that a point's words name
 SAMPLE = 20_000  # results of a sweep for the effects of parameters
 
 
@@ -30,12 +34,14 @@ class Drawing(NamedTuple):
         title: above it.
         words: what is seen, a sentence or two.
         ax: its axes.
+        hints: id of a collection of points -> a text for each of them.
     """
 
     name: str
     title: str
     words: str
     ax: Axes
+    hints: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def drawings(source: Source) -> list[Drawing]:
@@ -65,8 +71,30 @@ def _fronts(source: Source) -> Iterator[Drawing]:
             "they make."
             + (" Crosses break a constraint." if tables.FEASIBLE in source.points.frame else "")
             + (" With more objectives others may be on the whole front as well." if several else ""),
-            plotting.pareto_front(source.points, x, y),
+            *_front(source, x, y),
         )
+
+
+def _front(source: Source, x: str, y: str) -> tuple[Axes, Mapping[str, Sequence[str]]]:
+    """The picture, and for each point of the front what it is."""
+    ax = plotting.pareto_front(source.points, x, y, floats=source.float_metrics)
+    ax.set_title(source.heading, fontsize=10)
+    points = ax.collections[1]
+    points.set_gid(FRONT)
+    return ax, {FRONT: [_hint(source, x, y, *values) for values in points.get_offsets().tolist()]}
+
+
+def _hint(source: Source, x: str, y: str, x_value: float, y_value: float) -> str:
+    lines = [f"{_plain(y)} {y_value:.6g}, {_plain(x)} {x_value:.6g}"]
+    frame = source.table.frame
+    numbers = frame.loc[(frame[x] == x_value) & (frame[y] == y_value), "number"]
+    for number in [int(each) for each in numbers][:MOST_EQUALS]:
+        rules = short_rules(source.configs.get(number, {}).get("quantize", {}))
+        words = ", ".join(f"{rule} {text}" for rule, text in rules.items() if not text.endswith("bypass"))
+        lines.append(f"trial {number}: {words}" if words else f"trial {number}")
+    if len(numbers) > MOST_EQUALS:
+        lines.append(f"and {len(numbers) - MOST_EQUALS} more with the same values")
+    return "\n".join(lines)
 
 
 def _progress(source: Source) -> Iterator[Drawing]:

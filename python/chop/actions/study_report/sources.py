@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME
 from chop.actions.search.strategies.storage import StorageAddress, _pickled
+from chop.actions.search.subject import FLOAT, OPTIONS
 from chop.plotting.tables import FEASIBLE, Points, points_of_study
 from chop.registry import did_you_mean
 from chop.search.bounds import Bounds
@@ -43,7 +44,9 @@ class Source:
         table: the rows of the table of trials: those of the study, else of the sweep.
         configs: trial number -> what ``[passes]`` of ``ch transform`` takes; empty without a study.
         study: the Optuna study; None of a sweep's file alone.
-        facts: name -> what is known: sampler, seed, versions, counts.
+        facts: name -> what is known: model, data, sampler, seed, versions, counts.
+        float_metrics: figures of the float model.
+        options: keys of a TOML file from which the model and the data are built again.
     """
 
     title: str
@@ -52,6 +55,14 @@ class Source:
     configs: Mapping[int, Mapping[str, Any]]
     study: Any
     facts: Mapping[str, Any]
+    float_metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        """Model and data set, else the name of the study."""
+        model, data = self.facts.get("model"), str(self.facts.get("data set", "")).partition(":")[0]
+        return f"{model} on {data}" if model and data else self.title
 
     @property
     def is_sweep(self) -> bool:
@@ -183,6 +194,10 @@ def _of_study(study: Any, label: str) -> Source:
             config = trial.user_attrs.get("passes") or {"quantize": trial.user_attrs["sampled_config"]}
             configs[trial.number] = config
     facts = dict(study.user_attrs.get(ABOUT) or {"sampler": "not recorded", "seed": "not recorded"})
+    floats, options = facts.pop(FLOAT, {}), facts.pop(OPTIONS, {})
+    if floats:
+        facts[FLOAT] = ", ".join(f"{name} {value:.6g}" for name, value in floats.items())
+    facts["date"] = _dates(trials)
     states: dict[str, int] = {}
     for trial in trials:
         state = "repeated" if "repeat_of" in trial.user_attrs else trial.state.name.lower()
@@ -196,7 +211,14 @@ def _of_study(study: Any, label: str) -> Source:
             f"{bounds}: kept by {points.frame[FEASIBLE].sum():,} of {len(points.frame):,} results"
         )
     facts["study"], facts["read from"] = study.study_name, label
-    return Source(study.study_name, points, points, configs, study, facts)
+    return Source(study.study_name, points, points, configs, study, facts, floats, options)
+
+
+def _dates(trials: Sequence[Any]) -> str | None:
+    """The day on which the first trial began, and that on which the last one ended."""
+    times = [time for trial in trials for time in (trial.datetime_start, trial.datetime_complete) if time]
+    days = sorted({f"{time:%Y-%m-%d}" for time in (min(times), max(times))}) if times else []
+    return " to ".join(days) or None
 
 
 def _of_sweep(path: Path) -> Source:

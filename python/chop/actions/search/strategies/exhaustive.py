@@ -176,7 +176,8 @@ class SearchStrategyExhaustive:
             there = len(study.get_trials(deepcopy=False))
             if there == 0:
                 study.set_metric_names(objective.value_names)
-                study.set_user_attr(ABOUT, about_study("exhaustive (no seed: every configuration)"))
+                words = "exhaustive (no seed: every configuration)"
+                study.set_user_attr(ABOUT, about_study(words, subject=objective.context.subject))
             rows = self._rows_for_study(objective, report, directions)
             software = [m for m in objective.context.asked if metric_class(m).kind == "software"]
             trials = [self._trial(objective, report, row, software) for row in rows[there:]]

@@ -19,8 +19,10 @@ SAMPLER_STATE = "chop:sampler_attrs"
 ABOUT = "chop:about"
 
 
-def about_study(strategy: str, seed: int | None = None) -> dict[str, Any]:
-    """Return what a study's attribute ``chop:about`` holds: who proposes, seed and versions.
+def about_study(
+    strategy: str, seed: int | None = None, subject: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what a study's attribute ``chop:about`` holds: what it is about, who proposes, seed and versions.
 
     >>> sorted(about_study("random", 3))
     ['chop', 'optuna', 'sampler', 'seed', 'torch']
@@ -31,7 +33,7 @@ def about_study(strategy: str, seed: int | None = None) -> dict[str, Any]:
     from chop import __version__
 
     versions = {"chop": __version__, "optuna": optuna.__version__, "torch": str(torch.__version__)}
-    return {"sampler": strategy, "seed": seed, **versions}
+    return {**(subject or {}), "sampler": strategy, "seed": seed, **versions}
 
 
 class StudyIsShared(Exception):

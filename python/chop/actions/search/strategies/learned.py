@@ -183,7 +183,7 @@ class SearchStrategyLearned:
             there = len(study.get_trials(deepcopy=False))
             if there == 0:
                 study.set_metric_names(objective.value_names)
-                study.set_user_attr(ABOUT, about_study("learned", self.seed))
+                study.set_user_attr(ABOUT, about_study("learned", self.seed, objective.context.subject))
             trials = [
                 create_trial(
                     values=outcome.values,

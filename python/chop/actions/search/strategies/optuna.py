@@ -173,8 +173,9 @@ class SearchStrategyOptuna:
         """Return what opens the progress bar, given trials done and in all."""
         return progress_of(objective, self._directions(objective), silent)
 
-    def _about(self, objectives: int) -> dict[str, Any]:
-        return about_study(self.plan.describe(objectives), self.seed)
+    def _about(self, objective: Objective) -> dict[str, Any]:
+        who = self.plan.describe(len(self._directions(objective)))
+        return about_study(who, self.seed, objective.context.subject)
 
     def _directions(self, objective: Objective) -> list[Any]:
         return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
@@ -193,7 +194,7 @@ class SearchStrategyOptuna:
         if self.in_memory or folder is None:
             journal = NoJournal(self.setup.study_name or f"search-{identity}")
         else:
-            about = self._about(len(directions))
+            about = self._about(objective)
             journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
         run = LoneRun(self, objective, journal, directions, visualizer)
         try:
@@ -224,7 +225,7 @@ class SearchStrategyOptuna:
         )
         with shared.guarded():
             if crew.role is None and ABOUT not in shared.study.user_attrs:
-                shared.study.set_user_attr(ABOUT, self._about(len(self._directions(objective))))
+                shared.study.set_user_attr(ABOUT, self._about(objective))
         worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
         return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
 

@@ -91,7 +91,7 @@ class TrainedFront:
 
     def _run(self, identity: str, folder: Path, visualizer: Any) -> SearchResult:
         objective = self._objective
-        about = about_study(ABOUT_SAMPLER, objective.context.seed)
+        about = about_study(ABOUT_SAMPLER, objective.context.seed, objective.context.subject)
         name = f"search-{identity}"
         journal = StudyJournal(folder / JOURNAL_NAME, name, self._directions, objective.value_names, about)
         try:
