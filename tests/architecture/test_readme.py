@@ -17,7 +17,7 @@ from tests.architecture.markdown import blocks, ch_commands, run_python
 from tests.architecture.source_tree import REPO
 
 COMMANDS = [
-    "pip install . torch==2.13.0 && ch search --config configs/examples/jsc_search.toml\n",
+    "pip install . torch==2.13.0 && ch search --config configs/examples/jsc_search.toml --strategy exhaustive\n",
     "pip install '.[test]' torch==2.13.0 && pytest\n",
 ]
 PAGES = ["README.md", "python/chop/models/weights/README.md"]
