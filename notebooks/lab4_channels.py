@@ -243,9 +243,10 @@ results = grid_search((0.25, 0.5, 1, 2, 3, 4, 6), last_relu=False)
 
 # %%
 ax = chop.plotting.pareto_front(results, x="parameters", y="accuracy", directions={"parameters": "minimize"})
-for point in results:
-    label = f"x{point['multiplier']}"
-    ax.annotate(label, (point["parameters"], point["accuracy"]), textcoords="offset points", xytext=(4, -12))
+for k, point in enumerate(sorted(results, key=lambda point: point["parameters"])):
+    place = (0, 8 if k % 2 else -16)  # above and below in turn, so that neighbours keep apart
+    where = point["parameters"], point["accuracy"]
+    ax.annotate(f"x{point['multiplier']}", where, place, textcoords="offset points", ha="center")
 ax.set_xscale("log")
 ax
 
