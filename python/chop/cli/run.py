@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from chop.cli.merge import Merged
 from chop.cli.options import Options
 from chop.cli.project import Project
 from chop.cli.quantize_file import read_quantize_config
+from chop.cli.search_run import run_search
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
@@ -176,7 +176,7 @@ def check_action_against_model(
         if action == "transform":
             _transform(merged, parts, Path(), validate_only=True)
         elif action == "search":
-            _search(merged, parts, Path(), validate_only=True)
+            run_search(merged, parts, Path(), validate_only=True)
     if action == "train":
         from chop.cli.training_run import check_training
 
@@ -246,7 +246,7 @@ def run_action(action: str, merged: Merged, parts: Parts, project: Project) -> d
     if action == "transform":
         _transform(merged, parts, software / "transform")
     elif action == "search":
-        return _search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
+        return run_search(merged, parts, software / ("compare" if merged.options.compare else "search_ckpts"))
     else:
         from chop.cli.training_run import train_or_test
 
@@ -265,37 +265,3 @@ def _transform(merged: Merged, parts: Parts, folder: Path, validate_only: bool =
         accelerator=parts.accelerator,
         validate_only=validate_only,
     )
-
-
-def _search(merged: Merged, parts: Parts, folder: Path, validate_only: bool = False) -> dict[str, Any]:
-    from chop.actions.search import search
-    from chop.cli.model_and_data import model_and_data
-
-    if merged.options.compare is not None:
-        from chop.actions.search.comparison import compare_samplers
-
-        compare_samplers(
-            **parts.keywords(),
-            search_config=merged.tables,
-            save_path=folder,
-            samplers=[name.strip() for name in merged.options.compare.split(",")],
-            seeds=merged.options.seeds,
-            seed=merged.options.seed,
-            validate_only=validate_only,
-        )
-        return {}
-    found = search(
-        **parts.keywords(),
-        search_config=merged.tables,
-        save_path=folder,
-        accelerator=parts.accelerator,
-        seed=merged.options.seed,
-        validate_only=validate_only,
-        storage=merged.options.storage,
-        study_name=merged.options.study,
-        workers=merged.options.workers,
-        dry_run=merged.options.dry_run,
-        options=model_and_data(merged.options),
-        worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
-    )
-    return {} if found is None else found.figures()
