@@ -36,7 +36,7 @@ CHOICES = {
     "task": ["classification", "cls", "translation", "tran", "language_modeling", "lm"],
     "load_type": ["mz", "pt", "pl", "hf"],
     "log_level": ["debug", "info", "warning", "error", "critical"],
-    "report_to": ["tensorboard", "wandb"],
+    "report_to": ["tensorboard", "csv", "wandb", "mlflow"],
     "training_optimizer": ["adam", "sgd", "adamw"],
     "accelerator": ["auto", "cpu", "gpu", "mps", "cuda"],
     "split": ["mase", "three-way", "all"],

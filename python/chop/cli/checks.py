@@ -208,5 +208,5 @@ def warn_about_ignored(options: Options, typed: dict[str, Any]) -> None:
         logger.warning("no effect in chop: %s", ", ".join(names))
     if options.num_devices > 1 or options.num_nodes > 1 or options.strategy in OF_DEVICES[1:]:
         logger.warning("num_devices, num_nodes and strategy: training uses one device on one node")
-    if options.report_to == "wandb":
-        logger.warning("report_to 'wandb' is not supported: nothing is sent")
+    if options.report_to in ("wandb", "mlflow") and (options.grid or options.learn_widths):
+        logger.warning("report_to %r: a grid and learned widths are not sent", options.report_to)

@@ -103,8 +103,9 @@ class Options(BaseModel):
               help="log more; after a failure, leave the traceback in the project folder")] = False
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"],
         _flag("--log-level", group="general", metavar="LEVEL", help="least severe message shown")] = "info"
-    report_to: Annotated[Literal["tensorboard", "wandb"],
-        _flag("--report-to", group="general", metavar="TOOL", help="where curves go")] = "tensorboard"
+    report_to: Annotated[Literal["tensorboard", "csv", "wandb", "mlflow"],
+        _flag("--report-to", group="general", metavar="TOOL",
+              help="where curves go besides metrics.csv; wandb and mlflow as they are set up")] = "tensorboard"
     seed: Annotated[Annotated[int, Field(ge=0, le=2**32 - 1)],
         _flag("--seed", group="general", metavar="NUM", help="seed of every random generator")] = 0
     quant_config: Annotated[Text | None,

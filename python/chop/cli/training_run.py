@@ -47,21 +47,28 @@ def check_training(options: Options, parts: Parts, software: Path) -> None:
 
 def _train(options: Options, parts: Parts, software: Path, validate_only: bool = False) -> dict[str, Any]:
     from chop.actions.train import train
+    from chop.training.loggers import check_logger, epoch_logger
 
     folder = software / "training_ckpts"
     last = folder / "last.ckpt"
     if options.resume and not last.is_file() and not validate_only:
         logger.info("nothing to resume: there is no %s; training begins", last)
-    result = train(
-        **parts.keywords(),
-        **_method(options),
-        plt_trainer_args=_trainer_args(options, parts.accelerator),
-        auto_requeue=options.is_to_auto_requeue,
-        save_path=folder,
-        visualizer=software / "tensorboard",
-        resume=last if options.resume and last.is_file() else None,
-        validate_only=validate_only,
-    )
+    check_logger(options.report_to)
+    facts = {**_method(options), "model": options.model, "dataset": options.dataset}
+    logs = software / "tensorboard" if options.report_to == "tensorboard" else None
+    told = "csv" if validate_only else options.report_to
+    with epoch_logger(told, software, software.parent.name, facts) as callbacks:
+        result = train(
+            **parts.keywords(),
+            **_method(options),
+            plt_trainer_args=_trainer_args(options, parts.accelerator),
+            auto_requeue=options.is_to_auto_requeue,
+            save_path=folder,
+            visualizer=logs,
+            resume=last if options.resume and last.is_file() else None,
+            validate_only=validate_only,
+            callbacks=callbacks,
+        )
     if validate_only:
         return {}
     _hint_at_chance(result["val_acc_epoch"], int(parts.dataset_info.num_classes), options)
