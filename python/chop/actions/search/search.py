@@ -82,7 +82,6 @@ def search(
     from chop.actions.search.schema import parse_search_config
     from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
-    from chop.actions.search.subject import subject_of
 
     crew = _crew(workers, worker_command)
     setup_keys = {"storage": storage, "study_name": study_name}
@@ -112,7 +111,7 @@ def search(
     _tell_what_is_left_out(config)
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
-    objective.context.subject = subject_of(objective, _logged_float_metrics(objective), options)
+    _describe(objective, options)
     folder = Path(save_path) if save_path is not None else None
     result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     result = dataclasses.replace(result, float_metrics=objective.float_figures())
@@ -246,11 +245,14 @@ def _warn_of_opposing_directions(objective: Any, direction: str | None) -> None:
             )  # fmt: skip
 
 
-def _logged_float_metrics(objective: Any) -> Mapping[str, float]:
+def _describe(objective: Any, options: Mapping[str, Any] | None) -> None:
+    """Log the float model's figures, and keep with the rest that the study is about."""
+    from chop.actions.search.subject import subject_of
+
     found = objective.float_metrics()
     if found:
         logger.info("float model: %s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
-    return found
+    objective.context.subject = subject_of(objective, found, options)
 
 
 def _why_no_best(result: SearchResult) -> str:

@@ -79,7 +79,7 @@ def _front(source: Source, x: str, y: str) -> tuple[Axes, Mapping[str, Sequence[
     """The picture, and for each point of the front what it is."""
     ax = plotting.pareto_front(source.points, x, y, floats=source.float_metrics)
     ax.set_title(source.heading, fontsize=10)
-    points = ax.collections[1]
+    points: Any = ax.collections[1]
     points.set_gid(FRONT)
     return ax, {FRONT: [_hint(source, x, y, *values) for values in points.get_offsets().tolist()]}
 
