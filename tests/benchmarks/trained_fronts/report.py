@@ -98,7 +98,8 @@ def case_table(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]
     earlier = EARLIER.get(case, {})
     rows = []
     for target in targets:
-        cells = [_cell(accuracies(points_of(runs, case, way), target)) for way in ways]
+        sides = [points_of(runs, case, way) for way in ways]
+        cells = [_cell(accuracies(side, target), len(side)) for side in sides]
         rows.append([f"{target:,}", *cells, *([f"{earlier.get(target, '–')}"] if earlier else [])])
     last = [""] if earlier else []
     rows.append(["seeds", *(", ".join(map(str, points_of(runs, case, way))) for way in ways), *last])
@@ -107,12 +108,13 @@ def case_table(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]
     return table(["EBOPs at most", *head], rows)
 
 
-def _cell(points: Sequence[dict[str, Any]]) -> str:
+def _cell(points: Sequence[dict[str, Any]], seeds: int) -> str:
     if not points:
         return "–"
     test = [100 * point["test"] for point in points]
     spread = f" ± {statistics.stdev(test):.1f}" if len(test) > 1 else ""
-    return f"{statistics.mean(test):.1f}{spread} ({statistics.mean(p['ebops'] for p in points):,.0f})"
+    part = f"; {len(points)} of {seeds} seeds" if len(points) < seeds else ""
+    return f"{statistics.mean(test):.1f}{spread} ({statistics.mean(p['ebops'] for p in points):,.0f}{part})"
 
 
 def _mean(points: Sequence[dict[str, Any]]) -> float | None:

@@ -149,6 +149,8 @@ def test_points_are_chosen_on_the_validation_rows_and_goals_are_told() -> None:
         "- 1,000 EBOPs: +1.5 points against HGQ2 (goal +1.0: met)",
         "- CPU seconds: 1/20.0 of HGQ2's (goal 1/20: met)",
     ]
+    runs[3]["points"] = runs[3]["points"][2:]
+    assert "| 1,000 | 71.0 ± 1.4 (900) | 69.5 (900; 1 of 2 seeds) |" in report.case_table(runs, "c", [1_000])
     assert set(report.ORDER) == set(WAYS)
 
 
