@@ -14,6 +14,7 @@ from .ways import LEARNED, PEER, POST, QAT
 
 ORDER = (POST, QAT, LEARNED, PEER)
 BETTER = 1.0  # points that the learned front is to be above the peer's
+NEAR = 2 / 3  # of a target: a peer that has points further below it alone is not judged there
 SHARE = 20  # parts of the peer's CPU seconds in which the whole front is to be there
 LABELS = {
     POST: "post-training",
@@ -37,7 +38,7 @@ Written by `python -m tests.benchmarks.trained_fronts`; the numbers are in `trai
 - **HGQ2**: HGQ2 0.2.0 on Keras 3.15.1 and JAX trains widths and weights from random ones, one training at one fixed
   price of a bit for each point; the checkpoints of its later half that no other beats all count. Beside it stands what
   it reached in an earlier run with another recipe (one seed, 28 to 61 CPU seconds a point); goals are judged by the
-  better of the two.
+  better of the two, and only where it has a point at two thirds of the target or above: it ran at few prices.
 
 EBOPs are those of chop's cost `ebops_hgq` for all of them: input bits without the sign times the bits from the highest
 to the lowest set one of each weight's code, biases left out. Of HGQ2 the weights and widths count that it uses after a
@@ -127,7 +128,9 @@ def verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) 
     mine, theirs = points_of(runs, case, LEARNED), points_of(runs, case, PEER)
     lines = []
     for target in targets:
-        found = [_mean(accuracies(theirs, target)), EARLIER.get(case, {}).get(target)]
+        points = accuracies(theirs, target)
+        near = points and statistics.mean(p["ebops"] for p in points) >= NEAR * target
+        found = [_mean(points) if near else None, EARLIER.get(case, {}).get(target)]
         peers = [value for value in found if value is not None]
         ours = _mean(accuracies(mine, target))
         if ours is not None and peers:
