@@ -190,7 +190,22 @@ def pieces(net: Net, x: Any) -> Any:
     return net.o(parts / n + net.b(x).detach())
 
 
+def attribute_used_without(net: Net, x: Any) -> Any:
+    turned = net.a(x).T
+    with torch.no_grad():
+        twice = turned * 2
+    return net.o((turned + twice).T)
+
+
+def attribute_read_without(net: Net, x: Any) -> Any:
+    with torch.no_grad():
+        turned = net.a(x).T
+    return net.o(turned.T + net.b(x))
+
+
 WITHOUT: dict[str, Forward] = {
+    "attribute used": attribute_used_without,
+    "attribute read": attribute_read_without,
     "no_grad": no_grad,
     "set_grad_enabled": switched,
     "enable_grad": nested,
@@ -244,15 +259,18 @@ def test_frozen_parameters_stay(x: Tensor) -> None:
     assert torch.equal(trainer.state_dict()["a.weight"], model.a.weight)
 
 
-def test_a_write_that_autograd_does_not_see_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("part", "name"), [(lambda h: h, "a"), (lambda h: h.topk(8, dim=1).values, "getattr")]
+)
+def test_a_write_that_autograd_does_not_see_is_refused(part: Callable[[Any], Any], name: str) -> None:
     def forward(net: Net, x: Any) -> Any:
-        h = net.a(x)
+        h = part(net.a(x))
         with torch.no_grad():
             h.clamp_(min=0)
         return net.o(h)
 
     with pytest.raises(
-        ValueError, match=rf"{Path(__file__).name}:\d+\) writes in place into a.*gradients are off"
+        ValueError, match=rf"{Path(__file__).name}:\d+\) writes in place into {name}.*gradients are off"
     ):
         chop.MaseGraph(Net(forward))
 

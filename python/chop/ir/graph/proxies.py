@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import fx
 
 # torch.fx takes `y += 1` for `y = y + 1`, so that other names of the tensor would keep the old value. Of `@=` that is
@@ -43,6 +44,16 @@ class Proxy(fx.Proxy):
 
 class Attribute(fx.proxy.Attribute, Proxy):
     """An attribute of a value (``x.data``), or a method about to be called."""
+
+    def __init__(self, root: fx.Proxy, attr: str) -> None:
+        super().__init__(root, attr)
+        self._has_gradient = torch.is_grad_enabled()
+
+    @property
+    def node(self) -> fx.Node:
+        # It gets its node where it is first used; gradients are on or off where it was read.
+        with torch.set_grad_enabled(self._has_gradient):
+            return super().node  # type: ignore[no-any-return, misc]
 
 
 def _is_written_in_place(value: Any, owner: fx.Proxy) -> bool:
