@@ -50,10 +50,10 @@ class Attribute(fx.proxy.Attribute, Proxy):
         self._has_gradient = torch.is_grad_enabled()
 
     @property
-    def node(self) -> fx.Node:
+    def node(self) -> fx.Node:  # type: ignore[override]
         # It gets its node where it is first used; gradients are on or off where it was read.
         with torch.set_grad_enabled(self._has_gradient):
-            return super().node  # type: ignore[no-any-return, misc]
+            return super().node
 
 
 def _is_written_in_place(value: Any, owner: fx.Proxy) -> bool:
