@@ -16,7 +16,7 @@ BROWSER = next(
 )
 
 # Runs in the page: what went wrong, what sticks out, which words are broken, which texts of a picture overlap.
-_MEASURE = """
+_MEASURE = r"""
 <script>
 const wrong = [];
 addEventListener("error", event => wrong.push(String(event.message || event.target)), true);
