@@ -32,7 +32,7 @@ addEventListener("load", () => {
   for (const each of document.querySelectorAll("th, h2, .facts th")) {
     const walk = document.createTreeWalker(each, NodeFilter.SHOW_TEXT);
     for (let node = walk.nextNode(); node; node = walk.nextNode())
-      for (const word of node.data.matchAll(/[^\\s\\u200b]+/g)) {
+      for (const word of node.data.matchAll(/[^\s\u200b]+/g)) {
         const range = document.createRange();
         range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
         if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) broken.push(word[0]);
