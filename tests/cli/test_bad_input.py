@@ -29,7 +29,7 @@ bias_frac_width = 4
 BAD_WORDS = [
     ([], ["action", "train, test, transform, search"]),
     (["trian"], ["'trian'", "did you mean 'train'"]),
-    (["emit", "jsc-tiny", "jsc"], ["emit", "hardware"]),
+    (["emit", "jsc-tiny", "jsc"], ["emit needs a quantize config", "--quantize FILE"]),
     (["train"], ["model is needed"]),
     (["train", "jsc-tiny"], ["dataset is needed"]),
     (["train", "jsc-tinny", "jsc-synth"], ["'jsc-tinny'", "did you mean 'jsc-tiny'"]),

@@ -27,8 +27,13 @@ ALSO_RIGHT = {"data_loader": {"dataloader"}, "ebops": {"bops"}}  # the latter tw
 
 
 @cache
-def _graph(model):
-    return MaseGraph(get_model(model))
+def _graph(model, pretrained):
+    return MaseGraph(get_model(model, pretrained=pretrained))
+
+
+@cache
+def _module(name):
+    return MaseDataModule(name, batch_size=64)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +45,11 @@ def _check(config, data):
     """All that ``ch`` checks before it writes, for every action that the config serves."""
     merged = merge_loaded({}, config, "a.toml")
     check_tables(merged)
-    graph = _graph(merged.options.model)
+    graph = _graph(merged.options.model, merged.options.is_pretrained)
     for name, args in merged.tables.get("passes", {}).items():
         step_of(name).check(graph, dict(args))
     if "search" in merged.tables:
+        data = _module(merged.options.dataset) if merged.options.is_pretrained else data
         info = data.dataset_info
         search(graph, None, "cls", info, data, merged.tables, "nowhere", validate_only=True)
 

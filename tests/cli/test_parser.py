@@ -78,6 +78,9 @@ SPELLINGS = [
     ("--straight-through", "clipped", "straight_through", "clipped"),
     ("--grid", "batch_size=16,32", "grid", ["batch_size=16,32"]),
     ("--repeats", "3", "repeats", 3),
+    ("--learn-widths", "ebops_hgq.max=1500", "learn_widths", ["ebops_hgq.max=1500"]),
+    ("--overwrite", None, "overwrite", True),
+    ("--options", None, "show_options", True),
 ]
 
 

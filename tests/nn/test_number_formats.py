@@ -86,7 +86,8 @@ def test_blocks(width, second, block_size, skip, shape, seed):
         calls.append(("block_minifloat", (width, min(second, 5), 8)))
     for name, arguments in calls:
         y = quantizer_map[name](torch.from_numpy(x), *arguments, block_size, skip)
-        assert same(y.numpy(), getattr(right, name)(x, *arguments, block_size, skip)), name
+        expected = getattr(right, name)(x, *arguments, block_size, skip)
+        assert same(y.numpy(), np.float32(expected)), name  # powers of two below float32's are zero in it
 
 
 @settings(max_examples=60, deadline=None)

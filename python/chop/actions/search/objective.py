@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import excesses
@@ -201,6 +201,10 @@ class Objective:
 
     def float_metrics(self) -> Measured:
         """The metrics of the float model, from those runners that have a ``float_metrics`` of their own."""
+        return dict(self._float_metrics)
+
+    @cached_property
+    def _float_metrics(self) -> Measured:
         return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
 
     def float_figures(self) -> Measured:
