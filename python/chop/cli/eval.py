@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chop.cli.eval_tables import costs_text, metrics_text, plain
-from chop.cli.options import flags
-from chop.cli.parser import add_option
 from chop.cli.quantize_file import Chosen, metric_specs, read_quantize_config
+from chop.cli.quantized_model import add_model, add_options, add_sources
 from chop.tools.errors import ConfigError
 from chop.tools.writer import write_line
 
@@ -24,22 +23,6 @@ if TYPE_CHECKING:
     from chop.cli.options import Options
     from chop.evaluator import Evaluator, Metrics
 
-# Of the options of ``ch``, those that say which model, weights and rows.
-FIELDS = (
-    "load_name",
-    "load_type",
-    "is_pretrained",
-    "imports",
-    "data_dir",
-    "data_file",
-    "class_order",
-    "split",
-    "scaler",
-    "data_sha256",
-    "max_unpacked_mb",
-    "seed",
-    "log_level",
-)
 ROWS = ("train", "val", "test")
 METRICS = "accuracy,accuracy_micro,loss"
 COSTS = "average_bitwidth,bitops,ebops,model_size"
@@ -49,15 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own words to its parser."""
     parser.argument_default = argparse.SUPPRESS  # what is not typed may come from the config file
     main = parser.add_argument_group("what to measure")
-    for name in ("model", "dataset"):
-        main.add_argument(name, nargs="?", help=flags()[name].help)
-    main.add_argument("--config", metavar="TOML", help="a config of ch: its options, and [passes.quantize]")
-    main.add_argument(
-        "--quantize",
-        metavar="FILE",
-        help="quantize config: a TOML with [passes.quantize], or the best.json of a search with the weights that its "
-        "trial trained; best.json#2 is entry 2",
-    )
+    add_model(main)
+    add_sources(main)
     main.add_argument("--trial", help=argparse.SUPPRESS)  # the number in the study; best.json#N is the way
     main.add_argument("--rows", metavar="PART", help=f"one of {', '.join(ROWS)} (default: test)")
     main.add_argument("--metrics", metavar="NAMES", help=f"with commas; top_k(k=2) (default: {METRICS})")
@@ -66,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--certificate", action="store_true", help="show the certificate of every layer")
     out.add_argument("--json", metavar="FILE", help="write everything as JSON")
     out.add_argument("--forward", metavar="FILE.npz", help="write y and the logits of both models")
-    options = parser.add_argument_group("options of ch")
-    for name in FIELDS:
-        add_option(options, name)
+    add_options(parser, "data_sha256", "max_unpacked_mb")
 
 
 @dataclass(frozen=True)

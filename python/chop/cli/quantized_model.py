@@ -50,10 +50,10 @@ def add_sources(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add those options of ``ch`` that say which model, weights and rows."""
+def add_options(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add those options of ``ch`` that say which model, weights and rows, and ``more`` of them."""
     options = parser.add_argument_group("options of ch")
-    for name in FIELDS:
+    for name in (*FIELDS, *more):
         add_option(options, name)
 
 
