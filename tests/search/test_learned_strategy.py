@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from torch import nn
 
 from chop import Evaluator, MaseGraph
 from chop.actions import search
+from chop.actions.search.strategies.learned import LearnedSetup
 from chop.dataset import MaseDataModule
 from chop.models import get_model, get_model_info
 from chop.passes.graph import quantize_transform_pass
 from chop.tools.best_file import BestTrial, read_best
 from chop.tools.errors import ConfigError
+from chop.training import WidthRecipe
 
 TARGETS = [12_000.0, 6_000.0]
 
@@ -190,3 +193,10 @@ def test_wrong_tables(go: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave basic_train out"):
         go(tmp_path, trains)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_table_leaves_out_is_as_in_the_recipe() -> None:
+    usual = LearnedSetup(targets=[100.0])
+    names = {field.name for field in dataclasses.fields(WidthRecipe)} & set(LearnedSetup.model_fields)
+    assert len(names) == 12
+    assert {name: getattr(usual, name) for name in names} == {n: getattr(WidthRecipe(), n) for n in names}

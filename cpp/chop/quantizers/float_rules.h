@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "chop/quantizers/value_format.h"
 
@@ -38,6 +39,26 @@ inline NumberRule float_rule(int bits, double step, double largest, const RealTy
   }
   return rule;
 }
+
+// A float's numbers, width, exponent_width and exponent_bias, with or without a hidden bit; subnormals, no infinities.
+template <bool hidden>
+struct SmallFloat {
+  int m;
+  double bias, top;
+  explicit SmallFloat(const double* n) : m(whole(n[0] - n[1]) - 1), bias(n[2]), top(power(n[1]) - 1.0 - n[2]) {}
+  double largest() const { return power(top) * ((hidden ? 2.0 : 1.0) - power(-m)); }
+  double step() const { return (hidden ? 1.0 : 0.0) - bias - m; }
+
+  static NumberRule rule(const double* numbers, const BlockFacts&, const RealType& type) {
+    const SmallFloat n(numbers);
+    return float_rule(n.m + (hidden ? 1 : 0), n.step(), n.largest(), type);
+  }
+
+  static std::optional<ValueGrid> grid(const double* numbers) {
+    const SmallFloat n(numbers);
+    return ValueGrid{whole(n.step()), n.largest()};
+  }
+};
 
 inline NumberRule power_rule(double lowest, double highest, const RealType& type) {
   NumberRule rule;

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chop.emit.terms import signed_digits
+from chop.integers.steps import roundest
 
 _MOST_SHIFT, _TRIED, _MORE = 40, 256, 3
 _BITS = 62
@@ -67,7 +68,7 @@ def _of_shift(levels: np.ndarray, steps: np.ndarray, shift: int, lowest: float, 
     least = (raised - factors * steps).max(1)
     most = (raised - factors * (steps - 1)).min(1) - 1
     return [
-        Line(int(factors[i, 0]), _roundest(int(least[i]), int(most[i])), shift)
+        Line(int(factors[i, 0]), roundest(int(least[i]), int(most[i])), shift)
         for i in np.flatnonzero(least <= most)
     ]
 
@@ -81,12 +82,3 @@ def _slopes(steps: np.ndarray) -> tuple[float, float]:
         if (run > 1).any():
             highest = min(highest, float((k / (run[run > 1] - 1)).min()))
     return (lowest, highest) if len(steps) > 1 else (0.0, np.inf)
-
-
-def _roundest(low: int, high: int) -> int:
-    """The number of the interval with the most zeros at its end."""
-    for bits in range(max(low.bit_length(), high.bit_length()) + 1, -1, -1):
-        found = (high >> bits) << bits
-        if found >= low:
-            return found
-    return low

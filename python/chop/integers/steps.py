@@ -113,7 +113,7 @@ def multiply_add_shift(first: int, steps: np.ndarray, stop: int) -> tuple[int, i
             offset = ((int(first) + 1) << shift) - factor * origin
             least, most = int(over.max()) + offset, int(over.min()) + factor + offset - 1
             if least <= most:
-                return factor, _roundest(least, most), shift
+                return factor, roundest(least, most), shift
     return None
 
 
@@ -157,8 +157,12 @@ def _whole(low: float, high: float) -> range:
     return range(start, int(min(high + 1, start + _TRIED)) + 1) if high >= low else range(0)
 
 
-def _roundest(low: int, high: int) -> int:
-    """The number of the interval with the most zeros at its end."""
+def roundest(low: int, high: int) -> int:
+    """Return the number of an interval of whole numbers with the most zero bits at its end.
+
+    >>> roundest(37, 43), roundest(-3, 5)
+    (40, 0)
+    """
     for bits in range(max(low.bit_length(), high.bit_length()) + 1, -1, -1):
         found = (high >> bits) << bits
         if found >= low:
