@@ -93,7 +93,7 @@ def test_search_on_real_jets(real_folder: Path, shared_dir: Path, capsys: pytest
         and trial["hardware_metrics"]["average_bitwidth"] < 8
     ]
     assert good, best
-    shown = f"{round(good[0]['hardware_metrics']['average_bitwidth'], 3)}"
+    shown = f"{good[0]['hardware_metrics']['average_bitwidth']:.5g}"  # the table's digits
     assert "Best trial(s):" in printed.out + printed.err and shown in printed.out + printed.err
 
     # The file's config can be handed to the evaluator as it is, and gives what the search said.
