@@ -12,6 +12,7 @@ from chop.cli import run
 from chop.cli.checks import check_tables
 from chop.cli.merge import merge_loaded
 from chop.cli.options import ACTIONS
+from chop.dataset import MaseDataModule
 from chop.models import get_model, get_model_info
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
@@ -21,8 +22,22 @@ NOWHERE = Path("nowhere")
 
 
 @cache
-def _model(name: str) -> Any:
-    return get_model(name)
+def model_of(name: str, pretrained: bool) -> Any:
+    """The model that a config names, with its weights where the config wants them."""
+    return get_model(name, pretrained=pretrained)
+
+
+@cache
+def _published(name: str) -> MaseDataModule:
+    module = MaseDataModule(name, batch_size=64)
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+def rows_for(options: Any, data: Any) -> Any:
+    """``data``, or the data set of a config with trained weights: they know no other rows."""
+    return _published(options.dataset) if options.is_pretrained and options.dataset is not None else data
 
 
 def check(config: dict[str, Any], action: str, data: Any) -> None:
@@ -34,7 +49,8 @@ def check(config: dict[str, Any], action: str, data: Any) -> None:
     if merged.options.dataset is not None:
         run.check_names(merged.options)
     info = get_model_info(name)
-    parts = run.Parts(_model(name), info, data, data.dataset_info, "classification", "cpu")
+    data, model = rows_for(merged.options, data), model_of(name, merged.options.is_pretrained)
+    parts = run.Parts(model, info, data, data.dataset_info, "classification", "cpu")
     own = {"transform": "passes", "search": "search"}.get(action)
     if own is None or merged.tables.get(own):
         run.check_action_against_model(action, merged, parts, NOWHERE)
@@ -92,4 +108,16 @@ def slips(word: str) -> set[str]:
     return found - {word}
 
 
-__all__ = ["ACTIONS", "EXAMPLES", "at", "check", "complaint", "places", "renamed", "replaced", "slips"]
+__all__ = [
+    "ACTIONS",
+    "EXAMPLES",
+    "at",
+    "check",
+    "complaint",
+    "model_of",
+    "places",
+    "renamed",
+    "replaced",
+    "rows_for",
+    "slips",
+]

@@ -15,12 +15,11 @@ from chop.cli.checks import check_tables
 from chop.cli.merge import merge, merge_loaded
 from chop.dataset import MaseDataModule
 from chop.ir.graph import MaseGraph
-from chop.models import get_model
 from chop.registry import UnknownNameError
 from chop.tools.config_load import load_config
 from chop.tools.errors import ConfigError
+from tests.cli.config_checks import EXAMPLES, model_of, rows_for
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "configs").rglob("*.toml"))
 assert EXAMPLES
 # MASE's files say data_loader and its code reads dataloader: both are right.
 ALSO_RIGHT = {"data_loader": {"dataloader"}, "ebops": {"bops"}}  # the latter two are both cost models
@@ -28,12 +27,7 @@ ALSO_RIGHT = {"data_loader": {"dataloader"}, "ebops": {"bops"}}  # the latter tw
 
 @cache
 def _graph(model, pretrained):
-    return MaseGraph(get_model(model, pretrained=pretrained))
-
-
-@cache
-def _module(name):
-    return MaseDataModule(name, batch_size=64)
+    return MaseGraph(model_of(model, pretrained))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +43,7 @@ def _check(config, data):
     for name, args in merged.tables.get("passes", {}).items():
         step_of(name).check(graph, dict(args))
     if "search" in merged.tables:
-        data = _module(merged.options.dataset) if merged.options.is_pretrained else data
+        data = rows_for(merged.options, data)
         info = data.dataset_info
         search(graph, None, "cls", info, data, merged.tables, "nowhere", validate_only=True)
 

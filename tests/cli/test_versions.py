@@ -72,6 +72,12 @@ def test_a_training_that_fails_leaves_the_first_in_place(ch, small_data, monkeyp
     failed = SOFTWARE / "earlier/training_ckpts-1-failed/last.ckpt"
     assert failed.is_file() == checkpoint and (SOFTWARE / "earlier").exists() == checkpoint
 
+    again = ch(*words, "--seed", 6)
+    assert again.code == 1 and "boom" in again.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    second = SOFTWARE / "earlier/training_ckpts-2-failed/last.ckpt"
+    assert failed.is_file() == second.is_file() == checkpoint
+
 
 def broken_after_checks(broken):
     def train(*args, validate_only=False, **options):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -125,10 +126,7 @@ def _replaces(run: Run) -> bool:
 
 def _keep(folder: Path, action: str, earlier: Path) -> Path:
     earlier.mkdir(exist_ok=True)
-    number = 1
-    while (earlier / f"{folder.name}-{number}").exists():
-        number += 1
-    kept = earlier / f"{folder.name}-{number}"
+    kept = _free(earlier, f"{folder.name}-")
     if action != "search":
         folder.rename(kept)
         return kept
@@ -137,6 +135,11 @@ def _keep(folder: Path, action: str, earlier: Path) -> Path:
         if (folder / name).exists():
             (folder / name).rename(kept / name)
     return kept
+
+
+def _free(folder: Path, start: str, end: str = "") -> Path:
+    """The first path with a number between ``start`` and ``end`` at which nothing is."""
+    return next(path for n in itertools.count(1) if not (path := folder / f"{start}{n}{end}").exists())
 
 
 def _put_back(run: Run) -> None:
@@ -152,10 +155,11 @@ def _put_back(run: Run) -> None:
             kept.rmdir()
         return
     if run.folder.exists():
-        if any(run.folder.rglob("*.ckpt")):
-            run.folder.rename(kept.with_name(f"{kept.name}-failed"))
-        else:
-            shutil.rmtree(run.folder)
+        # Moved in one go, then removed: a logger's thread may still write into it.
+        failed = _free(kept.parent, f"{run.folder.name}-", "-failed")
+        run.folder.rename(failed)
+        if not any(failed.rglob("*.ckpt")):
+            shutil.rmtree(failed, ignore_errors=True)
     kept.rename(run.folder)
     with contextlib.suppress(OSError):
         kept.parent.rmdir()

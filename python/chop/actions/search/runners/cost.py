@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chop.actions.search.context import SearchContext
 from chop.actions.search.metrics import cost_metrics
 from chop.actions.search.runners import HW_RUNNERS, NamesNow
 from chop.actions.search.validation import StrictTable
-from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 
 OWN_RUNNER = ("average_bitwidth", "memory_density")
@@ -29,6 +28,15 @@ class CostOptions(StrictTable):
     models: list[str] = Field(default_factory=list)
     strict: bool = False
 
+    @field_validator("models")
+    @classmethod
+    def _known(cls, models: list[str]) -> list[str]:
+        from chop.cost import COST_MODELS
+
+        for name in models:
+            COST_MODELS[name]
+        return models
+
 
 @HW_RUNNERS.register("cost")
 class CostRunner:
@@ -45,11 +53,6 @@ class CostRunner:
     def __init__(self, context: SearchContext, options: CostOptions) -> None:
         from chop.cost import COST_MODELS, Costs
 
-        try:
-            for name in options.models:
-                COST_MODELS[name]
-        except UnknownNameError as error:
-            raise UnknownNameError(f"{WHERE}.models: {error}") from None
         names = [
             name
             for name in COST_MODELS

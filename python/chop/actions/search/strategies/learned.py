@@ -56,13 +56,19 @@ class LearnedSetup(StudySetup):
 
     @model_validator(mode="after")
     def _known(self) -> LearnedSetup:
+        from chop.training.learning.counts import Target
         from chop.training.learning.learn import stages_of
 
+        bounds = "targets" if self.prices is None else "prices"
+        key = ""
         try:
-            stages_of(self.targets, self.cost, self.prices)
             self.recipe(0)
+            key = "cost: "
+            Target(self.cost, 1.0)
+            key = f"{bounds}: "
+            stages_of(self.targets, self.cost, self.prices)
         except ConfigError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(f"{key}{error}") from None
         return self
 
     def recipe(self, seed: int) -> Any:
