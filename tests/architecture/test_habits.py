@@ -25,7 +25,7 @@ PICKLE_CALLS = {"pickle.load", "pickle.loads", "np.load", "numpy.load", "pd.read
 MAY_WRITE = {
     "python/chop/tools/atomic_write.py",
     "python/chop/training/scalar_log.py",  # TensorBoard's events, which are only ever appended to
-    "python/chop/actions/search/strategies/journal_file.py",  # an append-only log: cuts a torn last line off
+    "python/chop/actions/search/journal/file.py",  # an append-only log: cuts a torn last line off
 }
 
 

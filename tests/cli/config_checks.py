@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chop.cli import parts as building
 from chop.cli import run
 from chop.cli.checks import check_tables
 from chop.cli.merge import merge_loaded
@@ -47,10 +48,10 @@ def check(config: dict[str, Any], action: str, data: Any) -> None:
     name = merged.options.model or "jsc-tiny"
     merged = dataclasses.replace(merged, options=merged.options.model_copy(update={"model": name}))
     if merged.options.dataset is not None:
-        run.check_names(merged.options)
+        building.check_names(merged.options)
     info = get_model_info(name)
     data, model = rows_for(merged.options, data), model_of(name, merged.options.is_pretrained)
-    parts = run.Parts(model, info, data, data.dataset_info, "classification", "cpu")
+    parts = building.Parts(model, info, data, data.dataset_info, "classification", "cpu")
     own = {"transform": "passes", "search": "search"}.get(action)
     if own is None or merged.tables.get(own):
         run.check_action_against_model(action, merged, parts, NOWHERE)

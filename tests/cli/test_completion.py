@@ -26,7 +26,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory) -> Path:
-    from chop.cli.completion import completion_script
+    from chop.cli.commands.completion import completion_script
 
     path = tmp_path_factory.mktemp("shell") / "ch.bash"
     path.write_text(completion_script("bash"))

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from chop import _core
-from chop.cli import doctor, machine, self_test
+from chop.cli import machine, self_test
+from chop.cli.commands import doctor
 from chop.tools.extras import EXTRAS
 from tests.architecture.source_tree import REPO
 

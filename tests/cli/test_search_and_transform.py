@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chop.actions.search.metrics import METRICS
+from chop.actions.search.samplers import SAMPLERS
 from chop.actions.search.search_space import SEARCH_SPACES
-from chop.actions.search.strategies.samplers import SAMPLERS
 from chop.actions.transform import load_transformed
 from chop.models import get_model
 
@@ -47,7 +47,7 @@ from optuna.samplers import RandomSampler
 from chop.actions.search.metrics import METRICS, SearchMetric
 from chop.actions.search.search_space import SEARCH_SPACES
 from chop.actions.search.search_space.quantization import GraphSearchSpaceMixedPrecisionPTQ
-from chop.actions.search.strategies.samplers import SAMPLERS
+from chop.actions.search.samplers import SAMPLERS
 
 
 @METRICS.register("widest")

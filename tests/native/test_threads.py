@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from chop import _core
-from chop.actions.search.strategies.native_tpe import NativeTpeSampler
-from chop.actions.search.strategies.samplers import SAMPLERS
+from chop.actions.search.samplers import SAMPLERS
+from chop.actions.search.samplers.native_tpe import NativeTpeSampler
 from tests.native import plausible as p
 
 THREADS = 8

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from chop.actions.search.journal import file as journal_file
 from chop.actions.search.outcome import Outcome
 from chop.actions.search.runners import HW_RUNNERS
-from chop.actions.search.strategies import journal_file, lone_run
+from chop.actions.search.samplers.native_tpe import NativeTpeSampler
+from chop.actions.search.samplers.whole_config import WholeConfigSampler
+from chop.actions.search.strategies import lone_run
 from chop.actions.search.strategies.batches import Pace
-from chop.actions.search.strategies.native_tpe import NativeTpeSampler
-from chop.actions.search.strategies.whole_config import WholeConfigSampler
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 

@@ -13,8 +13,8 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME
-from chop.actions.search.strategies.journal_file import JournalFile
+from chop.actions.search.journal.file import JournalFile
+from chop.actions.search.journal.study import JOURNAL_NAME
 from chop.actions.study_report.sources import find_source
 from chop.tools.errors import ConfigError
 from tests.search.wrong_records import WRONG

@@ -13,8 +13,8 @@ from typing import Any
 import optuna
 import pytest
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME
-from chop.actions.search.strategies.journal_file import JournalFile, drop_torn_tail
+from chop.actions.search.journal.file import JournalFile, drop_torn_tail
+from chop.actions.search.journal.study import JOURNAL_NAME
 
 
 def record(number: int, size: int = 200) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chop.actions.search.strategies.samplers import SamplerPlan
+from chop.actions.search.samplers import SamplerPlan
 from chop.tools.errors import ConfigError
 
 NEED_PACKAGES = {"gp": "scipy", "cmaes": "cmaes"}

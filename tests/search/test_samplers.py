@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chop.actions.search.strategies.samplers import SAMPLERS, SamplerPlan, trial_seed
+from chop.actions.search.samplers import SAMPLERS, SamplerPlan, trial_seed
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.journal.study import JOURNAL_NAME
 
 FILES = {"study_journal.log", "log.json", "best.json"}
 

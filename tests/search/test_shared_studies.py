@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import pytest
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.journal.study import JOURNAL_NAME
 from chop.tools.errors import ConfigError
 from tests.search.postgresql import free_port
 

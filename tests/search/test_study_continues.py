@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal
-from chop.actions.search.strategies.journal_file import JournalFile, drop_torn_tail
+from chop.actions.search.journal.file import JournalFile, drop_torn_tail
+from chop.actions.search.journal.study import JOURNAL_NAME, StudyIsShared, StudyJournal
 
 FILES = {"study_journal.log", "log.json", "best.json"}
 

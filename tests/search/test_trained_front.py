@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from chop.actions.search.runners.basic_train import BasicTrain
-from chop.actions.search.strategies.front_sampler import FrontSampler, Grid, depths
+from chop.actions.search.samplers.front import FrontSampler, Grid, depths
 from chop.search import pareto_front
 from chop.tools.errors import ConfigError
 

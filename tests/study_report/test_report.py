@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import pytest
 
-from chop.actions.search.strategies.journal import JOURNAL_NAME
+from chop.actions.search.journal.study import JOURNAL_NAME
 from chop.actions.study_report import report
 from chop.actions.study_report.page import MOST_ROWS
 from chop.cli.app import main

@@ -107,7 +107,7 @@ def test_tracing_and_samplers_go_on_in_a_child_of_a_busy_process() -> None:
 import optuna, torch
 from torch import nn
 from chop import Evaluator, MaseGraph
-from chop.actions.search.strategies.native_tpe import NativeTpeSampler
+from chop.actions.search.samplers.native_tpe import NativeTpeSampler
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 over, x = False, torch.randn(70, 4)

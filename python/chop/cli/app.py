@@ -172,6 +172,7 @@ def _start(
 
 def _run_checked(action: str, merged: Any, run: _Run) -> None:
     from chop.cli import checks
+    from chop.cli import parts as building
     from chop.cli import run as steps
     from chop.cli.search_strategy import apply_strategy
     from chop.cli.versions import versioned
@@ -181,10 +182,10 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     checks.check_needs(action, merged)
     checks.check_tables(merged)
     project = checks.check_project(merged.options)
-    steps.check_names(merged.options)
+    building.check_names(merged.options)
     write_line(_table(merged))
     checks.warn_about_ignored(merged.options, merged.typed)
-    parts = steps.build(action, merged.options)
+    parts = building.build(action, merged.options)
     steps.check_action_against_model(action, merged, parts, project.software)
     if merged.options.dry_run:
         steps.run_action(action, merged, parts, project)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chop.cli.commands import COMMANDS
-from chop.cli.learned_run import check_learned
+from chop.cli.learn_options import check_learned
 from chop.cli.merge import Merged
 from chop.cli.options import ACTIONS, TASK_ALIASES, Options
 from chop.cli.project import Project, default_project_name, locate_project

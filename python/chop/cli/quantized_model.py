@@ -73,7 +73,7 @@ class Asked:
         """
         import torch
 
-        from chop.cli.run import build, check_names, check_rows
+        from chop.cli.parts import build, check_names, check_rows
         from chop.evaluator import Evaluator
         from chop.tools.logger import set_logging_verbosity
 

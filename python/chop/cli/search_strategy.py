@@ -37,8 +37,8 @@ def apply_strategy(action: str, merged: Merged) -> Merged:
     if action != "search":
         hint = did_you_mean(name, OF_DEVICES)
         raise ConfigError(f"{label} must be one of {', '.join(OF_DEVICES)} for {action}, got {name!r}{hint}")
+    from chop.actions.search.samplers import SAMPLERS
     from chop.actions.search.strategies import STRATEGIES
-    from chop.actions.search.strategies.samplers import SAMPLERS
 
     search = merged.tables.get("search")
     strategy = search.get("strategy", {}) if isinstance(search, Mapping) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from chop.dataset.scaling import load_scaler
 from chop.dataset.splits import SPLIT_SCHEMES, check_split
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
+
+_WITH_LIGHTNING = "LightningMaseDataModule"
 
 
 class MaseDataModule:
@@ -237,7 +240,19 @@ def get_dataset(name: str, part: str | None = None, **options: Any) -> RowDatase
     return module.dataset("train" if part is None else part)
 
 
+@functools.cache
 def _lightning_class() -> type[MaseDataModule]:
-    from chop.dataset.lightning_data_module import LightningMaseDataModule
+    """The data module as ``lightning.Trainer`` accepts it."""
+    import lightning
 
-    return LightningMaseDataModule
+    about = {
+        "__doc__": "A :class:`MaseDataModule` that ``lightning.Trainer`` accepts.",
+        "__module__": __name__,
+    }
+    return type(_WITH_LIGHTNING, (MaseDataModule, lightning.LightningDataModule), about)
+
+
+def __getattr__(name: str) -> Any:  # where a pickle looks for the class
+    if name == _WITH_LIGHTNING:
+        return _lightning_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

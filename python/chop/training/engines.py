@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from chop.registry import Registry, did_you_mean
 from chop.tools.errors import ConfigError
-from chop.tools.extras import how_to_install
 from chop.tools.logger import get_logger
+from chop.training import lightning_engine, native_engine
 from chop.training.plan import Job
 
 logger = get_logger(__name__)
@@ -72,13 +72,6 @@ def choose(name: str, job: Job) -> Engine:
     say("engine lightning: %s", why)
     return lightning
 
-
-def install_hint(missing: str) -> str:
-    """Say what is not installed and how to get it."""
-    return f"{missing} is not installed: {how_to_install('train')}"
-
-
-from chop.training import lightning_engine, native_engine  # noqa: E402
 
 ENGINES["native"] = native_engine.NativeEngine()
 ENGINES["lightning"] = lightning_engine.LightningEngine()

@@ -23,6 +23,7 @@ from torch import nn
 from chop.ir.graph.tracing import TRACING
 from chop.nn.quantizers.straight_through import straight_through
 from chop.tools.errors import ConfigError
+from chop.tools.extras import how_to_install
 from chop.training.checkpoints import weights_of
 from chop.training.history import History
 from chop.training.outcome import finished, outcome
@@ -44,10 +45,8 @@ class LightningEngine:
 
     def why_not(self, job: Job) -> str | None:
         """Return why Lightning cannot run the job, or None."""
-        from chop.training.engines import install_hint
-
         missing = [name for name in ("lightning", "torchmetrics") if importlib.util.find_spec(name) is None]
-        return install_hint(" and ".join(missing)) if missing else None
+        return _install_hint(" and ".join(missing)) if missing else None
 
     def fit(self, job: Job) -> dict[str, Any]:
         """Train the model in place; see :func:`chop.actions.train`."""
@@ -69,6 +68,10 @@ class LightningEngine:
             loaders = (train_loader, job.data.val_loader() if job.validate else None)
             _fit(trainer, record, wrapper, loaders, job.resume)
         return outcome(job, history, self.name)
+
+
+def _install_hint(missing: str) -> str:
+    return f"{missing} is not installed: {how_to_install('train')}"
 
 
 def _wrapper(job: Job, batches: int) -> Any:

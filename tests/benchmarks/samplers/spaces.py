@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from chop import Evaluator
-from chop.actions.search.strategies.samplers import SamplerPlan
+from chop.actions.search.samplers import SamplerPlan
 from chop.models import get_model
 from chop.search import pareto_front, sweep
 from chop.search.hypervolume import hypervolume, reference_point

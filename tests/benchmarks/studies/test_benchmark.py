@@ -36,7 +36,7 @@ def test_our_study_with_optunas_sampler_finds_what_the_loop_finds() -> None:
     class Fixed(optuna.samplers.RandomSampler):
         """One sequence for both; Optuna's random sampler draws one parameter after the other."""
 
-    from chop.actions.search.strategies.samplers import SAMPLERS as REGISTERED
+    from chop.actions.search.samplers import SAMPLERS as REGISTERED
 
     REGISTERED["fixed-for-this-test"] = Fixed
     try:
@@ -44,7 +44,7 @@ def test_our_study_with_optunas_sampler_finds_what_the_loop_finds() -> None:
     finally:
         del REGISTERED["fixed-for-this-test"]
     theirs = loop(case, 6, seed=0)
-    from chop.actions.search.strategies.samplers import trial_seed
+    from chop.actions.search.samplers import trial_seed
 
     original = optuna.samplers.TPESampler
     optuna.samplers.TPESampler = lambda seed: Fixed(seed=trial_seed(0, 0))  # type: ignore[assignment, misc]

@@ -24,8 +24,8 @@ from chop.tools.logger import get_logger
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from chop.actions.search.config import MetricTable, StrategyConfig
     from chop.actions.search.context import SearchContext
-    from chop.actions.search.schema import MetricTable, StrategyConfig
     from chop.actions.search.search_space import SearchSpace
 
 logger = get_logger(__name__)

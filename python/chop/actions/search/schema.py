@@ -7,16 +7,16 @@ built-in one.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from chop.actions.search.completion import add_runners, of_other_strategies
 from chop.actions.search.computed import check_computed
+from chop.actions.search.config import MetricTable, SearchConfig, SpaceConfig, StrategyConfig
 from chop.actions.search.constraints import ConstraintTable
-from chop.actions.search.metrics import evaluator_metrics, known_metrics, metric_class, metric_name
+from chop.actions.search.metrics import evaluator_metrics, known_metrics, metric_name
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.search_space import SEARCH_SPACES
 from chop.actions.search.strategies import STRATEGIES
@@ -25,8 +25,6 @@ from chop.registry import Registry, UnknownNameError
 from chop.tools.config_load import refuse_huge_integers
 from chop.tools.errors import ConfigError
 
-Direction = Literal["minimize", "maximize"]
-
 
 class SearchSpaceTable(StrictTable):
     """``[search.search_space]``: a registered space, its set-up, and the lists of choices."""
@@ -34,17 +32,6 @@ class SearchSpaceTable(StrictTable):
     name: str
     setup: dict[str, Any] = Field(default_factory=dict)
     seed: dict[str, Any]
-
-
-class MetricTable(StrictTable):
-    """``[search.strategy.metrics.<name>]``; without a direction the metric's own is used.
-
-    ``options`` are those of a metric of the evaluator, such as ``k`` of ``top_k``.
-    """
-
-    scale: float = 1.0
-    direction: Direction | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class StrategyTable(StrictTable):
@@ -64,46 +51,6 @@ class SearchTable(StrictTable):
 
     search_space: dict[str, Any]
     strategy: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class SpaceConfig:
-    """A checked search space; its seed has None where the file says "NA"."""
-
-    name: str
-    setup: StrictTable
-    seed: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class StrategyConfig:
-    """A checked strategy: options of each runner, the set-up, scale and direction of each metric, bounds.
-
-    ``ignored``: another strategy -> keys of the set-up that only that one has.
-    """
-
-    name: str
-    sw_runner: dict[str, StrictTable]
-    hw_runner: dict[str, StrictTable]
-    setup: Any
-    metrics: dict[str, MetricTable]
-    constraints: dict[str, ConstraintTable] = dataclasses.field(default_factory=dict)
-    ignored: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-
-    def asked(self) -> dict[str, dict[str, Any]]:
-        """Metrics that trials are judged by, and those that these are made of -> their options."""
-        options = {name: table.options for name, table in self.metrics.items()}
-        asked = {name: options.get(name, {}) for name in (*self.metrics, *self.constraints)}
-        needed = [name for each in asked for name in metric_class(each).needs]
-        return {**asked, **{name: {} for name in needed if name not in asked}}
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchConfig:
-    """A checked ``[search]`` table."""
-
-    search_space: SpaceConfig
-    strategy: StrategyConfig
 
 
 def parse_search_config(table: Mapping[str, Any]) -> SearchConfig:

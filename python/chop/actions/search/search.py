@@ -15,8 +15,8 @@ from chop.tools.writer import write_line
 if TYPE_CHECKING:
     from torch import nn
 
+    from chop.actions.search.config import SearchConfig
     from chop.actions.search.results import SearchResult
-    from chop.actions.search.schema import SearchConfig
     from chop.ir.graph.mase_graph import MaseGraph
 
 logger = get_logger(__name__)
@@ -196,7 +196,7 @@ def _prepare(
 ) -> tuple[Any, str]:
     """Build runners and objective on the data; what they refuse is refused before the first trial."""
     from chop.actions.search.context import SearchContext
-    from chop.actions.search.identity import study_identity
+    from chop.actions.search.journal.identity import study_identity
     from chop.actions.search.objective import Objective
 
     setup = config.strategy.setup

@@ -145,7 +145,7 @@ def importances(source: Source) -> dict[str, dict[str, float]]:
         return {}
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    from chop.actions.search.strategies.optuna import quiet_optuna
+    from chop.actions.search.strategies.quiet import quiet_optuna
 
     found: dict[str, dict[str, float]] = {}
     targets: dict[str, Any] = {

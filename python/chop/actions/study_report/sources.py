@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME
+from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME
 from chop.actions.search.strategies.storage import StorageAddress, _pickled
 from chop.actions.search.subject import FLOAT, OPTIONS
 from chop.plotting.tables import FEASIBLE, Points, points_of_study
@@ -129,7 +129,7 @@ def _of_file(path: Path, name: str | None) -> Source:
 def _of_address(address: StorageAddress, name: str | None, label: str) -> Source:
     import optuna
 
-    from chop.actions.search.strategies.optuna import quiet_optuna
+    from chop.actions.search.strategies.quiet import quiet_optuna
 
     with quiet_optuna(), tempfile.TemporaryDirectory() as folder, address.failures(ConfigError):
         if address.kind == "sqlite":

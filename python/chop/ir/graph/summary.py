@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from torch import fx, nn
 
@@ -14,11 +14,21 @@ from chop.nn.quantizers import QUANTIZERS, ElementFormat
 from chop.tools.errors import ConfigError
 from chop.tools.text_tables import html_table, text_table
 
-if TYPE_CHECKING:
-    from chop.ir.graph.mase_graph import MaseGraph
-
 HEADERS = ("node", "operation", "result", "formats")
 SHOWN = 40  # nodes, of a longer graph the first and the last ones
+
+
+class Summarized(Protocol):
+    """What is read of a :class:`chop.ir.graph.MaseGraph`."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def nodes(self) -> Any: ...
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
 
 
 class NodeRow(NamedTuple):
@@ -40,7 +50,7 @@ class NodeRow(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def node_rows(graph: MaseGraph) -> list[NodeRow]:
+def node_rows(graph: Summarized) -> list[NodeRow]:
     """Return a row for each node, in order of execution.
 
     >>> from chop.ir.graph.mase_graph import MaseGraph
@@ -109,22 +119,22 @@ def _grid(format: Any) -> str:
     return f"{sign}{format.width}.{format.frac_width}" if hasattr(format, "frac_width") else str(format)
 
 
-def title(graph: MaseGraph) -> str:
+def title(graph: Summarized) -> str:
     """Return the model's class and the number of nodes."""
     return f"MaseGraph({type(graph.model).__name__}, {len(graph.nodes)} nodes)"
 
 
-def graph_text(graph: MaseGraph) -> str:
+def graph_text(graph: Summarized) -> str:
     """Return title and table."""
     return f"{title(graph)}\n{text_table(HEADERS, _cells(graph))}"
 
 
-def graph_html(graph: MaseGraph) -> str:
+def graph_html(graph: Summarized) -> str:
     """Return the same as HTML, escaped."""
     return html_table(HEADERS, _cells(graph), title(graph))
 
 
-def _cells(graph: MaseGraph) -> list[tuple[str, ...]]:
+def _cells(graph: Summarized) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [row[:4] for row in node_rows(graph)]
     if len(rows) <= SHOWN:
         return rows

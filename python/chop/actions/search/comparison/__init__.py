@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from chop.actions.search.comparison.compare import SamplerComparison, compare_samplers
+from chop.actions.search.comparison.compare import compare_samplers
+from chop.actions.search.comparison.result import SamplerComparison
 
 __all__ = ["SamplerComparison", "compare_samplers"]

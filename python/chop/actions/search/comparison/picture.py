@@ -9,7 +9,7 @@ from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
-    from chop.actions.search.comparison.compare import SamplerComparison
+    from chop.actions.search.comparison.result import SamplerComparison
 
 logger = get_logger(__name__)
 

@@ -13,46 +13,14 @@ may run in threads at once; they are made one at a time, and nothing may trace o
 train do so in parallel.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-from chop.registry import Registry
-
-if TYPE_CHECKING:
-    from chop.actions.search.context import SearchContext
-
-
-class NamesNow:
-    """An attribute ``metrics`` that is worked out when it is read: a program may have registered more meanwhile."""
-
-    def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
-        self._names = names
-
-    def __get__(self, instance: object, owner: type | None = None) -> tuple[str, ...]:
-        return self._names()
-
-
-class Runner(Protocol):
-    """The shape of a runner."""
-
-    metrics: ClassVar[Any]  # a tuple of names, or NamesNow
-    Options: ClassVar[Any]  # a StrictTable
-
-    def __init__(self, context: SearchContext, options: Any) -> None: ...
-
-    def __call__(self, config: Mapping[str, Any]) -> dict[str, float]: ...
-
-
-SW_RUNNERS: Registry[type[Runner]] = Registry("software runner")
-HW_RUNNERS: Registry[type[Runner]] = Registry("hardware runner")
-
 # Each member registers itself when its file is imported.
-from chop.actions.search.runners import (  # noqa: E402
+from chop.actions.search.runners import (
     average_bitwidth,  # noqa: F401
     basic_evaluation,  # noqa: F401
     basic_train,  # noqa: F401
     cost,  # noqa: F401
     latency,  # noqa: F401
 )
+from chop.actions.search.runners.registry import HW_RUNNERS, SW_RUNNERS, NamesNow, Runner
+
+__all__ = ["HW_RUNNERS", "SW_RUNNERS", "NamesNow", "Runner"]

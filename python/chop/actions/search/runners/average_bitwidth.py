@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from chop.actions.search.context import SearchContext
-from chop.actions.search.runners import HW_RUNNERS
+from chop.actions.search.runners.registry import HW_RUNNERS
 from chop.actions.search.validation import StrictTable
 from chop.tools.logger import get_logger
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chop.actions.search.context import SearchContext
 from chop.actions.search.metrics import evaluator_metrics
-from chop.actions.search.runners import SW_RUNNERS, NamesNow
+from chop.actions.search.runners.registry import SW_RUNNERS, NamesNow
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 from chop.tools.tensors import as_tensor, cast, tensors_in

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from chop.actions.search.context import SearchContext
-from chop.actions.search.runners import SW_RUNNERS
 from chop.actions.search.runners.basic_evaluation import first_rows, rows_digest
+from chop.actions.search.runners.registry import SW_RUNNERS
 from chop.actions.search.trial import TrialFailedError
 from chop.actions.search.validation import StrictTable
 from chop.ir.graph.tracing import TRACING

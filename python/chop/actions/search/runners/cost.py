@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from chop.actions.search.context import SearchContext
 from chop.actions.search.metrics import cost_metrics
-from chop.actions.search.runners import HW_RUNNERS, NamesNow
+from chop.actions.search.runners.registry import HW_RUNNERS, NamesNow
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 

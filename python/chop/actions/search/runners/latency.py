@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 
 from chop.actions.search.context import SearchContext
-from chop.actions.search.runners import HW_RUNNERS
 from chop.actions.search.runners.basic_evaluation import first_rows
+from chop.actions.search.runners.registry import HW_RUNNERS
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger

@@ -7,30 +7,8 @@ Optional: ``changes_model = True`` with ``passes_of(config, seed)`` (pass name -
 trials redefine layers, and ``key_of(indexes)`` where different indexes can mean the same trial.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-from chop.registry import Registry
-
-if TYPE_CHECKING:
-    from chop.ir.graph.mase_graph import MaseGraph
-
-
-class SearchSpace(Protocol):
-    """The shape of a search space."""
-
-    Setup: ClassVar[Any]  # a StrictTable
-    choices_flattened: dict[str, list[Any]]
-    choice_lengths_flattened: dict[str, int]
-
-    def __init__(self, graph: MaseGraph, setup: Any, seed: Mapping[str, Any]) -> None: ...
-
-    def flattened_indexes_to_config(self, indexes: Mapping[str, int]) -> dict[str, Any]: ...
-
-
-SEARCH_SPACES: Registry[type[SearchSpace]] = Registry("search space")
-
 # Each member registers itself when its file is imported.
-from chop.actions.search.search_space import channel_size, quantization  # noqa: E402, F401
+from chop.actions.search.search_space import channel_size, quantization  # noqa: F401
+from chop.actions.search.search_space.registry import SEARCH_SPACES, SearchSpace
+
+__all__ = ["SEARCH_SPACES", "SearchSpace"]

@@ -13,8 +13,8 @@ import random
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from chop.actions.search.search_space import SEARCH_SPACES
 from chop.actions.search.search_space.channel_seed import SEED, NodeChoices, read_seed
+from chop.actions.search.search_space.registry import SEARCH_SPACES
 from chop.actions.search.validation import StrictTable
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger

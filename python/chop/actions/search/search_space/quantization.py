@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from chop.actions.search.search_space import SEARCH_SPACES
+from chop.actions.search.search_space.registry import SEARCH_SPACES
 from chop.actions.search.validation import StrictTable
 from chop.search.quantization_space import DEFAULT_CONFIG, QuantizationSpace, quantizable_nodes
 

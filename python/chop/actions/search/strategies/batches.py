@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.strategies.recording import Recorder
+from chop.actions.search.journal.recording import Recorder
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

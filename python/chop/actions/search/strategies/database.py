@@ -15,8 +15,8 @@ import sqlalchemy
 from optuna.storages import RDBStorage, get_storage
 from optuna.trial import TrialState
 
-from chop.actions.search.strategies.storage import CONNECT_SECONDS, LOCK_SECONDS
-
+CONNECT_SECONDS = 10
+LOCK_SECONDS = 60  # SQLite: how long a process waits for the others
 TRIES = 5
 
 

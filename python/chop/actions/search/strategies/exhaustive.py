@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.metrics import evaluator_metrics, metric_class
 from chop.actions.search.results import SearchResult, best_entries, leave_results
-from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
-from chop.actions.search.strategies.study_setup import StudySetup
+from chop.actions.search.strategies.registry import STRATEGIES
+from chop.actions.search.strategies.setup import StudySetup
 from chop.actions.search.strategies.trained_front import TrainedFront
 from chop.cost import COST_MODELS, Costs
 from chop.metrics import METRICS as OF_LOGITS
@@ -163,8 +163,8 @@ class SearchStrategyExhaustive:
         """The study of the journal, with the trials that it lacks added in one go."""
         import optuna
 
-        from chop.actions.search.strategies.journal_file import JournalFile
-        from chop.actions.search.strategies.optuna import quiet_optuna
+        from chop.actions.search.journal.file import JournalFile
+        from chop.actions.search.strategies.quiet import quiet_optuna
 
         directions = self._directions(objective)
         with quiet_optuna():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME, about_study
 from chop.actions.search.results import SearchResult, best_entries, leave_results
-from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import ABOUT, JOURNAL_NAME, about_study
-from chop.actions.search.strategies.study_setup import StudySetup
+from chop.actions.search.strategies.registry import STRATEGIES
+from chop.actions.search.strategies.setup import StudySetup
 from chop.search import QuantizationSpace
 from chop.tools.config_arrays import read_named_arrays
 from chop.tools.errors import ConfigError
@@ -175,8 +175,8 @@ class SearchStrategyLearned:
         import optuna
         from optuna.trial import create_trial
 
-        from chop.actions.search.strategies.journal_file import JournalFile
-        from chop.actions.search.strategies.optuna import quiet_optuna
+        from chop.actions.search.journal.file import JournalFile
+        from chop.actions.search.strategies.quiet import quiet_optuna
 
         summed = objective.sum_scaled_metrics
         directions: list[Any] = [self.setup.direction] if summed else objective.directions

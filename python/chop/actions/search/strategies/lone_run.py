@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optuna.samplers import BaseGASampler
 
+from chop.actions.search.journal.recording import hand_over
+from chop.actions.search.samplers.generations import Generations
 from chop.actions.search.strategies.batches import run_in_batches
-from chop.actions.search.strategies.generations import Generations
-from chop.actions.search.strategies.recording import hand_over
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
+    from chop.actions.search.journal.study import NoJournal, StudyJournal
     from chop.actions.search.objective import Objective
-    from chop.actions.search.strategies.journal import NoJournal, StudyJournal
-    from chop.actions.search.strategies.optuna import SearchStrategyOptuna
-    from chop.actions.search.strategies.trained_front import TrainedFront
+    from chop.actions.search.strategies.progress import Progress
 
 logger = get_logger(__name__)
+
+
+class Proposer(Protocol):
+    """What a run asks its strategy for.
+
+    Attributes:
+        setup: with ``n_trials`` and ``timeout``.
+        plan: a ``SamplerPlan``, or what has its ``trials``, ``build``, ``describe`` and ``each_trial``.
+        lengths: parameter -> number of choices (more than one).
+    """
+
+    setup: Any
+    lengths: Mapping[str, int]
+
+    @property
+    def plan(self) -> Any: ...
+
+    def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]: ...
 
 
 class LoneRun:
@@ -39,7 +57,7 @@ class LoneRun:
 
     def __init__(
         self,
-        strategy: SearchStrategyOptuna | TrainedFront,
+        strategy: Proposer,
         objective: Objective,
         journal: StudyJournal | NoJournal,
         directions: list[Any],

@@ -7,17 +7,13 @@ the study is read from and written to its storage directly (``shared_search``).
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from chop.actions.search.results import SearchResult, best_entries, leave_results
-from chop.actions.search.strategies import STRATEGIES
-from chop.actions.search.strategies.journal import (
+from chop.actions.search.journal.study import (
     ABOUT,
     JOURNAL_NAME,
     NoJournal,
@@ -25,11 +21,14 @@ from chop.actions.search.strategies.journal import (
     StudyJournal,
     about_study,
 )
+from chop.actions.search.results import SearchResult, best_entries, leave_results
+from chop.actions.search.samplers import SamplerPlan
 from chop.actions.search.strategies.lone_run import LoneRun
 from chop.actions.search.strategies.progress import Progress, progress_of
-from chop.actions.search.strategies.samplers import SamplerPlan
+from chop.actions.search.strategies.quiet import quiet_optuna
+from chop.actions.search.strategies.registry import STRATEGIES
+from chop.actions.search.strategies.setup import StudySetup
 from chop.actions.search.strategies.storage import StorageAddress
-from chop.actions.search.strategies.study_setup import StudySetup
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -235,18 +234,3 @@ def _rises_or_falls(choices: list[Any]) -> bool:
     if not all(isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices):
         return False
     return choices in (sorted(choices), sorted(choices, reverse=True))
-
-
-@contextlib.contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's own messages (one a trial, experimental samplers) out of the way for a while."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)

@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from chop.actions.search.journal.study import SAMPLER_STATE
+from chop.actions.search.samplers.whole_config import WholeConfigSampler
 from chop.actions.search.strategies.claims import BEAT, OWN_ATTRIBUTES, Claims, Ledger
-from chop.actions.search.strategies.journal import SAMPLER_STATE
 from chop.actions.search.strategies.owner import this_process
-from chop.actions.search.strategies.whole_config import WholeConfigSampler
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
-    from chop.actions.search.strategies.samplers import SamplerPlan
+    from chop.actions.search.samplers import SamplerPlan
     from chop.actions.search.strategies.storage import StorageAddress
 
 logger = get_logger(__name__)

@@ -158,7 +158,7 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
         import optuna
 
         if self.kind == "journal":
-            from chop.actions.search.strategies.journal_file import JournalFile
+            from chop.actions.search.journal.file import JournalFile
 
             return optuna.storages.JournalStorage(JournalFile(Path(str(self.path)), read_only))
         if self.kind == "grpc":

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chop.actions.search.journal.study import JOURNAL_NAME, StudyIsShared, StudyJournal, about_study
 from chop.actions.search.results import SearchResult, best_entries, leave_results
-from chop.actions.search.strategies.front_sampler import FrontSampler, Grid
-from chop.actions.search.strategies.journal import JOURNAL_NAME, StudyIsShared, StudyJournal, about_study
+from chop.actions.search.samplers.front import FrontSampler, Grid
 from chop.actions.search.strategies.lone_run import LoneRun
 from chop.actions.search.strategies.progress import Progress, progress_of
 from chop.tools.logger import get_logger
@@ -84,7 +84,7 @@ class TrainedFront:
         Raises:
             RuntimeError: another process works on the same study.
         """
-        from chop.actions.search.strategies.optuna import quiet_optuna
+        from chop.actions.search.strategies.quiet import quiet_optuna
 
         with quiet_optuna():
             return self._run(identity, folder, visualizer)

@@ -1,4 +1,7 @@
-"""The commands of ``ch`` that are not MASE's actions: each has a parser of its own and touches no project folder."""
+"""The commands of ``ch`` that are not MASE's actions: each has a parser of its own and touches no project folder.
+
+The actions have their files here too, which ``chop.cli.run`` calls.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from chop.tools.writer import write_line
 
 # name -> module with a docstring (its first line is the help), add_arguments and run.
 COMMANDS: dict[str, str] = {
-    "completion": "chop.cli.completion",
-    "doctor": "chop.cli.doctor",
-    "emit": "chop.cli.emit",
-    "eval": "chop.cli.eval",
-    "export": "chop.cli.export",
-    "report": "chop.cli.report",
-    "runs": "chop.cli.runs",
-    "synth": "chop.cli.synth",
+    "completion": "chop.cli.commands.completion",
+    "doctor": "chop.cli.commands.doctor",
+    "emit": "chop.cli.commands.emit",
+    "eval": "chop.cli.commands.eval",
+    "export": "chop.cli.commands.export",
+    "report": "chop.cli.commands.report",
+    "runs": "chop.cli.commands.runs",
+    "synth": "chop.cli.commands.synth",
 }
 
 

@@ -61,7 +61,7 @@ class StudyJournal:
     ) -> None:
         import optuna
 
-        from chop.actions.search.strategies.journal_file import JournalFile
+        from chop.actions.search.journal.file import JournalFile
 
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.name = path, name

@@ -1,4 +1,4 @@
-"""``ch train`` and ``ch test``: from options to the actions' arguments."""
+"""``ch train``: from options to the arguments of the action, of a grid, or of learned widths."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from chop.cli.learned_run import learn
 from chop.cli.options import Options
+from chop.cli.parts import Parts, build_model
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from chop.cli.run import Parts
-
 logger = get_logger(__name__)
 CHANCE_FACTOR = 1.1  # a training this close to guessing gets a hint
 
 
-def train_or_test(action: str, options: Options, parts: Parts, software: Path) -> dict[str, Any]:
-    """Run the action and return its main figures; its files go below ``software``."""
-    if action == "test":
-        from chop.actions.test import test
-
-        where = {"accelerator": parts.accelerator}
-        found = test(**parts.keywords(), plt_trainer_args=where, save_path=software / "test")
-        return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+def run_train(options: Options, parts: Parts, software: Path) -> dict[str, Any]:
+    """Run the training, the grid or the learning of widths, and return its main figures."""
     if options.learn_widths is not None:
         learn(options, parts, software / "learned")
         return {}
@@ -137,7 +130,6 @@ def _run_grid(
     options: Options, parts: Parts, folder: Path, validate_only: bool = False
 ) -> tuple[dict[str, list[Any]], Any]:
     """The axes, and what the grid came to."""
-    from chop.cli.run import build_model
     from chop.training import grid
     from chop.training.axes import parse_axes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from chop.actions.search.strategies.samplers import SAMPLERS, SamplerEntry
+from chop.actions.search.samplers.registry import SAMPLERS, SamplerEntry
 from chop.actions.search.validation import StrictTable
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def _target(option: str, text: str | None) -> Path | None:
 
 
 def _check_names(options: Options) -> None:
-    from chop.cli.run import check_names
+    from chop.cli.parts import check_names
 
     for name in ("model", "dataset"):
         if getattr(options, name) is None:
@@ -121,7 +121,7 @@ def _check_names(options: Options) -> None:
 def _measure(options: Options, asked: _Asked, chosen: Chosen | None) -> Measured:
     import torch
 
-    from chop.cli.run import build, check_rows
+    from chop.cli.parts import build, check_rows
     from chop.cost import Costs
     from chop.evaluator import Evaluator
     from chop.tools.logger import set_logging_verbosity

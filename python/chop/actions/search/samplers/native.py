@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from chop.actions.search.strategies.samplers import SAMPLERS, SamplerEntry
+from chop.actions.search.samplers.registry import SAMPLERS, SamplerEntry
 from chop.actions.search.validation import StrictTable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class NativeTreeParzen(SamplerEntry):
         cls, options: Any, seed: int, lengths: Mapping[str, int], ordered: set[str]
     ) -> BaseSampler:
         """Return the sampler; ``ordered`` names the parameters whose choices are rising or falling numbers."""
-        from chop.actions.search.strategies.native_tpe import NativeTpeSampler
+        from chop.actions.search.samplers.native_tpe import NativeTpeSampler
 
         startup, candidates = options.n_startup_trials, options.n_ei_candidates
         further = startup, candidates, options.multivariate, options.avoid_repeats

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chop.cli.merge import Merged
 from chop.cli.options import Options
-
-if TYPE_CHECKING:
-    from chop.cli.run import Parts
+from chop.cli.parts import Parts
 
 # Of the options those from which another command builds the same model and data.
 _SUBJECT = (

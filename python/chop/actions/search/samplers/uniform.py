@@ -1,57 +1,23 @@
-"""Samplers that propose a whole configuration in one call, from the trial's number alone."""
+"""Samplers without a memory: uniform draws and a Sobol sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseSampler
 
+from chop.actions.search.samplers.registry import SAMPLERS, SamplerEntry
+from chop.actions.search.samplers.whole_config import WholeConfigSampler
+from chop.actions.search.validation import StrictTable
 from chop.tools.fork_lock import ForkLock
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 # torch's Sobol tables end here.
 SOBOL_DIMENSIONS = 21201
-
-
-class WholeConfigSampler(BaseSampler):
-    """Asks :meth:`propose` once a trial; one relative draw is cheaper than one draw a parameter.
-
-    Args:
-        lengths: parameter -> number of choices.
-        seed: of the sequence.
-    """
-
-    def __init__(self, lengths: Mapping[str, int], seed: int) -> None:
-        self.seed = seed
-        self.lengths = np.array(list(lengths.values()), dtype=np.int64)
-        self._space: dict[str, BaseDistribution] = {n: IntDistribution(0, k - 1) for n, k in lengths.items()}
-
-    def propose(self, number: int) -> np.ndarray:
-        """Return the indexes of trial ``number``: int64 [parameters], each below its length."""
-        raise NotImplementedError
-
-    def ask(self, number: int, most: int, directions: Any = None) -> list[list[int]]:
-        """Return the points of trials ``number``, …: all ``most`` of them."""
-        return [self.propose(place).tolist() for place in range(number, number + most)]
-
-    def tell(self, trial: Any, directions: Any = None) -> None:
-        """Nothing depends on what a trial gave."""
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
-        return self._space
-
-    def sample_relative(
-        self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return dict(zip(search_space, self.propose(trial.number).tolist(), strict=True))
-
-    def sample_independent(
-        self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        raise ValueError(f"parameter {param_name!r} is not part of this search space")
 
 
 class UniformSampler(WholeConfigSampler):
@@ -96,3 +62,26 @@ class SobolSampler(WholeConfigSampler):
             point = self._engine.draw(1, dtype=torch.float64)[0].numpy()
             self._next = number + 1
         return np.minimum((point * self.lengths).astype(np.int64), self.lengths - 1)
+
+
+@SAMPLERS.register("random")
+class Random(SamplerEntry):
+    """Uniform and independent; proposes the whole configuration in one call."""
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        return UniformSampler(lengths, seed)
+
+
+@SAMPLERS.register("qmc")
+class QuasiMonteCarlo(SamplerEntry):
+    """A Sobol sequence (Sobol 1967), the same point for the same trial number."""
+
+    class Options(StrictTable):
+        """``scramble``: Owen's scrambling with the seed; without it the sequence has no seed."""
+
+        scramble: bool = False
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        return SobolSampler(lengths, seed, options.scramble)

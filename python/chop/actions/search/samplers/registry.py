@@ -14,8 +14,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
 from chop.actions.search.validation import StrictTable, validate_table
 from chop.registry import Registry, UnknownNameError, did_you_mean
 from chop.tools.errors import ConfigError
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 SAMPLERS: Registry[Any] = Registry("sampler")
-
-GRID_LIMIT = 100_000
 
 
 class NoOptions(StrictTable):
@@ -59,99 +55,6 @@ class SamplerEntry:
     def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
         """Return the options with what those that were left out amount to."""
         return dict(options)
-
-
-@SAMPLERS.register("random")
-class Random(SamplerEntry):
-    """Uniform and independent; proposes the whole configuration in one call."""
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from chop.actions.search.strategies.whole_config import UniformSampler
-
-        return UniformSampler(lengths, seed)
-
-
-@SAMPLERS.register("qmc")
-class QuasiMonteCarlo(SamplerEntry):
-    """A Sobol sequence (Sobol 1967), the same point for the same trial number."""
-
-    class Options(StrictTable):
-        """``scramble``: Owen's scrambling with the seed; without it the sequence has no seed."""
-
-        scramble: bool = False
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from chop.actions.search.strategies.whole_config import SobolSampler
-
-        return SobolSampler(lengths, seed, options.scramble)
-
-
-@SAMPLERS.register("tpe")
-class TreeParzen(SamplerEntry):
-    """Tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) as in Optuna 5.
-
-    ``multivariate`` left out is Optuna 5's default: True for one objective, False for several. Both options
-    set to false are nearest to the TPE of 2024.
-    """
-
-    class Options(StrictTable):
-        """Optuna's names."""
-
-        multivariate: bool | None = None
-        constant_liar: bool = True
-        n_startup_trials: int = Field(default=10, ge=0)
-        n_ei_candidates: int = Field(default=24, ge=1)
-
-    each_trial = True
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from optuna.samplers import TPESampler
-
-        return TPESampler(seed=seed, **options.model_dump())
-
-    @classmethod
-    def in_effect(cls, options: Any, lengths: Mapping[str, int], objectives: int) -> dict[str, Any]:
-        known = dict(options)
-        return known if known["multivariate"] is not None else {**known, "multivariate": objectives == 1}
-
-
-@SAMPLERS.register("brute-force")
-class BruteForce(SamplerEntry):
-    """Every configuration once, in random order, then it stops."""
-
-    exhausts = True
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from chop.actions.search.strategies.enumeration import EnumerationSampler
-
-        return EnumerationSampler(lengths, seed)
-
-
-@SAMPLERS.register("grid")
-class Grid(SamplerEntry):
-    """Every configuration of a space of at most 100,000, once, in an order shuffled by the seed."""
-
-    exhausts = True
-
-    @classmethod
-    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
-        from chop.actions.search.strategies.enumeration import EnumerationSampler
-
-        size = math.prod(lengths.values())
-        if size > GRID_LIMIT:
-            raise ConfigError(
-                f"search.strategy.setup.sampler: 'grid' holds at most {GRID_LIMIT} configurations, "
-                f"and the space has {size}; use brute-force"
-            )
-        return EnumerationSampler(lengths, seed)
-
-
-# Its members register themselves here.
-from chop.actions.search.strategies import genetic_samplers, model_samplers, native_samplers  # noqa: E402, F401
 
 
 class SamplerPlan:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chop.actions.search.strategies.whole_config import WholeConfigSampler
+from chop.actions.search.samplers.registry import SAMPLERS, SamplerEntry
+from chop.actions.search.samplers.whole_config import WholeConfigSampler
+from chop.tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 ROUNDS = 4
+GRID_LIMIT = 100_000
 
 
 class EnumerationSampler(WholeConfigSampler):
@@ -52,3 +59,31 @@ def scattered(number: int, size: int, seed: int) -> int:
         number = left << half | right
         if number < size:
             return number
+
+
+@SAMPLERS.register("brute-force")
+class BruteForce(SamplerEntry):
+    """Every configuration once, in random order, then it stops."""
+
+    exhausts = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        return EnumerationSampler(lengths, seed)
+
+
+@SAMPLERS.register("grid")
+class Grid(SamplerEntry):
+    """Every configuration of a space of at most 100,000, once, in an order shuffled by the seed."""
+
+    exhausts = True
+
+    @classmethod
+    def build(cls, options: Any, seed: int, lengths: Mapping[str, int]) -> BaseSampler:
+        size = math.prod(lengths.values())
+        if size > GRID_LIMIT:
+            raise ConfigError(
+                f"search.strategy.setup.sampler: 'grid' holds at most {GRID_LIMIT} configurations, "
+                f"and the space has {size}; use brute-force"
+            )
+        return EnumerationSampler(lengths, seed)

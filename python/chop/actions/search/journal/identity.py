@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from chop.actions.search.config import SearchConfig
     from chop.actions.search.context import SearchContext
-    from chop.actions.search.schema import SearchConfig
 
 DIGITS = 12
 

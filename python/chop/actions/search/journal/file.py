@@ -15,8 +15,8 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
 
-from chop.actions.search.strategies.journal_lock import journal_lock
-from chop.actions.search.strategies.journal_records import Damage, Ledger, summed_line
+from chop.actions.search.journal.lock import journal_lock
+from chop.actions.search.journal.records import Damage, Ledger, summed_line
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 

@@ -1,0 +1,1 @@
+"""A study on disk: the record that the same command continues."""
