@@ -72,7 +72,10 @@ def test_every_form_is_the_chain(ops: list[Operation], bits: int, minus: bool, o
     if found is not None:
         forms += [*_compared(number, found[0]), *_line(number, found[0])]
     for form in forms:
-        circuit.outputs[:] = [form(circuit)]
+        cell = form(circuit)
+        if cell is None:  # two steps in a segment
+            continue
+        circuit.outputs[:] = [cell]
         assert np.array_equal(run(circuit, x[:, None])[:, 0], wanted[:, 0])
 
 

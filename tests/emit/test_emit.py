@@ -176,7 +176,7 @@ def test_too_large_is_refused_with_the_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [-8, -1, 0, 1, 7])
 def test_constants_are_what_they_say_in_wider_arithmetic(value: int) -> None:
-    from chop.emit.verilog_cells import fitting
+    from chop.emit.verilog_operands import fitting
 
     text = fitting(value)
     width, digits = text.lstrip("-").split("'sd")

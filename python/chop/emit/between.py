@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,8 +24,9 @@ from chop.integers.steps import thresholds
 CHAINED = frozenset({"requantize", "clamp", "thresholds", "multiply_add_shift"})
 MOST_COMPARED = 15  # steps that are compared one by one: 4 bits
 _MOST_LEVELS = 1 << 12
+_TRIED = 3  # lengths of segments, from the longest that may fit
 
-Form = Callable[[Circuit], int]  # adds its cells and returns the last
+Form = Callable[[Circuit], int | None]  # adds its cells and returns the last; None: it does not fit
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,17 @@ def chain(circuit: Circuit, ops: Sequence[Operation], numbers: Sequence[Number])
 
 
 def _cheapest(circuit: Circuit, forms: Sequence[Form]) -> int:
-    if len(forms) == 1:
-        return forms[0](circuit)
-    costs = []
+    found: tuple[float, Form] | None = None
     for form in forms:
         before = len(circuit.cells)
-        form(circuit)
-        costs.append(sum(luts_of(circuit, cell) for cell in circuit.cells[before:]))
+        if form(circuit) is not None:
+            cost = sum(luts_of(circuit, cell) for cell in circuit.cells[before:])
+            found = (cost, form) if found is None or cost < found[0] else found
         circuit.undo(before)
-    return forms[costs.index(min(costs))](circuit)
+    assert found is not None  # one by one always fits
+    cell = found[1](circuit)
+    assert cell is not None
+    return cell
 
 
 @dataclass(frozen=True)
@@ -118,20 +122,36 @@ def _of_channels(op: Operation, channels: np.ndarray) -> Operation:
 
 
 def _compared(number: Number, stairs: Staircase | None) -> list[Form]:
-    """Comparisons of the cell with each step."""
+    """Comparisons of the cell with each step; or tables of its first bits and one comparison, for each way to cut."""
     assert number.term is not None
     cell = number.term.cell
-    if stairs is None or len(set(stairs.steps.tolist())) > MOST_COMPARED:
+    if stairs is None:
         return []
+    first, steps = _rising(stairs)
+    forms: list[Form] = [lambda c: c.stairs(cell, first, steps)] if len(steps) <= MOST_COMPARED else []
+    if len(steps) < 2:
+        return forms
+    gap = min(b[0] - a[0] for a, b in pairwise(steps))
+    return forms + [
+        partial(_segments, cell=cell, bits=bits, first=first, steps=steps)
+        for bits in range(max(0, gap.bit_length() - _TRIED), gap.bit_length() + 1)
+    ]
+
+
+def _segments(circuit: Circuit, cell: int, bits: int, first: int, steps: list[tuple[int, int]]) -> int | None:
+    return circuit.segments(cell, bits, first, steps)
+
+
+def _rising(stairs: Staircase) -> tuple[int, list[tuple[int, int]]]:
+    """The level below the first step, and (smallest value of the cell, level): rising in the value."""
     last: dict[int, int] = {}
     for k, step in enumerate(stairs.steps.tolist()):
         last[step] = stairs.first + k + 1  # of several levels at one place the highest
-    steps = list(last.items())
     if stairs.sign > 0:
-        return [lambda c: c.stairs(cell, stairs.first, steps)]
-    levels = [stairs.first, *last.values()]  # they fall: v passes the step's mirror one later
-    mirrored = [(1 - step, level) for (step, _), level in zip(steps, levels, strict=False)]
-    return [lambda c: c.stairs(cell, levels[-1], mirrored[::-1])]
+        return stairs.first, list(last.items())
+    levels = [stairs.first, *last.values()]  # they fall: the value passes the step's mirror one later
+    mirrored = [(1 - step, level) for step, level in zip(last, levels, strict=False)]
+    return levels[-1], mirrored[::-1]
 
 
 def _line(number: Number, stairs: Staircase | None) -> list[Form]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chop.emit.segments import segments_of
+
 MOST_BITS = 62  # NumPy runs cells in 64 bits
 
 
@@ -19,7 +21,8 @@ class Cell:
     """One number of the circuit.
 
     Attributes:
-        kind: ``input``, ``constant``, ``sum``, ``round``, ``clamp``, ``stairs``, ``wrap``, ``larger``, ``product``.
+        kind: ``input``, ``constant``, ``sum``, ``round``, ``clamp``, ``stairs``, ``segments``, ``wrap``,
+            ``larger``, ``product``.
         inputs: numbers of cells before this one.
         low, high: smallest and largest value.
         settings: whole numbers that the kind takes.
@@ -140,13 +143,21 @@ class Circuit:
         Args:
             x: a cell. first: a level. steps: (smallest ``x``, level), rising in ``x``.
         """
-        cell = self[x]
-        reached = [step for step in steps if step[0] <= cell.low]
-        first = reached[-1][1] if reached else first
-        rest = [step for step in steps if cell.low < step[0] <= cell.high]
-        levels = [first, *(level for _, level in rest)]
-        settings = (first, *(n for step in rest for n in step))
+        first, steps = _met(self[x], first, steps)
+        levels = [first, *(level for _, level in steps)]
+        settings = (first, *(n for step in steps for n in step))
         return self.add(Cell("stairs", (x,), min(levels), max(levels), settings))
+
+    def segments(self, x: int, bits: int, first: int, steps: list[tuple[int, int]]) -> int | None:
+        """:meth:`stairs` in segments of ``2**bits`` numbers; None where a segment would hold two steps."""
+        first, steps = _met(self[x], first, steps)
+        levels = [first, *(level for _, level in steps)]
+        if not steps:
+            return self.constant(first)
+        if segments_of(bits, first, steps, self[x].low, self[x].high) is None:
+            return None
+        settings = (bits, first, *(n for step in steps for n in step))
+        return self.add(Cell("segments", (x,), min(levels), max(levels), settings))
 
     def wrap(self, x: int, low: int, width: int) -> int:
         """The number of ``low`` to ``low + 2**width - 1`` with the same last ``width`` bits."""
@@ -177,6 +188,13 @@ class Circuit:
             if number in wanted:
                 wanted.update(self[number].inputs)
         return [number for number in range(len(self.cells)) if number in wanted]
+
+
+def _met(cell: Cell, first: int, steps: list[tuple[int, int]]) -> tuple[int, list[tuple[int, int]]]:
+    """A staircase without the steps that no value of the cell passes."""
+    reached = [level for number, level in steps if number <= cell.low]
+    rest = [step for step in steps if cell.low < step[0] <= cell.high]
+    return (reached[-1] if reached else first), rest
 
 
 def run(circuit: Circuit, x: np.ndarray) -> np.ndarray:
@@ -225,7 +243,7 @@ def _round(cell: Cell, v: np.ndarray) -> np.ndarray:
 
 
 def _stairs(cell: Cell, v: np.ndarray) -> np.ndarray:
-    first, *steps = cell.settings
+    first, *steps = cell.settings if cell.kind == "stairs" else cell.settings[1:]
     levels = np.array([first, *steps[1::2]], np.int64)
     return np.asarray(levels[np.searchsorted(np.array(steps[::2], np.int64), v, side="right")])
 
@@ -236,6 +254,7 @@ RUNS: dict[str, Callable[..., np.ndarray]] = {
     "round": _round,
     "clamp": lambda cell, v: np.clip(v, *cell.settings),
     "stairs": _stairs,
+    "segments": _stairs,
     "wrap": lambda cell, v: ((v - cell.settings[0]) & ((1 << cell.settings[1]) - 1)) + cell.settings[0],
     "larger": lambda cell, a, b: np.maximum(a, b),
     "product": lambda cell, a, b: a * b,

@@ -6,7 +6,7 @@ from chop.emit.cells import Cell, Circuit
 
 # About how long a cell takes, an adder of some bits being 1.
 _DELAYS = {"input": 0.0, "constant": 0.0, "sum": 1.0, "round": 1.0, "clamp": 0.7, "stairs": 1.0, "wrap": 0.0}
-_SLOW = {"larger": 1.2, "product": 3.0}
+_SLOW = {"segments": 1.3, "larger": 1.2, "product": 3.0}
 
 
 def _delay(cell: Cell) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from chop.emit.cells import Circuit
 from chop.emit.stages import stages_of
-from chop.emit.verilog_cells import TEXTS, Operand, bits_of, fitting
+from chop.emit.verilog_cells import TEXTS
+from chop.emit.verilog_operands import Operand, bits_of, fitting
 
 
 def module(circuit: Circuit, widths: tuple[Sequence[int], Sequence[int]], latency: int, notes: str) -> str:
