@@ -24,14 +24,22 @@ class UnknownNameError(KeyError, ValueError):
 def nearest(name: object, known: Iterable[object]) -> str | None:
     """Return the known name that was probably meant: one slip of the finger away, else alike; None where none is.
 
-    A slip is a letter too few, too many or wrong, two in each other's place, or capitals for small letters.
+    A slip is a letter too few, too many or wrong, two in each other's place, or capitals for small letters. Of names
+    that are one slip away, that of the same letters comes first: a doubled letter is likelier than a wrong one.
 
     >>> nearest("yb", ["by", "default"]), nearest("linaer", ["lin", "linear"]), nearest("Adam", ["adam", "adamw"])
     ('by', 'linear', 'adam')
+    >>> nearest("conv11", ["conv1d", "conv1"])
+    'conv1'
     """
     given, names = str(name), [str(each) for each in known]
     folded = given.lower()
-    for near in (lambda each: each.lower() == folded, lambda each: _one_slip(folded, each.lower())):
+    slips = (
+        lambda each: each.lower() == folded,
+        lambda each: set(each.lower()) == set(folded) and _one_slip(folded, each.lower()),
+        lambda each: _one_slip(folded, each.lower()),
+    )
+    for near in slips:
         if found := next(filter(near, names), None):
             return found
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)

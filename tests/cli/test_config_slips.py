@@ -10,7 +10,17 @@ import pytest
 
 from chop.dataset import MaseDataModule
 from chop.tools.config_load import load_config
-from tests.cli.config_checks import ACTIONS, EXAMPLES, at, complaint, places, renamed, replaced, slips
+from tests.cli.config_checks import (
+    ACTIONS,
+    ALSO_RIGHT,
+    EXAMPLES,
+    at,
+    complaint,
+    places,
+    renamed,
+    replaced,
+    slips,
+)
 
 TABLES = ("passes", "search")
 FREE = {"project", "grid"}  # any text will do, or a text of its own form
@@ -53,8 +63,7 @@ def cases(of: Any, count: int | None) -> list[Any]:
 def keys_of_tables(config: dict[str, Any]) -> Any:
     for place in places(config):
         if place[0] in TABLES and isinstance(place[-1], str):
-            # MASE's files say data_loader and its code reads dataloader: both are right.
-            right = {*at(config, place[:-1]), *(["dataloader"] if place[-1] == "data_loader" else [])}
+            right = {*at(config, place[:-1]), *ALSO_RIGHT.get(place[-1], ())}
             yield from ((place, slip) for slip in sorted(slips(place[-1]) - right))
 
 
@@ -62,7 +71,7 @@ def words(config: dict[str, Any]) -> Any:
     for place in places(config):
         value = at(config, place)
         if isinstance(value, str) and place[0] not in FREE:
-            yield from ((place, slip) for slip in sorted(slips(value)))
+            yield from ((place, slip) for slip in sorted(slips(value) - ALSO_RIGHT.get(value, set())))
 
 
 def numbers(config: dict[str, Any]) -> Any:

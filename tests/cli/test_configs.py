@@ -18,11 +18,9 @@ from chop.ir.graph import MaseGraph
 from chop.registry import UnknownNameError
 from chop.tools.config_load import load_config
 from chop.tools.errors import ConfigError
-from tests.cli.config_checks import EXAMPLES, model_of, rows_for
+from tests.cli.config_checks import ALSO_RIGHT, EXAMPLES, model_of, rows_for
 
 assert EXAMPLES
-# MASE's files say data_loader and its code reads dataloader: both are right.
-ALSO_RIGHT = {"data_loader": {"dataloader"}, "ebops": {"bops"}}  # the latter two are both cost models
 
 
 @cache

@@ -19,9 +19,12 @@ KINDS = ("hdf5", "hdf5-gzip", "csv", "csv-class-first", "arff", "parquet", "npz"
 SUFFIX = {"hdf5": ".h5", "npz": ".npz", "csv": ".csv", "arff": ".arff", "parquet": ".parquet", "npy": ".npy"}
 
 
-def write(kind, folder):
+def write(kind, folder, changes=None):
+    """The same table each time, but for what ``changes`` says: (row, column) -> number."""
     draw = np.random.default_rng(0)
     x, y = draw.standard_normal((ROWS, 16)).astype(np.float32), draw.integers(0, 5, ROWS)
+    for place, number in (changes or {}).items():
+        x[place] = number
     path = folder / f"good{SUFFIX[kind.split('-')[0]]}"
     frame = pd.DataFrame(x, columns=list(FEATURES)).assign(**{"class": [CLASSES[i] for i in y]})
     if kind.startswith("hdf5"):
@@ -152,6 +155,22 @@ def test_a_known_sum_refuses_every_flipped_bit(kind, tmp_path):
         good.write_bytes(flipped)
         with pytest.raises(ConfigError, match="is altered, cut or another file"):
             MaseDataModule("jsc", 8, **options).arrays("test")
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "npy"])
+def test_a_flipped_number_of_a_file_without_checksums_is_the_file_of_another_table(kind, tmp_path):
+    """Why only a sum from elsewhere can tell: the damaged file is, byte for byte, what another table is written as."""
+    good = write(kind, tmp_path)
+    data, expected = good.read_bytes(), read(kind, good)
+    (tmp_path / "other").mkdir()
+    for row, column in ((0, 0), (7, 3), (ROWS - 1, 15)):
+        number = expected[row, column]
+        for bit in (0, 13, 22):
+            other = (number.view(np.uint32) ^ np.uint32(1 << bit)).view(np.float32)
+            assert data.count(number.tobytes()) == 1
+            written = write(kind, tmp_path / "other", {(row, column): other})
+            assert data.replace(number.tobytes(), other.tobytes()) == written.read_bytes()
+            assert read(kind, written)[row, column] == other
 
 
 def test_a_csv_that_ends_in_a_number_without_a_line_end(tmp_path):

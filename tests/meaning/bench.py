@@ -39,6 +39,11 @@ class Bench:
         """Whether two calls with the same input give the same: no chance, no memory."""
         return same(self.want, self.second)
 
+    @property
+    def scaled_by_each_call(self) -> bool:
+        """Whether torch scales a table of the model in every call, and so moves its last digits."""
+        return any(getattr(module, "max_norm", None) for module in self.plain.modules())
+
     def model(self, training: bool = False) -> nn.Module:
         """A fresh instance."""
         return self.case.model().train(training)

@@ -21,6 +21,29 @@ from chop.training import LearnedFront, learn_front, learn_widths
 QUICK = {"epochs": 16, "batch_size": 64, "start_bits": 4}
 TARGETS = [12_000, 5_000]
 Rows = tuple[Tensor, Tensor]
+BEYOND: list[tuple[dict[str, int], str]] = [
+    (
+        {"data_in_frac_width": 33},
+        "linear: data_in_frac_width must be -24..24 where widths are learned, got 33",
+    ),
+    (
+        {"weight_frac_width": -25},
+        "linear: weight_frac_width must be -24..24 where widths are learned, got -25",
+    ),
+    (
+        {"data_in_width": 32},
+        "linear: data_in_width less data_in_frac_width and the sign .* -24..24 .* got 27",
+    ),
+]
+
+
+def begin(**widths: int) -> dict[str, Any]:
+    """A config that learning begins at, with other widths."""
+    names = [
+        f"{operand}_{field}" for operand in ("data_in", "weight", "bias") for field in ("width", "frac_width")
+    ]
+    linear = {"name": "integer", **dict(zip(names, (8, 4) * 3, strict=True)), **widths}
+    return {"by": "type", "default": {"config": {"name": None}}, "linear": {"config": linear}}
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +209,7 @@ def wrong() -> list[tuple[dict[str, Any], str]]:
             {"target": target, "config": {"by": "type", "default": {"config": {"name": None}}}},
             "no linear layer that is quantized",
         ),
+        *(({"target": target, "config": begin(**widths)}, words) for widths, words in BEYOND),
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,6 +35,15 @@ def autograd(
     return sum(loss.item() for loss in losses), named, reference
 
 
+def inexact(model: nn.Module, error: float = 1e-12) -> nn.Module:
+    """The model with an error in what each of its layers gives; the core's activations are good to 1e-11 in double."""
+    found = copy.deepcopy(model)
+    for layer in found.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(lambda _, __, out: out * (1 + error * torch.randn_like(out)))
+    return found
+
+
 def assert_gradients_equal(model: nn.Module, x: Tensor, y: Tensor, accumulate: int = 1) -> None:
     model = model.double().train()
     trainer = NativeTrainer(model, x, y, dtype="float64", optimizer="sgd")
@@ -44,20 +53,23 @@ def assert_gradients_equal(model: nn.Module, x: Tensor, y: Tensor, accumulate: i
     assert epoch.losses.sum().item() == pytest.approx(loss, rel=1e-11)
     found = trainer.gradients()
     assert found.keys() == named.keys()
-    # What rounding is worth: a batch norm of next to no variance makes much of it.
-    near = autograd(model, x * (1 + 2.0**-50 * torch.randn_like(x)), y, batch)[1]
+    # What rounding and the error of activations are worth: a batch norm of next to no variance makes much of them.
+    _, near, near_reference = autograd(inexact(model), x * (1 + 2.0**-50 * torch.randn_like(x)), y, batch)
     # Gradients that are zero but for rounding are compared with the largest one, or with activations of about 1.
     largest = max(0.1, *(gradient.norm() for gradient in named.values()))
     for name, gradient in named.items():
         scale = max(gradient.norm(), 1e-3 * largest)
         assert (found[name] - gradient).norm() <= 1e-9 * scale + 30 * (near[name] - gradient).norm(), name
+    near_state, state = near_reference.state_dict(), trainer.state_dict()
     for name, value in reference.state_dict().items():
-        torch.testing.assert_close(trainer.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+        allowed = 1e-12 * (1 + value.abs().max()) + 30 * (near_state[name] - value).abs().max()
+        assert state[name].shape == value.shape and (state[name] - value).abs().max() <= allowed, name
 
 
 # Batch norms of very few rows divide by next to nothing: they would show the rounding of activations, times 1000.
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), rows=st.sampled_from([12, 15, 16, 17, 127, 128, 129, 300]))
+@example(seed=5975, rows=12)  # running variances that such errors move by 2e-12
 def test_random_graphs(seed: int, rows: int) -> None:
     assert_gradients_equal(RandomNetwork(seed), *labelled(rows))
 

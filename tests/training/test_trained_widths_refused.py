@@ -50,13 +50,24 @@ def test_widths_are_written_in_their_shapes_or_not_at_all() -> None:
     before = trainer.widths.read()
     first = next(iter(before))
     of = before[first]
-    for wrong in (
-        {first: LayerWidths(of.input_fractions[:1], of.input_integers, of.weight_fractions)},
-        {first: LayerWidths(of.input_fractions, of.input_integers, of.weight_fractions.T)},
-        {first: LayerWidths(of.input_fractions * math.nan, of.input_integers, of.weight_fractions)},
-        {first: LayerWidths(of.input_fractions, of.input_integers + 99, of.weight_fractions)},
+    fractions = f"input_fractions of node {first} must be -24..24, got nan"
+    integers = f"input_integers of node {first} must be -24..24, got [0-9]+"
+    for wrong, said in (
+        (
+            {first: LayerWidths(of.input_fractions[:1], of.input_integers, of.weight_fractions)},
+            "have the shape",
+        ),
+        (
+            {first: LayerWidths(of.input_fractions, of.input_integers, of.weight_fractions.T)},
+            "have the shape",
+        ),
+        (
+            {first: LayerWidths(of.input_fractions * math.nan, of.input_integers, of.weight_fractions)},
+            fractions,
+        ),
+        ({first: LayerWidths(of.input_fractions, of.input_integers + 99, of.weight_fractions)}, integers),
     ):
-        with pytest.raises(ValueError, match="training: "):
+        with pytest.raises(ValueError, match=f"training: .*{said}"):
             trainer.widths.write({**before, **wrong})
     with pytest.raises(ValueError, match="are missing"):
         trainer.widths.write({first: of})

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from chop import _core
 
-__all__ = ["LayerWidths", "TrainedWidths"]
+__all__ = ["REACH", "LayerWidths", "TrainedWidths"]
+
+REACH = 24  # fraction bits and integer bits lie within -24..24
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class TrainedWidths:
     def write(self, widths: Mapping[str, LayerWidths]) -> None:
         """Set the widths of all layers, and forget what the optimizer knows of them."""
         self._need()
+        for name, of in widths.items():
+            _check_reach(name, of)
         fractions = list[Tensor]()
         integers = list[Tensor]()
         shapes = iter(self._shapes)
@@ -97,8 +101,6 @@ class TrainedWidths:
             fractions += [of.input_fractions, of.weight_fractions]
             integers += [of.input_integers, torch.zeros_like(of.weight_fractions)]
         row = torch.cat([each.detach().reshape(-1).to(self._dtype) for each in (*fractions, *integers)])
-        if not bool((row.abs() <= 24).all()):
-            raise ValueError("training: fractions and integer bits must be -24..24")
         self._core.write("widths", row)
         for moments in ("width_first", "width_second"):
             self._core.write(moments, torch.zeros_like(row))
@@ -178,3 +180,13 @@ def _shapes(layer: nn.Module | None, sharing: Mapping[str, str]) -> Sequence[tor
     outputs, inputs = layer.weight.shape
     weight = {"tensor": (1, 1), "channel": (outputs, 1), "element": (outputs, inputs)}[sharing["weight"]]
     return torch.Size((inputs if sharing["data_in"] == "element" else 1,)), torch.Size(weight)
+
+
+def _check_reach(node: str, of: LayerWidths) -> None:
+    for field in ("input_fractions", "input_integers", "weight_fractions"):
+        bits = getattr(of, field).detach()
+        beyond = bits[~(bits.abs() <= REACH)]  # also what is no number
+        if beyond.numel():
+            raise ValueError(
+                f"training: {field} of node {node} must be -{REACH}..{REACH}, got {beyond.flatten()[0].item():g}"
+            )

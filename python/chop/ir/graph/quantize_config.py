@@ -124,7 +124,7 @@ def check_rule_keys(
             continue
         if key not in KNOWN_OPS and key not in targets.names:
             known = "an operation nor a node of this graph"
-            hint = did_you_mean(key, ["default", *KNOWN_OPS, *targets.names])
+            hint = did_you_mean(key, ["default", *_nodes_first(by, targets)])
             nodes = ", ".join(list(targets.ops)[:MOST_NAMED]) + (
                 ", …" if len(targets.ops) > MOST_NAMED else ""
             )
@@ -158,6 +158,11 @@ def nodes_left_float(mg: MaseGraph, config: Mapping[str, Any]) -> list[str]:
         if key in rules and rules[key].get("name") is not None:
             left.append(node.name)
     return left
+
+
+def _nodes_first(by: str, targets: QuantizeTargets) -> tuple[str, ...]:
+    """Every word that a key may be, those that ``by`` asks for first."""
+    return (*KNOWN_OPS, *targets.names) if by == "type" else (*targets.names, *KNOWN_OPS)
 
 
 def _check_by(by: object, where: str) -> None:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from chop.ir.graph.mase_graph import MaseGraph
@@ -15,7 +16,7 @@ from chop.passes.graph import quantize_transform_pass
 from chop.tools.errors import ConfigError
 from chop.training.learning.layer_formats import LayerFormats
 from chop.training.learning.starting import FloatModel
-from chop.training.trained_widths import LayerWidths
+from chop.training.trained_widths import REACH, LayerWidths
 
 Config = dict[str, Any]
 _NONE: Config = {"config": {"name": None}}
@@ -69,6 +70,9 @@ class LearnedLayers:
         self._formats = {rule.node: dict(rule.formats or {}) for rule in rules if rule.node in self.tables}
         if not self.tables:
             raise ConfigError("learn_widths: the model has no linear layer that is quantized to integers")
+        for rule in rules:
+            if rule.node in self.tables:
+                _check_reach(f"quantize: {rule.rule}: ", self._formats[rule.node])
 
     def graph(self) -> MaseGraph:
         """Return a new graph of the float model, quantized, for the trainer."""
@@ -123,6 +127,23 @@ class LearnedLayers:
     def _config(self, tables: Mapping[str, Config]) -> Config:
         own = {node: {"config": table} for node, table in (self._fixed | dict(tables)).items()}
         return {"by": "name", "default": copy.deepcopy(_NONE), **own}
+
+
+def _check_reach(where: str, formats: Mapping[str, Any]) -> None:
+    """Refuse a format that learning cannot begin at: it has more bits before or behind the point than are learned."""
+    for operand in ("weight", "data_in"):
+        of = formats[operand]
+        fracs = np.atleast_1d(getattr(of, "frac_widths", getattr(of, "frac_width", 0)))
+        widths = np.atleast_1d(getattr(of, "widths", getattr(of, "width", 0)))
+        whole = np.maximum(widths - int(of.is_signed), 0) - fracs
+        if (beyond := np.abs(fracs) > REACH).any():
+            allowed = f"must be -{REACH}..{REACH} where widths are learned"
+            raise ConfigError(f"{where}{operand}_frac_width {allowed}, got {fracs[beyond][0]}")
+        if operand == "data_in" and (beyond := np.abs(whole) > REACH).any():
+            raise ConfigError(
+                f"{where}data_in_width less data_in_frac_width and the sign must be -{REACH}..{REACH} where widths are "
+                f"learned, got {whole[beyond][0]}"
+            )
 
 
 def _numbers(format: Any, field: str, like: Tensor) -> Tensor:
