@@ -71,7 +71,8 @@ def environment(folder: Path, kind: str, reports: Path) -> dict[str, str]:
         "LD_PRELOAD": libraries(folder, kind),
         # Python and torch leave megabytes at exit, which tell nothing of us.
         "ASAN_OPTIONS": f"detect_leaks=0:{log}",
-        "UBSAN_OPTIONS": f"print_stacktrace=1:{log}",
+        # Beside the other one, GCC's writes to stderr whatever log_path says: a signal tells the test that hides it.
+        "UBSAN_OPTIONS": f"print_stacktrace=1:abort_on_error=1:{log}",
         "TSAN_OPTIONS": f"suppressions={suppressions}:die_after_fork=0:report_signal_unsafe=0:{log}",
         "PYTHONMALLOC": "malloc",  # so that Python's objects are watched too
         "OMP_NUM_THREADS": "1",

@@ -147,9 +147,10 @@ def wait_until(true: Callable[[], bool], seconds: float, said: Callable[[], str]
 def children(pid: int) -> list[int]:
     """Processes whose parent is ``pid``, from /proc."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    # A glob looks at each file first, and does not bear that one goes away.
+    for process in [each for each in Path("/proc").iterdir() if each.name.isdigit()]:
         try:
-            name, _, rest = stat.read_text().rpartition(")")
+            name, _, rest = (process / "stat").read_text().rpartition(")")
         except OSError:
             continue
         state, parent = rest.split()[:2]
