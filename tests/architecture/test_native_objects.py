@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.source_tree import REPO
 
-ISAS = ("baseline", "avx2", "avx512")
+ISAS = ("baseline", "avx2", "avx512", "amx")
 
 
 def build_folders() -> list[Path]:

@@ -85,8 +85,8 @@ class Problem {
         groups((shape.channels + per_group - 1) / per_group),
         x_(int64_t{groups} * shape.places * kGroupBytes),
         padding_(shape.padded ? int64_t{groups} * kGroupBytes : 0),
-        weight_(int64_t{(shape.out + kTile - 1) / kTile} * shape.taps * groups * kTile * per_group *
-                static_cast<int64_t>(kind.weight_bytes)),
+        weight_(order(false).count() * static_cast<int64_t>(kind.weight_bytes)),
+        matrices_(kind.x == Encoding::u8x4 ? order(true).count() : 0),
         bias_(shape.out * int64_t{kind.weight_bytes == 8 ? 8 : 4}) {
     Random random(shape.seed);
     for (int64_t i = 0; i < int64_t{shape.positions} * shape.taps; ++i) {
@@ -101,7 +101,11 @@ class Problem {
           put_number(x_, kind.x, x_index(c, place, s), c < shape.channels ? x(c, place, s) : 99);
     for (int o = 0; o < shape.out; ++o) {
       for (int t = 0; t < shape.taps; ++t)
-        for (int c = 0; c < shape.channels; ++c) put_weight(weight_, kind, weight_index(o, t, c), weight(o, t, c));
+        for (int c = 0; c < shape.channels; ++c) {
+          const double value = weight(o, t, c);
+          put_weight(weight_, kind, order(false).place(o, t, c), value);
+          if (matrices_.size() > 0) put_weight(matrices_, kind, order(true).place(o, t, c), value);
+        }
       if (kind.weight_bytes == 8) {
         bias_.put(o, static_cast<double>(bias(o)));
       } else if (kind.integers) {
@@ -119,7 +123,8 @@ class Problem {
     p.at = at.data();
     p.padding = shape.padded ? padding_.data() : nullptr;
     p.positions = shape.positions, p.taps = shape.taps, p.groups = groups, p.stride = shape.places;
-    p.weight = weight_.data();
+    p.matrices = kind.x == Encoding::u8x4 && k.product.takes_matrices(shape.out, shape.taps, groups);
+    p.weight = p.matrices ? matrices_.data() : weight_.data();
     p.bias = shape.bias ? bias_.data() : nullptr;
     p.shift = shape.shift, p.scale = scale, p.out = shape.out, p.finish = finish;
     p.place_side_by_side();
@@ -140,12 +145,9 @@ class Problem {
   int64_t x_index(int c, int place, int s) const {
     return ((int64_t{c / per_group} * shape.places + place) * kBlock + s) * per_group + c % per_group;
   }
-  int64_t weight_index(int o, int t, int c) const {
-    const int64_t line = (int64_t{o / kTile} * shape.taps + t) * groups + c / per_group;
-    return (line * kTile + o % kTile) * per_group + c % per_group;
-  }
+  WeightOrder order(bool matrices) const { return {shape.out, shape.taps, groups, per_group, matrices}; }
 
-  Packed x_, padding_, weight_, bias_;
+  Packed x_, padding_, weight_, matrices_, bias_;
 };
 
 // The finishes that products and encodings may have. alpha and beta: one per output.

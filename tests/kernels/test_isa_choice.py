@@ -16,7 +16,8 @@ import hashlib, torch
 from torch import nn
 from chop import Evaluator, _core
 torch.manual_seed(3)
-layers = [nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 5)]
+layers = [nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 64),
+          nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 35), nn.ReLU(), nn.Linear(35, 5)]  # the wide ones: tiles
 model = nn.Sequential(*layers).eval()
 for layer in layers:
     if isinstance(layer, nn.BatchNorm1d):
@@ -72,6 +73,12 @@ def test_all_isas_give_the_same_bits() -> None:
     assert len(set(found.values())) == 1, found
 
 
+def test_tiles_are_compared_where_the_processor_has_them() -> None:
+    if "amx" not in _core.available_isas():
+        pytest.skip("no AMX on this processor: its kernel ran with a plain unit in the core's tests only")
+    assert "amx" in run("amx").stdout
+
+
 @pytest.mark.parametrize("capability", ["default", "avx2"])
 @pytest.mark.parametrize("isa", ["baseline", _core.available_isas()[-1]])
 def test_bits_equal_torch_whatever_either_side_uses(isa: str, capability: str) -> None:
@@ -83,7 +90,7 @@ def test_bits_equal_torch_whatever_either_side_uses(isa: str, capability: str) -
 def test_an_unknown_isa_is_refused_with_the_known_ones() -> None:
     result = run("neon9")
     assert result.returncode != 0
-    assert "CHOP_CPU_ISA must be baseline, avx2 or avx512, got 'neon9'" in result.stderr
+    assert "CHOP_CPU_ISA must be baseline, avx2, avx512 or amx, got 'neon9'" in result.stderr
 
 
 def test_the_best_isa_is_the_default() -> None:

@@ -6,7 +6,8 @@
 
 namespace chop {
 
-enum class Isa { baseline, avx2, avx512 };
+// Each has all that those before it have.
+enum class Isa { baseline, avx2, avx512, amx };
 
 const char* isa_name(Isa isa);
 

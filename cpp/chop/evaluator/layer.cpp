@@ -6,6 +6,7 @@
 
 #include "chop/core/check.h"
 #include "chop/evaluator/element_codes.h"
+#include "chop/kernels/kernels.h"
 #include "chop/quantizers/quantizer.h"
 
 namespace chop::evaluator {
@@ -68,25 +69,23 @@ CodeRange codes_of(const std::vector<double>& codes) {
 
 class Packer {
  public:
-  Packer(const Window& window, int channels) : w_(window), lanes_(channels) {}
+  Packer(const Window& window, int channels, bool matrices)
+      : w_(window),
+        order_{w_.out / w_.groups, w_.taps, (w_.channels / w_.groups + channels - 1) / channels, channels, matrices} {}
 
   // weight: [out][channels / groups][taps], as torch keeps it.
   template <class T>
   void pack(const std::vector<double>& weight, std::vector<std::byte>* to, size_t* group_bytes) const {
-    const int out = w_.out / w_.groups, channels = w_.channels / w_.groups;
-    const int tiles = (out + kTile - 1) / kTile, blocks = (channels + lanes_ - 1) / lanes_;
-    const size_t tap = static_cast<size_t>(blocks) * kTile * static_cast<size_t>(lanes_);
-    const size_t tile = static_cast<size_t>(w_.taps) * tap, group = static_cast<size_t>(tiles) * tile;
+    const int channels = w_.channels / w_.groups;
+    const auto group = static_cast<size_t>(order_.count());
     std::vector<T> packed(group * static_cast<size_t>(w_.groups));
     size_t from = 0;
     for (int g = 0; g < w_.groups; ++g)
-      for (int o = 0; o < out; ++o)
+      for (int o = 0; o < order_.out; ++o)
         for (int c = 0; c < channels; ++c)
-          for (int t = 0; t < w_.taps; ++t) {
-            const auto lane = static_cast<size_t>((c / lanes_ * kTile + o % kTile) * lanes_ + c % lanes_);
-            packed[static_cast<size_t>(g) * group + static_cast<size_t>(o / kTile) * tile +
-                   static_cast<size_t>(t) * tap + lane] = static_cast<T>(weight[from++]);
-          }
+          for (int t = 0; t < w_.taps; ++t)
+            packed[static_cast<size_t>(g) * group + static_cast<size_t>(order_.place(o, t, c))] =
+                static_cast<T>(weight[from++]);
     store(packed, to);
     *group_bytes = group * sizeof(T);
   }
@@ -105,11 +104,15 @@ class Packer {
   }
 
   const Window& w_;
-  int lanes_;
+  WeightOrder order_;
 };
 
 void pack(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias, Layer* layer) {
-  const Packer packer(window, channels_of(layer->encoding));
+  const int channels = channels_of(layer->encoding);
+  const int groups = (window.channels / window.groups + channels - 1) / channels;
+  layer->matrices =
+      layer->road == Road::int8 && kernels().product.takes_matrices(window.out / window.groups, window.taps, groups);
+  const Packer packer(window, channels, layer->matrices);
   switch (layer->road) {
     case Road::int8: packer.pack<int8_t>(weight, &layer->weight, &layer->weight_bytes); break;
     case Road::int16: packer.pack<int16_t>(weight, &layer->weight, &layer->weight_bytes); break;

@@ -22,6 +22,7 @@ struct Layer {
   double gain = 0.0, offset = 0.0;  // no |output| is larger than gain * largest |input| + offset
   float scale = 1.0f;
   int shift = 0;
+  bool matrices = false;                    // of Product
   std::vector<std::byte> weight, bias;      // as Product wants them, one convolution group after the other
   size_t weight_bytes = 0, bias_bytes = 0;  // of one group
 

@@ -149,6 +149,7 @@ void PlaneProductStep::products(int row, const std::byte* x, std::byte* y) const
     call.x = group_at(x, int64_t{g} * call.groups * call.stride);
     call.y = group_at(y, int64_t{g} * call.out * call.across);
     call.weight = layer_->weight.data() + part * layer_->weight_bytes;
+    call.matrices = layer_->matrices;
     call.bias = layer_->bias.empty() ? nullptr : layer_->bias.data() + part * layer_->bias_bytes;
     kernel_(call);
     if (call.finish.op.alpha) call.finish.op.alpha += call.out, call.finish.op.beta += call.out;

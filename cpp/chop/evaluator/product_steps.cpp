@@ -100,6 +100,7 @@ void ProductStep::run(const void* const* in, void* out) const {
     call.x = static_cast<const std::byte*>(in[0]) + part * step_in;
     call.y = static_cast<std::byte*>(out) + part * step_out;
     call.weight = layer_->weight.data() + part * layer_->weight_bytes;
+    call.matrices = layer_->matrices;
     call.bias = layer_->bias.empty() ? nullptr : layer_->bias.data() + part * layer_->bias_bytes;
     if (call.finish.op.alpha) call.finish.op.alpha += g * call.out, call.finish.op.beta += g * call.out;
     kernel_(call);

@@ -26,10 +26,22 @@ const KernelTable baseline_table = CHOP_TABLE(baseline);
 const KernelTable avx2_table = CHOP_TABLE(avx2);
 const KernelTable avx512_table = CHOP_TABLE(avx512);
 #endif
+#ifdef CHOP_HAS_amx
+const KernelTable amx_table = [] {
+  KernelTable table = CHOP_TABLE(avx512);
+  table.isa = "amx";
+  table.product.u8x4 = amx::u8x4_product;
+  table.product.has_matrices = true;
+  return table;
+}();
+#endif
 
 }  // namespace
 
 const KernelTable& kernels([[maybe_unused]] Isa isa) {
+#ifdef CHOP_HAS_amx
+  if (isa == Isa::amx) return amx_table;
+#endif
 #ifdef CHOP_HAS_avx2
   if (isa == Isa::avx512) return avx512_table;
   if (isa == Isa::avx2) return avx2_table;

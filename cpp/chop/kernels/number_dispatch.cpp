@@ -15,7 +15,7 @@ CHOP_DECLARE_NUMBERS(avx512)
 
 const NumberTable& number_kernels([[maybe_unused]] Isa isa) {
 #ifdef CHOP_HAS_avx2
-  if (isa == Isa::avx512) return avx512::numbers;
+  if (isa >= Isa::avx512) return avx512::numbers;
   if (isa == Isa::avx2) return avx2::numbers;
 #endif
   return baseline::numbers;

@@ -42,6 +42,29 @@ struct Encode {
 inline constexpr int kTile = 4;  // outputs that share the weights' rows
 inline constexpr int32_t kPadded = -1;
 
+// Units that multiply matrices take the weights of one tap in matrices of 16 outputs and 16 groups of four codes.
+inline constexpr int kMatrix = 16;
+
+// The order of a convolution group's weights; missing outputs and channels are 0.
+struct WeightOrder {
+  int out = 0, taps = 1, groups = 0;
+  int channels = 1;       // of a group
+  bool matrices = false;  // [ceil(out / 16)][taps][ceil(groups / 16)][16][16][4], for four channels only
+
+  constexpr int64_t count() const {
+    const int side = matrices ? kMatrix : kTile;
+    const int64_t tap = matrices ? int64_t{(groups + kMatrix - 1) / kMatrix} * kMatrix : groups;
+    return int64_t{(out + side - 1) / side} * taps * tap * side * channels;
+  }
+  // The place of output o's weight for a tap's channel c.
+  constexpr int64_t place(int o, int tap, int c) const {
+    const int group = c / channels, within = c % channels;
+    if (!matrices) return ((int64_t{o / kTile * taps + tap} * groups + group) * kTile + o % kTile) * channels + within;
+    const int64_t matrix = int64_t{o / kMatrix * taps + tap} * ((groups + kMatrix - 1) / kMatrix) + group / kMatrix;
+    return ((matrix * kMatrix + o % kMatrix) * kMatrix + group % kMatrix) * channels + within;
+  }
+};
+
 struct Product {
   const void* x = nullptr;        // groups in the encoding of the kernel
   const int32_t* at = nullptr;    // [positions][taps]: first group of each tap, or kPadded
@@ -52,6 +75,7 @@ struct Product {
   // [ceil(out / kTile)][taps][groups][kTile][channels of a group]; missing outputs and channels are 0.
   // u8x4: int8_t, s16x2: int16_t, f32: float, whole: int32_t (x are codes in f32), wide: double (x in f32)
   const void* weight = nullptr;
+  bool matrices = false;  // u8x4 only: the weights are in matrices, see WeightOrder
   // One per output, or null. Integer kernels: int32_t, in the unit of sum * 2^shift; else float, wide: double.
   const void* bias = nullptr;
   int shift = 0;       // integer kernels only
@@ -79,6 +103,12 @@ struct ProductKernels {
   void (*exact)(const Product&);    // floats; every partial sum is exact, so order and fusing do not matter
   void (*ordered)(const Product&);  // floats; starts with the bias, separate multiply and add, taps then channels
   void (*wide)(const Product&);     // doubles in the same order; one rounding to float at the end
+  bool has_matrices = false;        // u8x4 knows weights in matrices
+
+  // Whether this layer's weights are worth matrices.
+  bool takes_matrices(int out, int taps, int groups) const {
+    return has_matrices && out >= kMatrix && groups >= kMatrix * 3 / 4 && taps > 0;
+  }
 };
 
 }  // namespace chop

@@ -105,27 +105,31 @@ inline void some_rows(const Product& p, int rows, const int32_t* at, int o, cons
   }
 }
 
-// Where the rows of floats go, they are finished by the elementwise kernel, which knows every rounding.
+// Where rows of floats are, they are finished by the elementwise kernel, which knows every rounding.
+template <class Sums>
+inline void finish_floats(const Product& p, int o, int rows, char* y, int64_t distance) {
+  const Elementwise& op = p.finish.op;
+  if (!op.alpha && op.rounding == Rounding::none && (!op.relu || Sums::integers)) return;
+  const int together = p.across == 1 ? rows : 1;  // rows side by side
+  for (int r = 0; r < rows; r += together) {
+    Elementwise some = op;
+    if (op.alpha) some.alpha = op.alpha + o + r, some.beta = op.beta + o + r;
+    float* row = reinterpret_cast<float*>(y + r * distance);
+    elementwise(some, row, row, together);
+  }
+}
+
 template <class Sums>
 inline void product_to_floats(const Product& p) {
   const int64_t distance = p.across * kGroupBytes;
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
-  const Elementwise& op = p.finish.op;
-  const bool finished = !op.alpha && op.rounding == Rounding::none && (!op.relu || Sums::integers);
   for (int position = 0; position < p.positions; ++position) {
     const char* weight = static_cast<const char*>(p.weight);
     for (int o = 0; o < p.out; o += kTile, weight += tile_bytes) {
       const int rows = p.out - o < kTile ? p.out - o : kTile;
       char* y = static_cast<char*>(p.y) + o * distance + position * p.along * kGroupBytes;
       some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, y, distance);
-      if (finished) continue;
-      const int together = p.across == 1 ? rows : 1;  // rows side by side
-      for (int r = 0; r < rows; r += together) {
-        Elementwise some = op;
-        if (op.alpha) some.alpha = op.alpha + o + r, some.beta = op.beta + o + r;
-        float* row = reinterpret_cast<float*>(y + r * distance);
-        elementwise(some, row, row, together);
-      }
+      finish_floats<Sums>(p, o, rows, y, distance);
     }
   }
 }

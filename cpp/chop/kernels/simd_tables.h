@@ -93,6 +93,11 @@ CHOP_DECLARE_TABLES(baseline)
 CHOP_DECLARE_TABLES(avx2)
 CHOP_DECLARE_TABLES(avx512)
 #endif
+#ifdef CHOP_HAS_amx
+namespace amx {
+extern const ProductKernel u8x4_product;
+}
+#endif
 #undef CHOP_DECLARE_TABLES
 #undef CHOP_DECLARE_TRAIN
 
