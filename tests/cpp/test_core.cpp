@@ -87,7 +87,7 @@ TEST(instruction_sets) {
     CHECK(choose_isa(isa_name(isa)) == isa);
     CHECK(std::string(kernels(isa).isa) == isa_name(isa));
   }
-  CHECK_REFUSED("must be baseline, avx2 or avx512, got 'sse9'", choose_isa("sse9"));
+  CHECK_REFUSED("must be baseline, avx2, avx512 or amx, got 'sse9'", choose_isa("sse9"));
   if (available.size() < 3) CHECK_REFUSED("lacks it", choose_isa("avx512"));
 }
 
