@@ -103,7 +103,7 @@ def test_isas_agree_on_any_bit_pattern(
         ((40, 4, True, "baseline"), r"width must be 1\.\.32, got 40"),
         ((0, 4, True, "baseline"), r"width must be 1\.\.32, got 0"),
         ((8, 99, True, "baseline"), r"frac_width must be -64\.\.64, got 99"),
-        ((8, 4, True, "sse9"), "must be baseline, avx2 or avx512, got 'sse9'"),
+        ((8, 4, True, "sse9"), "must be baseline, avx2, avx512 or amx, got 'sse9'"),
         ((8, 4, True, "baseline", "flor"), "rounding must be one of half_even, floor, half_up, got 'flor'"),
         ((8, 4, True, "baseline", "floor", "warp"), "overflow must be one of saturate, wrap, got 'warp'"),
     ],
