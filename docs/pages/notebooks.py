@@ -17,6 +17,7 @@ ORDER = (
     "n_bits",
     "own_optuna_study",
     "digits",
+    "formats",
     "export",
     "real_jets",
 )

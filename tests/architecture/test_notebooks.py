@@ -16,6 +16,7 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 NAMES = [
     "digits",
     "export",
+    "formats",
     "lab1_training",
     "lab2_passes",
     "lab3_search",

@@ -22,6 +22,8 @@ from .eager_formats import PEERS
 
 ROUNDS = 3
 SIZES = (16, 16, 8, 5)
+# What eager PyTorch does in so few operations that 20 times its speed would be beyond that of a copy.
+EAGER = {"scale_integer": 8}
 
 
 def cpu_seconds(action) -> float:
@@ -41,11 +43,14 @@ def test_ten_million_floats(name: str) -> None:
     torch.set_num_threads(1)
     eager, arguments, single = PEERS[name]
     x = torch.randn(10_000, 1000)
+    to = torch.empty_like(x)
     native = quantizer_map[name]
     with torch.no_grad():
         expected, found = eager(x), native(x, **arguments)
         differs = float((~torch.isclose(expected, found, rtol=1e-5)).float().mean())
-        ours, theirs, copied = median([lambda: native(x, **arguments), lambda: eager(x), x.clone])
+        ours, theirs, copied = median(
+            [lambda: native(x, **arguments), lambda: eager(x), lambda: to.copy_(x)], ROUNDS
+        )
     row = {
         "format": name,
         "ns_a_number": ours * 100,
@@ -56,8 +61,10 @@ def test_ten_million_floats(name: str) -> None:
     }
     print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
     assert differs < 1e-3  # a float32 logarithm next to a border
-    if not single:
-        assert theirs / ours >= 2
+    if single:
+        assert copied / ours >= 0.5
+    else:
+        assert theirs / ours >= EAGER.get(name, 20)
 
 
 def rule_of(name: str, arguments: dict[str, object]) -> dict[str, object]:
@@ -69,6 +76,22 @@ def rule_of(name: str, arguments: dict[str, object]) -> dict[str, object]:
     return {"name": name, **{f"{o}_{k}": v for o in ("data_in", "weight", "bias") for k, v in fields.items()}}
 
 
+def next_one(name: str, arguments: dict[str, object], turn: int) -> dict[str, object]:
+    """Other arguments of a format that cost the same."""
+    changes: dict[str, dict[str, object]] = {
+        "minifloat_ieee": {"exponent_bias": 7 + turn},
+        "minifloat_denorm": {"exponent_bias": 7 + turn},
+        "log": {"exponent_bias": 63 - turn},
+        "block_fp": {"exponent_bias": 127 - turn},
+        "block_minifloat": {"exponent_bias_width": 8 - turn},
+        "block_log": {"exponent_bias_width": 8 - turn},
+        "mxfp4": {"block_size": 32 >> turn},
+        "ternary": {"threshold": 0.1 * turn},
+        "scale_integer": {"width": 8 - turn},
+    }
+    return {**arguments, **changes.get(name, {})}
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize("name", PEERS)
 def test_one_trial(name: str) -> None:
@@ -78,7 +101,17 @@ def test_one_trial(name: str) -> None:
     ev = Evaluator(model, x, y, threads=1)
     layers = [f"_{i}" for i, layer in enumerate(model) if isinstance(layer, nn.Linear)]
     whole = {"by": "name", "default": {"config": {"name": None}}}
-    whole |= {layer: {"config": rule_of(name, arguments)} for layer in layers}
+    turns = iter(range(ROUNDS))
+
+    def config() -> dict[str, object]:
+        """A configuration that the evaluator has not seen."""
+        turn = next(turns)
+        rule = rule_of(name, next_one(name, arguments, turn) if turn else arguments)
+        # The values of binary have no parameters.
+        return whole | {
+            layer: {"config": rule} for layer in layers[: -turn or None if name == "binary" else None]
+        }
+
     weights_only = name in ("binary", "ternary")
 
     def quantizer(operand: int):
@@ -87,14 +120,15 @@ def test_one_trial(name: str) -> None:
         return lambda v: eager(v.unsqueeze(0)).squeeze(0) if v.dim() == 1 else eager(v)
 
     peer = mase_loop.quantized(model, [(0, 1, 2)] * len(layers), quantizer)
+    ev.evaluate()  # the data are there
     found: list[float] = []
     ours, theirs = median(
         [
-            lambda: found.append(ev.evaluate(whole).accuracy),
+            lambda: found.append(ev.evaluate(config()).accuracy),
             lambda: found.append(mase_loop.evaluate(peer, x, y, SIZES[-1])[0]),
         ]
     )
     row = {"format": name, "chop_ms": ours * 1e3, "loop_ms": theirs * 1e3, "ratio": theirs / ours}
     print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
     assert found[0] == pytest.approx(found[1], abs=2e-3)  # numbers at a border go to either side
-    assert theirs / ours >= 20
+    assert theirs / ours >= 100

@@ -4,6 +4,7 @@
 
 #include "chop/evaluator/evaluator.h"
 #include "chop/kernels/number_kernels.h"
+#include "chop/quantizers/block_rules.h"
 #include "chop/quantizers/float_rules.h"
 #include "evaluator_cases.h"
 #include "samples.h"
@@ -96,6 +97,102 @@ void check_isas() {
 TEST(number_formats_have_the_same_bits_everywhere) {
   check_isas<float>();
   check_isas<double>();
+}
+
+// Many blocks at once against the blocks alone, and every instruction set against the first one.
+TEST(many_blocks_have_the_values_of_single_ones) {
+  struct Case {
+    const char* name;
+    std::vector<double> numbers;
+  };
+  const std::vector<Case> cases{{"block_fp", {8, 8, 127}},
+                                {"block_fp", {30, 8, 127}},
+                                {"block_fp", {4, 3, 3}},
+                                {"block_minifloat", {8, 4, 8}},
+                                {"block_log", {8, 8}},
+                                {"block_log", {4, 3}},
+                                {"mxint8", {}},
+                                {"mxfp4", {}},
+                                {"mxfp8_e5m2", {}},
+                                {"scale_integer", {8, 1, 0, 0, 0}},
+                                {"scale_integer", {5, 0, 0, 0, 0}}};
+  Random random(11);
+  for (const Case& each : cases) {
+    for (int round = 0; round < 60; ++round) {
+      const int64_t a = 1 + random.below(3), b = 1 + random.below(90), c = 1 + random.below(70);
+      const std::vector<int64_t> shape{a, b, c};
+      const std::vector<std::vector<int64_t>> blocks{
+          {1, 1, 16}, {1, 1, 32}, {1, 1, 1 + random.below(40)}, {1, 1 + random.below(40), 1}, {-1}};
+      const BlockLayout layout =
+          block_layout(shape, blocks[static_cast<size_t>(round) % blocks.size()], FirstDim::keep);
+      std::vector<float> x =
+          awkward_values<float>(static_cast<int>(layout.elements), 0x1p-4f, -128, 127, static_cast<uint64_t>(round));
+      if (round % 3 == 1)
+        for (float& v : x) v *= std::ldexp(1.0f, static_cast<int>(random.below(240)) - 140);
+      std::vector<float> together(x.size()), singly(x.size());
+      const BoundNumbers bound{&value_formats().get(each.name), each.numbers.data(), kFloat32};
+      quantize_blocks(*bound.format, bound.numbers, bound.type, layout, 0, layout.blocks, x.data(), together.data());
+      for (int64_t block = 0; block < layout.blocks; ++block)
+        quantize_singly(bound, layout, block, block + 1, x.data(), singly.data());
+      const int64_t at = first_difference(together, singly);
+      CHECK(at < 0, each.name, " round ", round, " at ", at);
+    }
+  }
+}
+
+TEST(many_blocks_have_the_same_bits_everywhere) {
+  const double numbers[] = {8, 8, 127};
+  const BlockRules rules(value_formats().get("block_fp"), numbers, kFloat32);
+  const NumberBlockKernels& expected = number_block_kernels(available_isas().front());
+  for (const int size : {1, 7, 16, 31, 32, 45}) {
+    const std::vector<float> x = awkward_values<float>(size * 64, 0.0625f, -128, 127, static_cast<uint64_t>(size));
+    for (const Isa isa : available_isas()) {
+      const NumberBlockKernels& kernels = number_block_kernels(isa);
+      ManyBlocks many, other;
+      std::vector<float> y(x.size()), z(x.size());
+      kernels.largest_of(x.data(), 64, size, many.most);
+      expected.largest_of(x.data(), 64, size, other.most);
+      for (int b = 0; b < 64; ++b) CHECK(same_bits(many.most[b], other.most[b]), size);
+      CHECK(rules.find(64, &many));
+      for (const bool narrow : {false, many.narrow}) {
+        kernels.apply_each(x.data(), y.data(), 64, size, many.rules, narrow);
+        expected.apply_each(x.data(), z.data(), 64, size, many.rules, false);
+        CHECK(first_difference(y, z) < 0, isa_name(isa), " size ", size);
+      }
+      many.clear(64), other.clear(64);
+      kernels.look_across(x.data(), size, 64, 64, many.most, many.low, many.high);
+      expected.look_across(x.data(), size, 64, 64, other.most, other.low, other.high);
+      for (int l = 0; l < 64; ++l)
+        CHECK(same_bits(many.most[l], other.most[l]) && same_bits(many.low[l], other.low[l]) &&
+              same_bits(many.high[l], other.high[l]));
+      CHECK(rules.find(64, &many));
+      kernels.apply_across(x.data(), y.data(), size, 64, 64, many.rules, many.narrow);
+      expected.apply_across(x.data(), z.data(), size, 64, 64, many.rules, false);
+      CHECK(first_difference(y, z) < 0, isa_name(isa), " size ", size);
+    }
+  }
+}
+
+// Of float numbers, float arithmetic gives what double gives.
+TEST(narrow_rules_give_the_values_of_wide_ones) {
+  const NumberKernels<float>& kernel = number_kernels().f32;
+  Random random(3);
+  for (int round = 0; round < 300; ++round) {
+    NumberRule rule;
+    const int bits = 1 + static_cast<int>(random.below(12)), low = static_cast<int>(random.below(120)) - 60;
+    if (round % 4 == 0) rule = float_rule(bits, low - 30, std::ldexp(1.0 + (bits > 1), low + 8), kFloat32);
+    if (round % 4 == 1) rule = power_rule(low - 20, low + 20, kFloat32);
+    if (round % 4 == 2) rule.step = std::ldexp(1.0, low), rule.inverse = std::ldexp(1.0, -low);
+    if (round % 4 == 2) rule.low = -std::ldexp(1.0, bits), rule.high = std::ldexp(1.0, bits) - 1;
+    if (round % 4 == 3) rule.kind = RuleKind::three_values, rule.threshold = 0.5, rule.high = 0.3;
+    std::vector<float> x = awkward_values<float>(999, std::ldexp(1.0f, low), -128, 127, static_cast<uint64_t>(round));
+    for (size_t i = 0; i < x.size(); i += 5) x[i] *= std::ldexp(1.0f, static_cast<int>(random.below(100)) - 50);
+    std::vector<float> narrow(x.size()), wide(x.size());
+    kernel.apply(x.data(), wide.data(), static_cast<int64_t>(x.size()), rule);
+    rule.narrow = true;
+    kernel.apply(x.data(), narrow.data(), static_cast<int64_t>(x.size()), rule);
+    CHECK(first_difference(narrow, wide) < 0, "kind ", static_cast<int>(rule.kind), " round ", round);
+  }
 }
 
 TEST(blocks_cover_a_tensor_once) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -12,10 +13,11 @@ from torch.nn import functional as F
 
 import chop
 from chop import Evaluator, MaseGraph
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import QUANTIZERS, IntegerFormat
 from chop.passes import quantize_transform_pass
 from chop.sensitivities import Sensitivity, SensitivityRow
 from tests.evaluator.models import chain, data, integer
+from tests.evaluator.number_formats import FORMATS
 
 ROWS = 300
 OPERANDS = {"_1": ["data_in"], "_2": ["data_in", "weight", "bias"], "_4": ["data_in"]}
@@ -227,3 +229,18 @@ def test_errors(ev: Evaluator, formats: Any, options: dict[str, Any], message: s
 def test_something_else_than_an_evaluator() -> None:
     with pytest.raises(ValueError, match=r"ev must be a chop.Evaluator, got Linear"):
         chop.sensitivity(nn.Linear(1, 1), [(8, 4)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_number_format_can_be_asked_for(name: str, model: nn.Sequential, ev: Evaluator) -> None:
+    spec = QUANTIZERS[FORMATS[name]["name"]]
+    format = spec.parse("linear", FORMATS[name], "test")["weight"]
+    (row,) = chop.sensitivity(ev, {"_2": {"weight": [format]}}).rows
+    changed_model = copy.deepcopy(model)
+    with torch.no_grad():
+        changed_model[2].weight.copy_(spec.quantizer(format)(changed_model[2].weight))
+        x, y = data(ROWS, 6, 4)
+        logits = changed_model(x)
+    assert (row.node, row.operand, row.format) == ("_2", "weight", format)
+    assert row.accuracy_micro == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1 / ROWS)
+    assert row.loss == pytest.approx(F.cross_entropy(logits.double(), y).item(), rel=1e-5)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 
 import numpy as np
 import pytest
+import torch
 
+from chop import Evaluator
 from chop.cost import Costs
 from chop.search import pareto_front, sweep
 from chop.search.configurations import as_space
 from chop.tools.errors import ConfigError
+from tests.evaluator.number_formats import quantized, with_wide_sums
 from tests.sweep.spaces import evaluator
 
 OPERANDS = ("data_in", "weight")
@@ -59,6 +63,24 @@ def test_the_front_is_that_of_a_loop():
         if k not in ("by", "default")
     }
     assert len(names) > 1
+
+
+def test_the_front_of_the_example_is_that_of_torch(repo_dir):
+    from chop.dataset import MaseDataModule
+    from chop.models import get_model
+
+    example = tomllib.loads((repo_dir / "configs/examples/jsc_formats.toml").read_text())
+    x, y = MaseDataModule("jsc-synth", batch_size=512).arrays("val")
+    model = get_model("jsc-toy", pretrained=True).eval()
+    ev = Evaluator(model, x[:1000], y[:1000])
+    report = sweep(ev, example["search"]["search_space"], {"accuracy": "maximize", "model_size": "minimize"})
+    front = [e["config"] for e in report.front]
+    used = {rule["config"]["name"] for c in front for k, rule in c.items() if k not in ("by", "default")}
+    assert len(front) > 2 and len(used) > 1 and str(len(front)) in repr(report)
+    for config in front[:: max(1, len(front) // 3)]:
+        with torch.no_grad():
+            expected = with_wide_sums(quantized(model, config))(x[:1000])
+        assert (ev.forward(config).argmax(1) == expected.argmax(1)).float().mean() > 0.99
 
 
 def test_an_entry_that_no_format_knows_is_refused():

@@ -23,9 +23,6 @@ using evaluator::NodeFormat;
 using evaluator::TorchCallPtr;
 
 // (node, quantizer, {operand: format}) for every quantized node.
-// A format that is no fixed-point grid: (name, numbers, block_size, first_dim).
-using PyValueFormat = std::tuple<std::string, std::vector<double>, std::vector<int64_t>, int>;
-using PyOperand = std::variant<OneFormat, EachFormat, PyValueFormat>;
 using PyNode = std::tuple<std::string, std::string, std::map<std::string, PyOperand>>;
 
 void add_format(NodeFormat* node, const std::string& operand, const OneFormat& f) {
@@ -39,12 +36,7 @@ void add_format(NodeFormat* node, const std::string& operand, const EachFormat& 
 }
 
 void add_format(NodeFormat* node, const std::string& operand, const PyValueFormat& f) {
-  const auto& [name, numbers, block_size, first] = f;
-  const quantizers::ValueFormat& format = quantizers::value_formats().get(name);
-  quantizers::check_numbers(format, numbers.size());
-  check(first >= 0 && first <= 3, "number format: first_dim must be 0..3, got ", first);
-  node->values[operand] = std::make_shared<const quantizers::BoundFormat>(
-      quantizers::BoundFormat{name, &format, numbers, block_size, static_cast<quantizers::FirstDim>(first)});
+  node->values[operand] = to_bound(f);
 }
 
 NodeFormat to_format(const PyNode& entry) {

@@ -21,7 +21,7 @@ using trainer::Trainer;
 
 // node: ({parameter: number}, number of the running statistics or -1, momentum, {operand: format},
 // {operand: who shares a trained width})
-using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyFormat>,
+using PyNode = std::tuple<std::map<std::string, int>, int, double, std::map<std::string, PyOperand>,
                           std::map<std::string, std::string>>;
 
 Specification make_specification(std::vector<int64_t> sizes, int trained, std::vector<int> running,
@@ -34,10 +34,15 @@ Specification make_specification(std::vector<int64_t> sizes, int trained, std::v
     spec.parameters = std::get<0>(node);
     spec.running = std::get<1>(node);
     spec.momentum = std::get<2>(node);
-    for (const auto& [operand, given] : std::get<3>(node))
-      spec.formats[operand] = std::holds_alternative<OneFormat>(given)
-                                  ? ElementFormats{to_format(std::get<OneFormat>(given))}
-                                  : to_formats(std::get<EachFormat>(given));
+    for (const auto& [operand, given] : std::get<3>(node)) {
+      if (const auto* values = std::get_if<PyValueFormat>(&given)) {
+        spec.values[operand] = to_bound(*values);
+      } else if (const auto* one = std::get_if<OneFormat>(&given)) {
+        spec.formats[operand] = {to_format(*one)};
+      } else {
+        spec.formats[operand] = to_formats(std::get<EachFormat>(given));
+      }
+    }
     for (const auto& [operand, sharing] : std::get<4>(node)) {
       check(sharing == "tensor" || sharing == "channel" || sharing == "element",
             "training: a trained width must be of a tensor, a channel or an element, got '", sharing, "'");

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "chop/evaluator/config.h"
@@ -17,6 +18,8 @@ struct Layer {
   double bound = 0.0;     // of LayerReport
   double unit = 1.0;      // of the bound: the finest grid's step
   bool codes_in = false;  // takes codes of its input's format, else the input's values
+  // Where the data are values of a number format that lie on a grid: the codes that the layer takes instead.
+  std::optional<FixedPoint> value_codes;
   Encoding encoding = Encoding::f32;
   int zero = 0;
   double gain = 0.0, offset = 0.0;  // no |output| is larger than gain * largest |input| + offset

@@ -157,7 +157,7 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
       key,
       [&] {
         const bool by_values = format && !format->values.empty();
-        return std::make_shared<Layer>(by_values ? make_value_layer(node, *window, *format)
+        return std::make_shared<Layer>(by_values ? make_value_layer(node, *window, *format, finite, nonnegative)
                                                  : make_layer(node, *window, format, finite, nonnegative));
       },
       [](const Layer& made) { return made.bytes(); });
@@ -168,7 +168,9 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   if (in.layer && layer->encoding != Encoding::f32 && !feeds(in, input_window)) settle(&in);
   if (const quantizers::BoundFormat* f = format ? format->value("data_in") : nullptr)
     to_values(&in, *f, planner_.graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape, node.name);
-  const Rounding rounding = layer->codes_in ? Rounding::codes : Rounding::values;
+  const bool codes = layer->codes_in || layer->value_codes;
+  const Rounding rounding = codes ? Rounding::codes : Rounding::values;
+  if (layer->value_codes && !grid) round(&in, {node.name, "integer", {}, nullptr}, *layer->value_codes, rounding);
   if (features) {
     round_rows(&in, *format, rows, *grid, rounding);
   } else if (grid) {

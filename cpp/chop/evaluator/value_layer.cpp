@@ -61,9 +61,50 @@ std::optional<quantizers::ValueGrid> grid_of_input(const NodeFormat& format) {
   return quantizers::ValueGrid{-f->frac_width, f->largest_code() * f->scale()};
 }
 
+// The narrowest signed format with these multiples of 2^step; none with 16 bits or less.
+std::optional<FixedPoint> narrowest(int step, double largest) {
+  constexpr int kMostBits = 16;
+  int bits = 1;
+  while (bits <= kMostBits && std::ldexp(largest, -step) > std::ldexp(1.0, bits - 1) - 1.0) ++bits;
+  if (bits > kMostBits || std::abs(step) > kMaxFracWidth) return std::nullopt;
+  return FixedPoint{bits, -step, true};
+}
+
+std::optional<FixedPoint> narrowest(const std::vector<double>& numbers) {
+  double largest = 0.0;
+  for (const double v : numbers) largest = larger(largest, std::fabs(v));
+  if (largest == 0.0) return FixedPoint{1, 0, true};
+  return std::isfinite(largest) ? narrowest(lowest_bit(numbers), largest) : std::nullopt;
+}
+
+// The layer on integers, where its operands' values are few enough.
+std::optional<Layer> integer_layer(const ir::Node& node, const Window& window, const NodeFormat& format,
+                                   const std::vector<double>& weight, const std::vector<double>& bias, bool finite,
+                                   bool nonnegative) {
+  const auto grid = grid_of_input(format);
+  if (!grid || (format.operand("data_in") && format.quantizer != "integer")) return std::nullopt;
+  const FixedPoint* given = format.operand("data_in");
+  const auto data = given ? std::optional(*given) : narrowest(grid->step, grid->largest);
+  const auto of_weight = narrowest(weight), of_bias = narrowest(bias);
+  if (!data || !of_weight || !of_bias) return std::nullopt;
+  NodeFormat codes{node.name, "integer", {{"data_in", *data}, {"weight", *of_weight}, {"bias", *of_bias}}, nullptr};
+  ir::Node rounded = node;
+  for (ir::Parameter& p : rounded.parameters) {
+    const std::vector<double>& from = p.name == "weight" ? weight : bias;
+    p = ir::Parameter::of(p.name, p.shape, {from.begin(), from.end()});
+  }
+  if (!takes_codes(rounded, &codes)) return std::nullopt;
+  Layer layer = make_layer(rounded, window, &codes, finite, nonnegative);
+  if (layer.encoding == Encoding::f32) return std::nullopt;
+  layer.codes_in = false;
+  layer.value_codes = data;
+  return layer;
+}
+
 }  // namespace
 
-Layer make_value_layer(const ir::Node& node, const Window& window, const NodeFormat& format) {
+Layer make_value_layer(const ir::Node& node, const Window& window, const NodeFormat& format, bool finite,
+                       bool nonnegative) {
   const std::vector<double> weight = values(node, "weight", format), bias = values(node, "bias", format);
   Layer layer;
   layer.gain = largest_sum(weight, static_cast<size_t>(window.out));
@@ -77,6 +118,10 @@ Layer make_value_layer(const ir::Node& node, const Window& window, const NodeFor
       layer.bound = (layer.gain * grid->largest + layer.offset) / layer.unit;
       if (layer.bound < kExactFloat) layer.road = Road::exact_float32;
     }
+  }
+  if (auto integers = integer_layer(node, window, format, weight, bias, finite, nonnegative)) {
+    integers->bound = layer.bound;  // the codes have room for a few more values
+    return std::move(*integers);
   }
   pack_numbers(window, weight, bias, &layer);
   return layer;

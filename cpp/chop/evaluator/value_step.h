@@ -2,11 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "chop/evaluator/step.h"
 #include "chop/ir/graph.h"
-#include "chop/quantizers/value_format.h"
+#include "chop/quantizers/block_rules.h"
 
 namespace chop::evaluator {
 
@@ -19,8 +20,16 @@ class ValueStep : public Step {
 
  private:
   quantizers::BoundFormat format_;
+  struct Run {
+    int first, count;  // rows of the block
+  };
+  bool across(const float* x, float* y) const;
+  void turned(const float* x, float* y) const;
+
   quantizers::BlockLayout layout_;  // of one block of data
   int rows_;
+  std::vector<std::vector<Run>> runs_;           // of each block of the format, in each row of data
+  std::optional<quantizers::BlockRules> rules_;  // of formats whose blocks may lie in lanes
 };
 
 }  // namespace chop::evaluator

@@ -2,9 +2,10 @@
 
 namespace chop {
 
-#define CHOP_DECLARE_NUMBERS(ns)    \
-  namespace ns {                    \
-  extern const NumberTable numbers; \
+#define CHOP_DECLARE_NUMBERS(ns)                 \
+  namespace ns {                                 \
+  extern const NumberTable numbers;              \
+  extern const NumberBlockKernels number_blocks; \
   }
 CHOP_DECLARE_NUMBERS(baseline)
 #ifdef CHOP_HAS_avx2
@@ -22,5 +23,15 @@ const NumberTable& number_kernels([[maybe_unused]] Isa isa) {
 }
 
 const NumberTable& number_kernels() { return number_kernels(active_isa()); }
+
+const NumberBlockKernels& number_block_kernels([[maybe_unused]] Isa isa) {
+#ifdef CHOP_HAS_avx2
+  if (isa >= Isa::avx512) return avx512::number_blocks;
+  if (isa == Isa::avx2) return avx2::number_blocks;
+#endif
+  return baseline::number_blocks;
+}
+
+const NumberBlockKernels& number_block_kernels() { return number_block_kernels(active_isa()); }
 
 }  // namespace chop

@@ -13,5 +13,7 @@ struct NumberTable {
 
 const NumberTable& number_kernels(Isa isa);  // an available one
 const NumberTable& number_kernels();
+const NumberBlockKernels& number_block_kernels(Isa isa);
+const NumberBlockKernels& number_block_kernels();
 
 }  // namespace chop

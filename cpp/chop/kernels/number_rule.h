@@ -5,7 +5,8 @@
 
 namespace chop {
 
-// Everything is computed in double, so that results are the same for every instruction set and exact for float32.
+// Everything is computed in double, so that results are the same for every instruction set and exact for float32; in
+// float where that gives the same.
 //
 //   significant:  |x| to a multiple of max(2^floor(log2 |x|), lowest) / 2^(bits - 1), ties to even, at most `largest`;
 //                 keeps the sign of zero. `magic` is 1.5 * 2^(53 - bits).
@@ -22,11 +23,13 @@ struct NumberRule {
   double magic = 0.0;
   double inverse = 1.0, step = 1.0, low = 0.0, high = 0.0;
   double threshold = 0.0;
-  int bits = 0;  // significant ones
+  int bits = 0;         // significant ones
+  bool narrow = false;  // whether arithmetic of float gives the same values of float numbers
 };
 
 // What can be asked of a block, and what was found. NaN counts for nothing; of nothing but NaN, all is 0.
-enum BlockNeed : unsigned { kNothing = 0, kLargest = 1, kEnds = 2, kMean = 4 };
+// kExponent: of the largest no more than its exponent and whether it is a power of two.
+enum BlockNeed : unsigned { kNothing = 0, kLargest = 1, kEnds = 2, kMean = 4, kExponent = 8 | kLargest };
 struct BlockFacts {
   double largest = 0.0;          // |x|
   double low = 0.0, high = 0.0;  // of x and 0
@@ -42,6 +45,20 @@ struct NumberKernels {
   void (*look)(const T* x, int64_t n, unsigned needs, BlockFacts* facts);
   // Adds sum and count of those |x| that are above the threshold.
   void (*above)(const T* x, int64_t n, double threshold, double* sum, int64_t* count);
+};
+
+// Many blocks of floats at once. The rules of one call are of one kind; narrow: of all of them.
+inline constexpr int kNumberLanes = 64;
+struct NumberBlockKernels {
+  // most[b] = the largest |x| of each of the blocks, which lie one behind the other; NaN counts for nothing.
+  void (*largest_of)(const float* x, int64_t count, int64_t size, float* most);
+  void (*apply_each)(const float* x, float* y, int64_t count, int64_t size, const NumberRule* const* rules,
+                     bool narrow);
+  // A block a lane, up to kNumberLanes of them; its numbers are `stride` apart. Larger and smaller ones than those
+  // given are taken; low and high may be null.
+  void (*look_across)(const float* x, int64_t rows, int64_t stride, int lanes, float* most, float* low, float* high);
+  void (*apply_across)(const float* x, float* y, int64_t rows, int64_t stride, int lanes,
+                       const NumberRule* const* rules, bool narrow);
 };
 
 }  // namespace chop

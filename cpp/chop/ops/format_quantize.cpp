@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "chop/core/check.h"
+#include "chop/core/large_array.h"
 #include "chop/quantizers/value_format.h"
 
 namespace chop {
@@ -47,6 +48,10 @@ Tensor format_quantize(const Tensor& input, int64_t number, std::vector<double> 
   const Tensor x = torch::stable::contiguous(input);
   Tensor y = torch::stable::new_empty(x, x.sizes());
   if (x.numel() == 0) return y;
+  const size_t bytes = static_cast<size_t>(x.numel()) * (scalar == ScalarType::Float ? 4 : 8);
+  advise_large_pages(scalar == ScalarType::Float ? static_cast<void*>(y.mutable_data_ptr<float>())
+                                                 : static_cast<void*>(y.mutable_data_ptr<double>()),
+                     bytes);
   const auto sizes = x.sizes();
   const quantizers::BlockLayout layout = quantizers::block_layout(
       std::vector<int64_t>(sizes.begin(), sizes.end()), block_size, static_cast<quantizers::FirstDim>(first_dim));

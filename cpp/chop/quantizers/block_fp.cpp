@@ -19,7 +19,7 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType&) {
   return rule;
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_fp", {3, kLargest, false, rule});
+[[maybe_unused]] const bool registered = value_formats().add("block_fp", {3, kExponent, false, rule});
 
 }  // namespace
 }  // namespace chop::quantizers

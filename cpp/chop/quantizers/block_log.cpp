@@ -18,7 +18,7 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) 
   return power_rule(-bias, top - bias, type);
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_log", {2, kLargest, false, rule});
+[[maybe_unused]] const bool registered = value_formats().add("block_log", {2, kExponent, false, rule});
 
 }  // namespace
 }  // namespace chop::quantizers

@@ -13,7 +13,7 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) 
   return float_rule(m + 1, 1.0 - bias - m, power(top - bias) * (2.0 - power(-m)), type);
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_minifloat", {3, kLargest, false, rule});
+[[maybe_unused]] const bool registered = value_formats().add("block_minifloat", {3, kExponent, false, rule});
 
 }  // namespace
 }  // namespace chop::quantizers

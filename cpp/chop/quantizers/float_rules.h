@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -21,7 +22,11 @@ inline int whole(double number) {
 }
 
 // 2^exponent, 0 or infinite beyond double.
-inline double power(double exponent) { return std::ldexp(1.0, whole(exponent)); }
+inline double power(double exponent) {
+  const int e = whole(exponent);
+  if (e < -1022 || e > 1023) return std::ldexp(1.0, e);
+  return std::bit_cast<double>(static_cast<uint64_t>(e + 1023) << 52);
+}
 
 // Floats with `bits` significant bits, the smallest step 2^step, and no number above `largest` (on the grid, but maybe
 // beyond the type: then the largest one that the type holds counts).

@@ -9,7 +9,7 @@ NumberRule rule(const double*, const BlockFacts& facts, const RealType& type) {
   return mx_float_rule(kMantissa, kBias, 6.0, kTopExponent, facts, type);
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("mxfp4", {0, kLargest, false, rule});
+[[maybe_unused]] const bool registered = value_formats().add("mxfp4", {0, kExponent, false, rule});
 
 }  // namespace
 }  // namespace chop::quantizers

@@ -15,7 +15,7 @@ NumberRule rule(const double*, const BlockFacts& facts, const RealType&) {
   return rule;
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("mxint8", {0, kLargest, false, rule});
+[[maybe_unused]] const bool registered = value_formats().add("mxint8", {0, kExponent, false, rule});
 
 }  // namespace
 }  // namespace chop::quantizers

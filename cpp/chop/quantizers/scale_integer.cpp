@@ -37,7 +37,12 @@ std::optional<ValueGrid> grid(const double* n) {
   return ValueGrid{exponent - 1, most * n[3]};
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("scale_integer", {5, kLargest | kEnds, false, rule, grid});
+double part_of_largest(const double* n) {
+  return n[1] != 0.0 && n[2] == 0.0 && n[3] == 0.0 ? power(n[0] - 1.0) - 1.0 : 0.0;
+}
+
+[[maybe_unused]] const bool registered =
+    value_formats().add("scale_integer", {5, kLargest | kEnds, false, rule, grid, part_of_largest});
 
 }  // namespace
 }  // namespace chop::quantizers

@@ -33,6 +33,9 @@ struct ValueFormat {
   bool mean_of_largest;  // whether it needs the mean of those above rule().threshold too, to be found in `high`
   NumberRule (*rule)(const double* numbers, const BlockFacts& facts, const RealType& type);
   std::optional<ValueGrid> (*grid)(const double* numbers) = nullptr;  // null: values lie on no grid that is known
+  // The number Q whose rule is `scaled` with a step of largest / Q (1 for a block of zeros) and codes -Q..Q; 0: the
+  // rule is another one. null: it always is.
+  double (*part_of_largest)(const double* numbers) = nullptr;
 };
 
 Registry<ValueFormat>& value_formats();
@@ -67,7 +70,8 @@ void quantize_blocks(const ValueFormat& format, const double* numbers, const Rea
 template <class T>
 void quantize_numbers(const ValueFormat& format, const double* numbers, const RealType& type, int64_t n, const T* x,
                       T* y);
-// All of a float tensor of this shape.
-void quantize_tensor(const BoundFormat& bound, const std::vector<int64_t>& shape, const float* x, float* y);
+// All of a tensor of this shape.
+template <class T>
+void quantize_tensor(const BoundFormat& bound, const std::vector<int64_t>& shape, const T* x, T* y);
 
 }  // namespace chop::quantizers

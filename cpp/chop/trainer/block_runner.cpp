@@ -67,6 +67,7 @@ void BlockRunner<T>::run(const Step& step, const Block<T>& b) const {
     case Kind::relu: return simple.relu(a, out, numbers);
     case Kind::unary: return simple.unary(step.op, a, out, numbers);
     case Kind::quantize:
+      if (step.values) return rows_to_values(step.values, b.size, a, out);
       if (step.learned >= 0) return learned_.forward(step, b);
       for (const GridRun& run : step.grids)
         on_grid(run, a + run.first * b.size.ld, out + run.first * b.size.ld, run.count * b.size.ld);
@@ -122,6 +123,8 @@ void BlockRunner<T>::back_single(const Step& step, const Block<T>& b) const {
     simple.unary_backward(step.op, x, g, to, numbers);
   } else if (step.learned >= 0) {
     learned_.backward(step, b, to);
+  } else if (step.values) {
+    if (to != g) simple.combine(g, T(0), g, to, numbers);  // a copy
   } else {
     for (const GridRun& run : step.grids) {
       const int64_t at = run.first * b.size.ld;

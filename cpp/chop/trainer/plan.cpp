@@ -1,6 +1,7 @@
 #include "chop/trainer/plan.h"
 
 #include "chop/core/check.h"
+#include "chop/trainer/learned_plan.h"
 #include "chop/trainer/unary.h"
 
 namespace chop::trainer {
@@ -39,6 +40,9 @@ class Builder {
     plan_.parameters = places_.back();
     plan_.trained = places_[static_cast<size_t>(spec_.trained)];
     plan_.clipped = spec_.clipped;
+    for (const auto& [name, node] : spec_.nodes)
+      check(!spec_.clipped || node.values.empty(), "training: node ", name,
+            ": straight_through='clipped' needs fixed-point formats, this one has others: 'plain' trains them");
   }
 
   Plan build() {
@@ -89,7 +93,7 @@ class Builder {
     step.bias = parameter(node, "bias");
     round(node, "weight", step.weight);
     if (step.bias >= 0) round(node, "bias", step.bias);
-    price(node, step);
+    add_price(&plan_, node, *spec_of(node), step);
     return out;
   }
 
@@ -125,6 +129,7 @@ class Builder {
   // The value that a layer reads: rounded, where its input has a format.
   int quantized(const Node& node, int from) {
     const NodeSpec* spec = spec_of(node);
+    if (spec && spec->values.count("data_in")) return valued(node, *spec, from);
     if (!spec || !spec->formats.count("data_in")) return from;
     const auto features = static_cast<size_t>(plan_.values[static_cast<size_t>(from)].features);
     const ElementFormats& formats = spec->formats.at("data_in");
@@ -134,12 +139,37 @@ class Builder {
                        " input features");
     const int out = push(node, Kind::quantize, from);
     plan_.steps.back().grids = grid_runs(spread(formats, features));
-    plan_.steps.back().learned = learned(node, "data_in", static_cast<int64_t>(features), 1);
+    plan_.steps.back().learned = add_learned(&plan_, node, *spec, "data_in", static_cast<int64_t>(features), 1);
     return out;
+  }
+
+  int valued(const Node& node, const NodeSpec& spec, int from) {
+    const ir::Shape& shape = graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape;
+    const ValueOperand operand{spec.values.at("data_in"), {shape.begin(), shape.end()}};
+    if (mixes_rows(operand))
+      refuse(node, "has a format of data_in whose blocks hold numbers of several rows: engine 'lightning' trains it");
+    const int out = push(node, Kind::quantize, from);
+    plan_.steps.back().values = operand;
+    return out;
+  }
+
+  // One parameter is rounded in one way.
+  void round_to(const Node& node, Rounded rounded) {
+    for (const Rounded& other : plan_.rounded) {
+      if (other.place != rounded.place) continue;
+      if (other.formats == rounded.formats && other.values == rounded.values) return;
+      refuse(node, "shares a parameter that another node rounds to another grid");
+    }
+    plan_.rounded.push_back(std::move(rounded));
   }
 
   void round(const Node& node, const char* operand, int64_t place) {
     const NodeSpec* spec = spec_of(node);
+    if (spec->values.count(operand)) {
+      const ir::Shape& shape = node.parameter(operand)->shape;
+      const int64_t size = spec_.sizes[static_cast<size_t>(spec->parameters.at(operand))];
+      return round_to(node, {place, size, {}, {}, -1, {spec->values.at(operand), {shape.begin(), shape.end()}}});
+    }
     if (!spec->formats.count(operand)) return;
     const int64_t size = spec_.sizes[static_cast<size_t>(spec->parameters.at(operand))];
     const ElementFormats& formats = spec->formats.at(operand);
@@ -150,12 +180,10 @@ class Builder {
       for (const Rounded& other : plan_.rounded)
         if (other.place == place) refuse(node, "shares a parameter whose widths are to be trained");
     for (const Rounded& other : plan_.rounded)
-      if (other.place == place && other.formats == formats) return;
-    for (const Rounded& other : plan_.rounded)
-      if (other.place == place) refuse(node, "shares a parameter that another node rounds to another grid");
+      if (other.place == place && other.formats == formats && !other.values) return;
     const int64_t channel = node.parameter(operand)->shape.size() > 1 ? size / node.parameter(operand)->shape[0] : 1;
-    plan_.rounded.push_back({place, size, formats, grid_runs(spread(formats, static_cast<size_t>(size))),
-                             learned(node, operand, size, channel)});
+    round_to(node, {place, size, formats, grid_runs(spread(formats, static_cast<size_t>(size))),
+                    add_learned(&plan_, node, *spec, operand, size, channel)});
   }
 
   // Features of rows, channels of what has places too.
@@ -171,42 +199,10 @@ class Builder {
     return found;
   }
 
-  // The groups of an operand whose widths are trained; -1 for another one.
-  int learned(const Node& node, const char* operand, int64_t size, int64_t channel) {
-    const NodeSpec* spec = spec_of(node);
-    const auto found = spec->learned.find(operand);
-    if (found == spec->learned.end()) return -1;
-    const FixedPoint& format = spec->formats.at(operand).front();
-    const bool parameter = found->first != "data_in";
-    if (format.rounding != RoundingMode::half_even || format.overflow != OverflowMode::saturate)
-      refuse(node, "has a trained width of " + found->first + ", which must round half_even and saturate");
-    if (parameter && !format.is_signed)
-      refuse(node, "has a trained width of " + found->first + ", which must be signed");
-    const int64_t share = found->second == "tensor" ? size : found->second == "channel" ? channel : 1;
-    LearnedGroups groups{parameter, format.is_signed, size, share, plan_.groups, 0};
-    if (parameter)
-      for (const LearnedGroups& other : plan_.learned) groups.bits += other.parameter ? other.size : 0;
-    plan_.groups += groups.groups();
-    plan_.learned.push_back(groups);
-    return static_cast<int>(plan_.learned.size()) - 1;
-  }
-
-  void price(const Node& node, const Step& step) {
-    const NodeSpec* spec = spec_of(node);
-    const bool weights = spec->learned.count("weight") > 0, inputs = spec->learned.count("data_in") > 0;
-    if (weights != inputs) refuse(node, "must have trained widths of both data_in and weight, or of neither");
-    if (!weights) return;
-    LearnedProduct product;
-    for (const Rounded& r : plan_.rounded)
-      if (r.place == step.weight) product.weights = r.learned;
-    for (const Step& before : plan_.steps)
-      if (before.out == step.a) product.inputs = before.learned;
-    plan_.products.push_back(product);
-  }
-
   void no_format(const Node& node) {
     const NodeSpec* spec = spec_of(node);
-    if (spec && !spec->formats.empty()) refuse(node, "is quantized, which has no gradient in the core");
+    if (spec && (!spec->formats.empty() || !spec->values.empty()))
+      refuse(node, "is quantized, which has no gradient in the core");
   }
 
   const NodeSpec* spec_of(const Node& node) const {

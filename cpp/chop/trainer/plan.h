@@ -11,6 +11,7 @@
 #include "chop/kernels/training.h"
 #include "chop/trainer/grid_runs.h"
 #include "chop/trainer/specification.h"
+#include "chop/trainer/values.h"
 
 namespace chop::trainer {
 
@@ -35,6 +36,7 @@ struct Step {
   double factor = 1.0;                // add: a + factor b
   std::vector<GridRun> grids;         // quantize: of the rows
   int learned = -1;                   // quantize: groups whose widths are trained, instead of the grids
+  ValueOperand values;                // quantize: to the values of a format, instead of the grids
   bool add_a = false, add_b = false;  // the gradient is added to what is there
 };
 
@@ -51,7 +53,8 @@ struct Rounded {
   int64_t place = 0, size = 0;
   ElementFormats formats;  // as the specification has them
   std::vector<GridRun> grids;
-  int learned = -1;  // groups whose widths are trained, instead of the grids
+  int learned = -1;          // groups whose widths are trained, instead of the grids
+  ValueOperand values = {};  // to the values of a format, instead of the grids
 };
 
 // The numbers of an operand in groups that share the widths which are trained.

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "chop/core/element_format.h"
+#include "chop/quantizers/value_format.h"
 
 namespace chop::trainer {
 
@@ -19,6 +21,8 @@ struct NodeSpec {
   std::map<std::string, ElementFormats> formats;
   // Operand -> who shares a width that is trained: tensor, channel, element. Of its formats, sign and modes are kept.
   std::map<std::string, std::string> learned = {};
+  // Operands whose format is no fixed-point grid.
+  std::map<std::string, std::shared_ptr<const quantizers::BoundFormat>> values = {};
 };
 
 struct Specification {

@@ -46,7 +46,9 @@ void Weights<T>::round() {
     const Rounded& r = rounded_[i];
     const T* from = values.data() + r.place;
     T* to = shadow_.data() + r.place;
-    if (r.learned >= 0) {
+    if (r.values) {
+      to_values(r.values, from, to);
+    } else if (r.learned >= 0) {
       learned.round(r, from, to);
     } else if (r.grids.size() == 1) {
       on_grid(r.grids.front(), from, to, r.size);

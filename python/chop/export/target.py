@@ -14,7 +14,7 @@ import numpy as np
 
 from chop.export.proof import Proof
 from chop.integers import QuantizedView, ViewNode
-from chop.nn.quantizers import ElementFormat
+from chop.nn.quantizers import ElementFormat, IntegerFormat
 from chop.registry import Registry
 from chop.tools.errors import ConfigError
 
@@ -103,7 +103,8 @@ class Target(ABC):
         Raises:
             ConfigError: names node, operand, reason and a target that can; or the package that is missing.
         """
-        found = [] if self.takes_features else list(_features(view))
+        found = list(_number_formats(view))
+        found = found or ([] if self.takes_features else list(_features(view)))
         found = found or list(self.refusals(view))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -167,6 +168,13 @@ def _features(view: QuantizedView) -> Iterator[Refusal]:
                 yield Refusal(
                     node.name, operand, "has one format for all features or channels", "onnx-arithmetic"
                 )
+
+
+def _number_formats(view: QuantizedView) -> Iterator[Refusal]:
+    for node in view:
+        for operand, format in node.formats.items():
+            if not isinstance(format, IntegerFormat | ElementFormat):
+                yield Refusal(node.name, operand, f"holds no numbers of the format {format}")
 
 
 def foreign_quantizers(view: QuantizedView) -> Iterator[Refusal]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chop.nn.quantizers import OPERANDS, IntegerFormat
+from chop.nn.quantizers import OPERANDS, IntegerFormat, NumberFormat
 from chop.tools.errors import ConfigError
 from chop.tools.text_tables import html_table, number, text_table
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HEADERS = ("node", "operand", "width", "frac_width", "signed", "MSE", "SQNR [dB]")
+_NUMBER_HEADERS = ("node", "operand", "format", "MSE", "SQNR [dB]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +25,25 @@ class FormatChoice:
         nodes: the nodes that it is for; several where they call one module.
         mase_op: their operation.
         operand: ``data_in``, ``weight`` or ``bias``.
-        format: of the given width, with the fraction width that has the least error.
-        mse: mean squared error over the finite numbers.
+        format: of the given width, with the parameters that have the least error.
+        mse: mean squared error over the finite numbers; of a ReLU's input, of what the ReLU passes on.
         sqnr_db: power of the numbers over that of the errors, in decibels; infinite where nothing is lost.
         elements: how many numbers the tensor has, over all rows of the data for an input.
         not_finite: how many of them are NaN or infinite; they count for nothing.
-        errors: fraction width -> mean squared error, for all that were tried.
+        errors: fraction width, or format, -> mean squared error, for all that were tried.
+        entries: of a format other than fixed point: the fields of a config that say it.
     """
 
     nodes: tuple[str, ...]
     mase_op: str
     operand: str
-    format: IntegerFormat
+    format: IntegerFormat | NumberFormat
     mse: float
     sqnr_db: float
     elements: int
     not_finite: int
-    errors: Mapping[int, float]
+    errors: Mapping[Any, float]
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def node(self) -> str:
@@ -50,13 +53,15 @@ class FormatChoice:
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
         f = self.format
+        if isinstance(f, NumberFormat):
+            return ", ".join(self.nodes), self.operand, str(f), number(self.mse, 4), number(self.sqnr_db, 4)
         numbers = (str(f.width), str(f.frac_width), str(f.is_signed), number(self.mse, 4))
         return ", ".join(self.nodes), self.operand, *numbers, number(self.sqnr_db, 4)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
-    """``node -> operand -> IntegerFormat``, as :func:`chop.best_formats` found it.
+class BestFormats(Mapping[str, Mapping[str, IntegerFormat | NumberFormat]]):
+    """``node -> operand -> format``, as :func:`chop.best_formats` found it.
 
     Attributes:
         rows: one :class:`FormatChoice` for each tensor, with its error, in graph order.
@@ -64,7 +69,7 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
 
     rows: tuple[FormatChoice, ...]
 
-    def __getitem__(self, node: str) -> dict[str, IntegerFormat]:
+    def __getitem__(self, node: str) -> dict[str, IntegerFormat | NumberFormat]:
         found = {row.operand: row.format for row in self.rows if node in row.nodes}
         if not found:
             raise KeyError(f"there are no formats for node {node!r}; there are for: {', '.join(self)}")
@@ -83,6 +88,8 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
             ConfigError: a format has a sign that such a config cannot express, or an operand has none.
         """
         config: dict[str, Any] = {"by": "name", "default": {"config": {"name": None}}}
+        if self._of_numbers:
+            return {**config, **{node: {"config": self._entries(node)} for node in self}}
         operations = {node: row.mase_op for row in self.rows for node in row.nodes}
         for node, formats in self.items():
             table: dict[str, Any] = {"name": "integer"}
@@ -94,6 +101,7 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
                         )
                     continue
                 format = formats[operand.name]
+                assert isinstance(format, IntegerFormat)
                 if format.is_signed != operand.is_signed:
                     sign = "signed" if operand.is_signed else "unsigned"
                     raise ConfigError(
@@ -105,6 +113,27 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
             config[node] = {"config": table}
         return config
 
+    @property
+    def _headers(self) -> tuple[str, ...]:
+        return _NUMBER_HEADERS if self._of_numbers else _HEADERS
+
+    @property
+    def _of_numbers(self) -> bool:
+        return bool(self.rows) and isinstance(self.rows[0].format, NumberFormat)
+
+    def _entries(self, node: str) -> dict[str, Any]:
+        """One node's table of formats other than fixed point; operands that are not quantized have the weight's."""
+        rows = {row.operand: row for row in self.rows if node in row.nodes}
+        first = next(iter(rows.values()))
+        table: dict[str, Any] = {"name": first.format.name}  # type: ignore[union-attr]
+        for operand in OPERANDS[first.mase_op]:
+            row = rows.get(operand.name)
+            if row is None and operand.fallback is None:
+                row = first  # what the layer reads and does nothing with
+            if row is not None:
+                table |= {f"{operand.name}_{name}": value for name, value in row.entries.items()}
+        return table
+
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a pandas table."""
         import pandas as pd
@@ -114,8 +143,7 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
                 "node": row.node,
                 "operand": row.operand,
                 "width": row.format.width,
-                "frac_width": row.format.frac_width,
-                "is_signed": row.format.is_signed,
+                **_parameters(row),
                 "mse": row.mse,
                 "sqnr_db": row.sqnr_db,
                 "elements": row.elements,
@@ -124,7 +152,13 @@ class BestFormats(Mapping[str, Mapping[str, IntegerFormat]]):
         )
 
     def __repr__(self) -> str:
-        return text_table(_HEADERS, [row.cells() for row in self.rows])
+        return text_table(self._headers, [row.cells() for row in self.rows])
 
     def _repr_html_(self) -> str:
-        return html_table(_HEADERS, [row.cells() for row in self.rows])
+        return html_table(self._headers, [row.cells() for row in self.rows])
+
+
+def _parameters(row: FormatChoice) -> dict[str, Any]:
+    if isinstance(row.format, NumberFormat):
+        return {"format": str(row.format)}
+    return {"frac_width": row.format.frac_width, "is_signed": row.format.is_signed}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from chop import _core
 from chop.format_scan.frac_range import Magnitudes, frac_range
+from chop.format_scan.number_scan import NumberScan, number_spec
 from chop.format_scan.operand_run import OperandRun
 from chop.format_scan.result import BestFormats, FormatChoice
 from chop.ir.graph.eval_run import batches_of, eval_mode
@@ -35,28 +36,35 @@ Walk = Callable[[Callable[[Layer, str, Tensor], None]], None]
 
 def best_formats(
     ev: Evaluator,
-    width: int | Mapping[str, int],
+    width: int | Mapping[str, int] | None = None,
     signed: bool | None = None,
     objective: str = "mse",
     *,
+    name: str = "integer",
+    entries: Mapping[str, Any] | None = None,
     batch_size: int = 4096,
     threads: int = 1,
 ) -> BestFormats:
-    """Return for each input, weight and bias of each layer the fraction width with the least error.
+    """Return for each input, weight and bias of each layer the format of a width with the least error.
 
     The error is the sum of ``(x - fake_quantize(x))**2`` over the tensor, summed in float64; inputs of
     layers are those of the float model on all of the evaluator's data. Every fraction width that can be the
     best one is tried (:mod:`chop.format_scan.frac_range` says why the others cannot). Of equal ones the
     smallest is taken, which has the largest range; where all are equal (nothing but zeros), ``width // 2``.
+    Of other number formats the exponent widths and exponent biases that can be the best are tried
+    (:mod:`chop.format_scan.binades`), of ``binary`` and ``ternary`` their flags; blocks and all else are as
+    ``entries`` say. Of a ReLU's input the error is that of what the ReLU passes on: negative numbers cost nothing.
     NaN and infinities count for nothing. Nodes that call one module get one format. Weights and data are
     taken as they are now.
 
     Args:
         ev: the evaluator; its graph may be quantized, the float form is looked at.
         width: bits, 1..32, or operand -> bits (``data_in``, ``weight``, ``bias``; that of the bias falls back
-            to the weight's).
+            to the weight's). None for formats that have one width.
         signed: None takes the sign that quantized layers have: input of a ReLU without, all else with sign.
         objective: ``"mse"``.
+        name: of the number format.
+        entries: fields of its operands that are decided, e.g. ``{"block_size": [1, 32]}``; not for ``integer``.
         batch_size: rows that run at once; memory grows with it.
         threads: threads of the scan; they change no bit of the result.
 
@@ -72,7 +80,7 @@ def best_formats(
     >>> [(f.width, f.frac_width) for f in (found["_0"]["weight"], found["_0"]["data_in"])]
     [(4, 2), (4, 0)]
     """
-    widths = _widths(width)
+    widths = _widths(width, name)
     if objective not in _OBJECTIVES:
         hint = did_you_mean(objective, _OBJECTIVES)
         raise ConfigError(
@@ -86,10 +94,27 @@ def best_formats(
         raise ConfigError(f"{_WHERE}: ev must be a chop.Evaluator, got {type(ev).__name__}")
     layers = layers_of(ev.graph)
     walk = _walk(ev.graph, layers, ev._x, batch_size)
+    if name != "integer":
+        if signed is not None:
+            raise ConfigError(f"{_WHERE}: signed is for integer formats, {name!r} has a sign of its own")
+        spec = number_spec(name)
+        for field, value in (entries or {}).items():
+            if field not in spec.kinds or field == "width":
+                known = ", ".join(f for f in spec.kinds if f != "width")
+                raise ConfigError(f"{_WHERE}: entries has no {field!r}; {name!r} has {known or 'none'}")
+            spec.check_field(field, value, f"{_WHERE}: {field}")
+        return NumberScan(ev.graph, layers, spec, widths, entries or {}).run(walk)
+    if entries:
+        raise ConfigError(f"{_WHERE}: entries are for formats other than integer, got {dict(entries)!r}")
     return BestFormats(tuple(_Scan(layers, widths, signed, threads).run(walk)))
 
 
-def _widths(width: int | Mapping[str, int]) -> dict[str, int]:
+def _widths(width: int | Mapping[str, int] | None, name: str) -> dict[str, int]:
+    needed = name == "integer" or "width" in number_spec(name).fields
+    if width is None and not needed:
+        return {}
+    if not needed:
+        raise ConfigError(f"{_WHERE}: {name!r} has one width, leave out width={width!r}")
     table = dict(width) if isinstance(width, Mapping) else dict.fromkeys(OPERAND_NAMES, width)
     if "weight" in table:
         table.setdefault("bias", table["weight"])
@@ -158,11 +183,11 @@ class _Scan:
 
     def _measure(self, layer: Layer, operand: str, tensor: Tensor) -> None:
         if (layer.nodes[0], operand) in self.signs:
-            self.sizes[layer.nodes[0], operand].add(tensor)
+            self.sizes[layer.nodes[0], operand].add(_passed(layer, operand, tensor))
 
     def _scan(self, layer: Layer, operand: str, tensor: Tensor) -> None:
         if (layer.nodes[0], operand) in self.signs:
-            self.errors[layer.nodes[0], operand][1].update(tensor, self.threads)
+            self.errors[layer.nodes[0], operand][1].update(_passed(layer, operand, tensor), self.threads)
 
     def _choice(self, layer: Layer, operand: str) -> FormatChoice:
         key = layer.nodes[0], operand
@@ -181,3 +206,8 @@ class _Scan:
             found.count - finite,
             {frac: error / finite if finite else 0.0 for frac, error in zip(fracs, errors, strict=True)},
         )
+
+
+def _passed(layer: Layer, operand: str, x: Tensor) -> Tensor:
+    """What an operation makes of its operand alone: a ReLU passes nothing below 0."""
+    return x if layer.signs[operand] else torch.where(torch.isfinite(x), x.clamp(min=0), x)

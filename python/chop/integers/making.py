@@ -46,6 +46,10 @@ class _Maker:
     def run(self) -> IntegerNet:
         if len(self.view.inputs) != 1:
             raise NotIntegerError(self.view.output, "a model with one input is needed")
+        for node in self.view:
+            for operand, format in node.formats.items():
+                if not isinstance(format, IntegerFormat | ElementFormat):
+                    raise NotIntegerError(node.name, f"{operand} has no whole numbers in the format {format}")
         self.floats(self.view.inputs[0], ())
         output = self.floats(self.view[self.view.output], ())
         return IntegerNet(_needed(self.b.operations, output), output, self.view.fuses_batch_norm)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from chop import _core
+from chop.ir.graph.core_formats import CoreOperand, core_operand, native_quantizers
 from chop.ir.graph.lowering import lower, node_parameters
 from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.ops import find_row
@@ -17,12 +18,10 @@ from chop.ir.graph.saved_tensors import refuse_saved_writes
 from chop.nn.quantized.functional import quantized_function_op
 from chop.nn.quantized.modules import LinearInteger
 from chop.nn.quantized.quantized_module import QuantizedModule
-from chop.nn.quantizers import ElementFormat
+from chop.nn.quantizers import NumberFormat
 from chop.training.trained_widths import check_trained
 
 __all__ = ["TrainingTargets"]
-
-_Format = tuple[int | list[int], int | list[int], bool, str, str]
 
 
 class TrainingTargets:
@@ -95,7 +94,9 @@ class TrainingTargets:
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self._modules.get(str(node.target)) if node.op == "call_module" else None
 
-    def _node(self, node: fx.Node) -> tuple[dict[str, int], int, float, dict[str, _Format], dict[str, str]]:
+    def _node(
+        self, node: fx.Node
+    ) -> tuple[dict[str, int], int, float, dict[str, CoreOperand], dict[str, str]]:
         tensors = node_parameters(self._graph, self._modules, node)
         numbers = {name: self._numbers[id(tensor)] for name, tensor in tensors}
         module: Any = self._module(node)
@@ -121,16 +122,10 @@ def _needed(graph: MaseGraph) -> set[fx.Node]:
     return needed
 
 
-def _formats(module: nn.Module | None) -> dict[str, _Format]:
+def _formats(module: nn.Module | None) -> dict[str, CoreOperand]:
     if not isinstance(module, QuantizedModule):
         return {}
-    return {operand: _numbers(format) for operand, format in module.formats.items()}
-
-
-def _numbers(f: Any) -> _Format:
-    if isinstance(f, ElementFormat):
-        return f.widths.ravel().tolist(), f.frac_widths.ravel().tolist(), f.is_signed, f.rounding, f.overflow
-    return f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
+    return {operand: core_operand(format) for operand, format in module.formats.items()}
 
 
 def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
@@ -154,16 +149,23 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
         raise ValueError(
             f"training: node {node.name} (dropout) drops numbers at random, which the core cannot"
         )
-    if (
-        isinstance(module, QuantizedModule)
-        and module.formats
-        and module.quantizer_name not in _core.quantizers()
-    ):
-        raise ValueError(
-            f"training: node {node.name} uses the quantizer {module.quantizer_name!r}, which has no native twin"
-        )
+    if isinstance(module, QuantizedModule) and module.formats and (why := _untrained(module)):
+        raise ValueError(f"training: node {node.name} {why}: engine 'lightning' trains it")
     if any(isinstance(value, Tensor) for value in node.args):
         raise ValueError(f"training: node {node.name} computes with a tensor that is no parameter")
+
+
+def _untrained(module: QuantizedModule) -> str | None:
+    """Why the core does not train a quantized layer."""
+    if module.quantizer_name not in native_quantizers():
+        return f"uses the quantizer {module.quantizer_name!r}, which has no native twin"
+    for operand, format in module.formats.items():
+        if isinstance(format, NumberFormat) and format.is_random:
+            return f"rounds its {operand} by chance, which the core does not"
+    own = [name for name, _ in module.named_parameters() if name not in ("weight", "bias")]
+    if own:
+        return f"has {', '.join(own)} beside weight and bias, which the core does not train"
+    return None
 
 
 def _drop_rate(node: fx.Node, module: Any) -> float:

@@ -83,10 +83,11 @@ def core_node(node: str, quantizer: str, formats: Mapping[str, Format]) -> CoreN
         )
     if any(not isinstance(format, NumberFormat) for format in formats.values()):
         quantizer = quantizer if quantizer in _core.quantizers() else "integer"  # of the operands on grids
-    return node, quantizer, {name: _core_operand(format) for name, format in formats.items()}
+    return node, quantizer, {name: core_operand(format) for name, format in formats.items()}
 
 
-def _core_operand(f: Any) -> CoreOperand:
+def core_operand(f: Any) -> CoreOperand:
+    """Return a format as the core takes it."""
     if isinstance(f, NumberFormat):
         return f.name, list(f.numbers), list(f.block_size), FIRST_DIM.index(f.first_dim)
     if isinstance(f, ElementFormat):

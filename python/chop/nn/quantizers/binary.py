@@ -15,7 +15,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from chop.nn.quantizers.fields import Field, Flag, Whole
 from chop.nn.quantizers.number_format import NumberFormat, NumberQuantizer, pairs, quantize_number
 from chop.nn.quantizers.spec import QUANTIZERS, TensorFunction
-from chop.nn.quantizers.value_spec import ValueSpec, quantize_by
+from chop.nn.quantizers.value_spec import Biases, ValueSpec, quantize_by
 
 
 def binary_quantizer(x: Tensor, stochastic: bool = False, bipolar: bool = False) -> Tensor:
@@ -106,6 +106,10 @@ class BinarySpec(ValueSpec):
             given = [o for o in ("weight", "bias") if any(f"{o}_{f}" in config for f in self.fields)]
             config = {**config, **{f"{o}_{f}": value for o in given for f, value in flags.items()}}
         return super()._parse(mase_op, config, where, as_layer)
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        flags = [entries["bipolar"]] if "bipolar" in entries else (True, False)
+        return [{"width": 1, "stochastic": False, **entries, "bipolar": flag} for flag in flags]
 
     def quantizer(self, format: NumberFormat) -> TensorFunction:
         return BinaryNumbers(format)

@@ -75,6 +75,7 @@ class BlockFPSpec(BlockSpec):
         "block_size": BLOCK_SIZE,
         "skip_first_dim": SKIP_FIRST_DIM,
     }
+    usual: ClassVar[Mapping[str, Any]] = {"exponent_width": 8, "exponent_bias": None, "block_size": [1, 16]}
     function = staticmethod(block_fp_quantizer)
 
     def make_format(

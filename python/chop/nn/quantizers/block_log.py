@@ -69,6 +69,7 @@ class BlockLogSpec(BlockSpec):
         "block_size": BLOCK_SIZE,
         "skip_first_dim": SKIP_FIRST_DIM,
     }
+    usual: ClassVar[Mapping[str, Any]] = {"exponent_bias_width": 8, "block_size": [1, 16]}
     function = staticmethod(block_log_quantizer)
 
     def make_format(

@@ -16,7 +16,7 @@ from chop.nn.quantizers.fields import Field, Whole
 from chop.nn.quantizers.minifloat_ieee import EXPONENT_WIDTH, WIDTH
 from chop.nn.quantizers.number_format import NumberFormat, pairs
 from chop.nn.quantizers.spec import QUANTIZERS
-from chop.nn.quantizers.value_spec import autograd_function, quantize_by
+from chop.nn.quantizers.value_spec import Biases, autograd_function, quantize_by
 from chop.tools.errors import ConfigError
 
 EXPONENT_BIAS_WIDTH = Whole(1, 16)
@@ -73,6 +73,7 @@ class BlockMinifloatSpec(BlockSpec):
         "block_size": BLOCK_SIZE,
         "skip_first_dim": SKIP_FIRST_DIM,
     }
+    usual: ClassVar[Mapping[str, Any]] = {"exponent_bias_width": 8, "block_size": [1, 16]}
     function = staticmethod(block_minifloat_quantizer)
 
     def make_format(
@@ -105,6 +106,11 @@ class BlockMinifloatSpec(BlockSpec):
             first_dim(skip_first_dim),
             digits=width - exponent_width,
         )
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        given = {**self.usual, **entries}
+        widths = [given["exponent_width"]] if "exponent_width" in given else range(1, min(given["width"], 10))
+        return [{**given, "exponent_width": width} for width in widths]
 
 
 SPEC = BlockMinifloatSpec()

@@ -14,7 +14,7 @@ from chop.nn.quantizers.fields import Field, Whole
 from chop.nn.quantizers.minifloat_ieee import EXPONENT_BIAS
 from chop.nn.quantizers.number_format import NumberFormat, pairs
 from chop.nn.quantizers.spec import QUANTIZERS
-from chop.nn.quantizers.value_spec import ValueSpec, autograd_function, quantize_by
+from chop.nn.quantizers.value_spec import Biases, ValueSpec, autograd_function, quantize_by
 
 WIDTH = Whole(2, 16)
 
@@ -55,6 +55,13 @@ class LogSpec(ValueSpec):
         bias = 2 ** (width - 2) - 1 if exponent_bias is None else exponent_bias
         arguments = {"width": width, "exponent_bias": exponent_bias}
         return NumberFormat(self.name, pairs(arguments), (float(width), float(bias)), width)
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        if "exponent_bias" in entries:
+            return [dict(entries)]
+        # The largest error lies at 2^(k - 1/2), which becomes 2^k: 0.29 of that.
+        of_data = biases(0.5, 2 ** (entries["width"] - 1), 0, 0.5, zero=True)
+        return [{**entries, "exponent_bias": bias} for bias in [*of_data] or [None]]
 
 
 SPEC = LogSpec()

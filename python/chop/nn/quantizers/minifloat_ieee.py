@@ -5,6 +5,7 @@ Source: MASE's ``minifloat_ieee_quantizer``; rounding is to the nearest value, t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from chop.nn.quantizers.fields import Field, Whole
 from chop.nn.quantizers.number_format import NumberFormat, pairs
 from chop.nn.quantizers.spec import QUANTIZERS
-from chop.nn.quantizers.value_spec import ValueSpec, autograd_function, quantize_by
+from chop.nn.quantizers.value_spec import Biases, ValueSpec, autograd_function, quantize_by
 from chop.tools.errors import ConfigError
 
 WIDTH, EXPONENT_WIDTH = Whole(2, 32), Whole(1, 16)
@@ -84,6 +85,20 @@ class MinifloatIEEESpec(ValueSpec):
         numbers = float(width), float(exponent_width), float(bias)
         digits = mantissa + 1 - self.least_mantissa
         return NumberFormat(self.name, pairs(arguments), numbers, width, digits=digits)
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        # With 9 bits all exponents of float32 are there.
+        widths = range(1, min(entries["width"] - self.least_mantissa, 10))
+        found = []
+        for exponent_width in [entries["exponent_width"]] if "exponent_width" in entries else widths:
+            mantissa, hidden = entries["width"] - exponent_width - 1, 1 - self.least_mantissa
+            top, exponent = math.frexp(1 + hidden - 2.0**-mantissa)
+            exponent += 2**exponent_width - 1
+            of_data = biases(top, exponent, hidden - mantissa, 2.0 ** -(mantissa + hidden + 1))
+            biases_tried = [entries["exponent_bias"]] if "exponent_bias" in entries else [*of_data]
+            for bias in biases_tried or [None]:
+                found.append({**entries, "exponent_width": exponent_width, "exponent_bias": bias})
+        return found
 
 
 SPEC = MinifloatIEEESpec()

@@ -15,7 +15,7 @@ from chop.nn.quantizers.binary import weights_only
 from chop.nn.quantizers.fields import Field, Flag, Ignored, Real, Whole
 from chop.nn.quantizers.number_format import NumberFormat, pairs
 from chop.nn.quantizers.spec import QUANTIZERS
-from chop.nn.quantizers.value_spec import ValueSpec, quantize_by
+from chop.nn.quantizers.value_spec import Biases, ValueSpec, quantize_by
 
 
 def ternary_quantizer(
@@ -106,6 +106,10 @@ class TernarySpec(ValueSpec):
             (-1,) if by_block else (),
             "rows",
         )
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        flags = [entries["scaling_factor"]] if "scaling_factor" in entries else (False, True)
+        return [{"width": 2, **entries, "scaling_factor": flag} for flag in flags]
 
     def layer_operands(self, mase_op: str) -> frozenset[str]:
         return weights_only(mase_op)

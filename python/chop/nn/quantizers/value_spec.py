@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,14 @@ from chop.nn.quantizers.fields import Field, plain_none
 from chop.nn.quantizers.number_format import NumberFormat, NumberQuantizer
 from chop.nn.quantizers.operands import Operand
 from chop.nn.quantizers.spec import QuantizerSpec, TensorFunction
+
+
+class Biases(Protocol):
+    """Which exponent biases can be the best for a tensor; see :meth:`chop.format_scan.binades.Binades.biases`."""
+
+    def __call__(
+        self, top: float, exponent: int, lowest: int, relative: float, zero: bool = False
+    ) -> Sequence[int]: ...
 
 
 class ValueSpec(QuantizerSpec):
@@ -26,11 +34,13 @@ class ValueSpec(QuantizerSpec):
         arguments: field -> the quantizer's argument, where that has another name.
         make_format: a method ``(where, **arguments)`` that returns the :class:`NumberFormat` for arguments that their
             kinds have read, or raises ConfigError, opening with ``where``, for those that do not go together.
+        usual: field -> what it is in a scan for the least error that says nothing of it.
     """
 
     kinds: ClassVar[Mapping[str, Field]]
     arguments: ClassVar[Mapping[str, str]] = {}
     make_format: Callable[..., NumberFormat]
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def format(self, **arguments: Any) -> NumberFormat:
         """Return the format that the quantizer's function means by these arguments.
@@ -79,6 +89,15 @@ class ValueSpec(QuantizerSpec):
     def codes(self, x: Tensor, format: NumberFormat) -> Tensor:
         """Raise ValueError: values have no integer codes that one scale belongs to."""
         raise ValueError(f"a weight in the format {format} has no integer codes")
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        """Return the values of an operand's fields among which those with the least error are.
+
+        Args:
+            entries: fields that are decided; the usual values stand for others that have some.
+            biases: tells which exponent biases matter for the numbers.
+        """
+        return [{**self.usual, **entries}]
 
     def precision(self, config: Mapping[str, Any], operand: Operand) -> list[Any]:
         return [plain_none(value) for value in super().precision(config, operand)]
