@@ -253,7 +253,9 @@ class TrainingSpecification:
         sizes: Sequence[int],
         trained: int,
         running: Sequence[int],
-        nodes: Mapping[str, tuple[Mapping[str, int], int, float, Mapping[str, _Format], Mapping[str, str]]],
+        nodes: Mapping[
+            str, tuple[Mapping[str, int], int, float, Mapping[str, _Format | _ValueFormat], Mapping[str, str]]
+        ],
         straight_through: str,
     ) -> None: ...
 

@@ -115,7 +115,7 @@ def _widths(width: int | Mapping[str, int] | None, name: str) -> dict[str, int]:
         return {}
     if not needed:
         raise ConfigError(f"{_WHERE}: {name!r} has one width, leave out width={width!r}")
-    table = dict(width) if isinstance(width, Mapping) else dict.fromkeys(OPERAND_NAMES, width)
+    table: dict[str, Any] = dict(width) if isinstance(width, Mapping) else dict.fromkeys(OPERAND_NAMES, width)
     if "weight" in table:
         table.setdefault("bias", table["weight"])
     low, high = WIDTH_RANGE

@@ -61,7 +61,8 @@ class LogSpec(ValueSpec):
             return [dict(entries)]
         # The largest error lies at 2^(k - 1/2), which becomes 2^k: 0.29 of that.
         of_data = biases(0.5, 2 ** (entries["width"] - 1), 0, 0.5, zero=True)
-        return [{**entries, "exponent_bias": bias} for bias in [*of_data] or [None]]
+        tried: list[int | None] = [*of_data]
+        return [{**entries, "exponent_bias": bias} for bias in tried or [None]]
 
 
 SPEC = LogSpec()
