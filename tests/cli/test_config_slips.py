@@ -85,7 +85,8 @@ def is_suggested(message: str, right: str, slip: str) -> bool:
     _, _, rest = message.partition("did you mean '")
     offered = rest.partition("'")[0]
     near = slips(offered) | {offered[:-1]}
-    return offered == right or (offered != "" and (slip in near or offered in slips(slip)))
+    wrong = sum(a != b for a, b in zip(offered, slip, strict=False)) if len(offered) == len(slip) else 2
+    return offered == right or (offered != "" and (slip in near or offered in slips(slip) or wrong == 1))
 
 
 @EVERY
