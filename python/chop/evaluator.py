@@ -216,8 +216,8 @@ class Evaluator:
     def certificate(self, config: Config | None = None) -> Certificate:
         """Return what is certain of each layer under ``config``: bounds, widths, saturation, and whether it is exact.
 
-        Unlike :meth:`roads` it looks at the data: one pass in plain 128-bit integers, much slower than
-        :meth:`evaluate`.
+        Unlike :meth:`roads` it looks at the data: one pass in plain numbers that hold every partial sum, much
+        slower than :meth:`evaluate`.
         """
         formats = self._formats(config)
         with self._torch.one_thread():

@@ -214,3 +214,71 @@ def test_numbers_of_the_source_are_on_the_grid(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = chop.Evaluator(Numbers(), rows(64, 8))
     written(made, config((8, 4), (8, 4), ("linear", "add", "sub", "mul", "relu")), "onnx", tmp_path)
+
+
+@pytest.mark.parametrize("target", ["onnx", "onnx-arithmetic"])
+@pytest.mark.parametrize("width", [4, 8, 12])
+def test_a_quantizer_alone_before_what_only_moves_numbers(target: str, width: int, tmp_path: Path) -> None:
+    """onnxruntime loads no int8 there; a reference that fails is told and left out."""
+
+    class Moves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(48, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = x * 1
+            pooled = nn.functional.max_pool2d(h, 3, 1, padding=1)
+            return self.head(
+                torch.cat([pooled.transpose(2, 3).flatten(1), h[:, :, 1:].flatten(1)], 1)[:, :48]
+            )
+
+    ev = chop.Evaluator(Moves(), rows(40, 2, 4, 4))
+    made = export(ev, config((width, width // 2), (6, 4), ("linear", "mul")), target, tmp_path)
+    assert made.equal, str(made)
+    assert len(made.proofs) >= 4
+    assert quantized_view(ev, config(ops=("linear", "mul")))["mul"].is_quantized
+
+
+def test_what_does_not_run_is_told_in_one_line(
+    sequences: chop.Evaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(TARGETS["onnx"]), "write", lambda self, view, path, sample: path.write_bytes(b"?")
+    )
+    with pytest.raises(RuntimeError, match=r"^export to onnx: what was written does not run: [^\n]*$"):
+        export(sequences, config(), "onnx", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_other_target_can_hold_the_whole_model(tmp_path: Path) -> None:
+    """A target that could hold the node is not named where it refuses another one."""
+    wraps = config(data_in_overflow="wrap")
+    model = nn.Sequential(nn.Linear(6, 4), nn.Sigmoid(), nn.Linear(4, 3))
+    found = {}
+    for target in ("onnx", "cpp", "torch"):
+        with pytest.raises(ConfigError) as error:
+            export(model, wraps, target, tmp_path, x=rows(9, 6))
+        found[target] = str(error.value)
+    assert not any(" can" in text for text in found.values()), found
+    assert found["cpp"] == "export to cpp: _1: sigmoid has no form in whole numbers"
+    with pytest.raises(ConfigError, match=r"saturates only; --to onnx-arithmetic can"):
+        export(nn.Sequential(nn.Linear(6, 4)), wraps, "onnx", tmp_path, x=rows(9, 6))
+
+
+def test_pads_that_are_not_zero_are_refused_by_name(tmp_path: Path) -> None:
+    class Pads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(6, 4), nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(nn.functional.pad(self.first(x), (1, 0), value=0.5))
+
+    x = rows(9, 6)
+    with pytest.raises(
+        ConfigError,
+        match=r"^export to integers: pad: pads with 0.5, which is not zero; --to onnx-arithmetic can",
+    ):
+        export(Pads(), config(), "integers", tmp_path, x=x)
+    assert export(Pads(), config(), "onnx-arithmetic", tmp_path, x=x).equal

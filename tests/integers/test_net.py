@@ -100,7 +100,7 @@ def test_floats_inside_are_refused_by_name() -> None:
     with pytest.raises(NotIntegerError, match=r"^_0: it is a float layer"):
         integer_net(quantized_view(bare, half))
     smooth = chop.Evaluator(nn.Sequential(nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 2)), x)
-    with pytest.raises(NotIntegerError, match=r"^_1: sigmoid of floats"):
+    with pytest.raises(NotIntegerError, match=r"^_1: sigmoid has no form in whole numbers"):
         integer_net(quantized_view(smooth, config()))
 
 

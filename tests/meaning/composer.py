@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 import zlib
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -178,15 +179,16 @@ def _listed(block: Block, number: int, start: Block) -> Case | None:
     return None
 
 
-def random_case(seed: int, without: frozenset[str] = frozenset()) -> Case:
+def random_case(seed: int, without: frozenset[str] = frozenset(), of: Sequence[Block] = ()) -> Case:
     """A model of two to nine blocks that torch runs on any number of rows.
 
     Args:
         seed: decides everything.
         without: kinds of blocks that are left out.
+        of: blocks to compose from, instead of all.
     """
     random = Random(seed)
-    blocks = [block for block in all_blocks() if block.kind not in (without | _NOT_BY_ROWS)]
+    blocks = [block for block in of or all_blocks() if block.kind not in (without | _NOT_BY_ROWS)]
     while True:
         case = _composed(random, seed, blocks)
         if runs(case):

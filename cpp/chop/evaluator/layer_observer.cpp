@@ -50,6 +50,16 @@ Saturation saturation(const ObservedLayer& o, const char* name) {
   return found;
 }
 
+float magnitude(float value) { return std::fabs(value); }
+double magnitude(double value) { return std::fabs(value); }
+Wide magnitude(Wide value) { return value < 0 ? -value : value; }
+
+double largest(const std::vector<double>& values) {
+  double found = 0;
+  for (const double value : values) found = std::max(found, std::fabs(value));
+  return found;
+}
+
 bool first(const std::optional<Counterexample>& a, const Counterexample& b) {
   return !a || b.row < a->row || (b.row == a->row && b.output < a->output);
 }
@@ -66,8 +76,20 @@ LayerObserver::LayerObserver(const ObservedLayer& observed) : observed_(observed
   found_.unit = observed.layer->unit;
   const int bits = observed.grid.width + observed.format.operand("weight")->width;
   found_.grids_are_close = codes_.shift <= kMostShift && codes_.bias_shift <= kMostShift && bits <= 2 * kMaxWidth;
+  if (found_.grids_are_close) weights_ = largest_row(observed) * std::ldexp(1.0, codes_.shift);
   found_.weights = saturation(observed, "weight");
   found_.biases = saturation(observed, "bias");
+}
+
+// The largest sum of magnitudes of the codes that one output has.
+double LayerObserver::largest_row(const ObservedLayer& observed) const {
+  double found = 0, sum = 0;
+  const size_t each = codes_.weight.size() / static_cast<size_t>(observed.window->out);
+  for (size_t i = 0; i < codes_.weight.size(); ++i) {
+    sum = (i % each == 0 ? 0 : sum) + std::fabs(codes_.weight[i]);
+    found = std::max(found, sum);
+  }
+  return found;
 }
 
 void LayerObserver::add(const float* x, int64_t first_row, int valid) {
@@ -84,9 +106,29 @@ void LayerObserver::add(const float* x, int64_t first_row, int valid) {
     for (int i = 0; i < valid; ++i)
       found_.data_is_finite = found_.data_is_finite && !std::isnan(x_codes_[static_cast<size_t>(r * kBlock + i)]);
   if (!found_.countable()) return;
+  // Partial sums of whole numbers are exact in the narrowest of these types that holds the largest.
+  const double bound = largest_partial_sum(valid);
+  if (bound < 0x1p24)
+    outputs<float>(first_row, valid);
+  else if (bound < 0x1p53)
+    outputs<double>(first_row, valid);
+  else
+    outputs<Wide>(first_row, valid);
+}
+
+double LayerObserver::largest_partial_sum(int valid) const {
+  double code = 0;
+  for (int r = 0; r < observed_.rows; ++r)
+    for (int s = 0; s < valid; ++s)
+      code = std::max(code, std::fabs(static_cast<double>(x_codes_[static_cast<size_t>(r * kBlock + s)])));
+  return weights_ * code + std::ldexp(largest(codes_.bias), codes_.bias_shift);
+}
+
+template <class Sum>
+void LayerObserver::outputs(int64_t first_row, int valid) {
   const Window& w = *observed_.window;
   for (int place = 0; place < w.places_out; ++place)
-    for (int o = 0; o < w.out; ++o) output(place, o, first_row, valid);
+    for (int o = 0; o < w.out; ++o) output<Sum>(place, o, first_row, valid);
 }
 
 // Codes in units of the common grid, if the row has a format of its own.
@@ -100,16 +142,18 @@ void LayerObserver::encode(const float* x, const FixedPoint& f, float* codes) co
     for (int s = 0; s < kBlock; ++s) codes[s] = std::ldexp(codes[s], shift);
 }
 
+template <class Sum>
 void LayerObserver::output(int place, int o, int64_t first_row, int valid) {
   const Window& w = *observed_.window;
   const int channels = w.channels / w.groups, first_channel = o / (w.out / w.groups) * channels;
   const double weight_unit = std::ldexp(found_.unit, codes_.shift);
-  Wide sum[kBlock], reach[kBlock];
+  const Sum finer = static_cast<Sum>(Wide{1} << codes_.shift);
+  Sum sum[kBlock], reach[kBlock];
   float in_float[kBlock];
   const double bias = codes_.bias.empty() ? 0.0 : codes_.bias[static_cast<size_t>(o)];
   for (int s = 0; s < kBlock; ++s) {
-    sum[s] = static_cast<Wide>(bias) * (Wide{1} << codes_.bias_shift);
-    reach[s] = sum[s] < 0 ? -sum[s] : sum[s];
+    sum[s] = static_cast<Sum>(bias) * static_cast<Sum>(Wide{1} << codes_.bias_shift);
+    reach[s] = magnitude(sum[s]);
     in_float[s] = static_cast<float>(static_cast<double>(sum[s]) * found_.unit);
   }
   size_t at = static_cast<size_t>(o) * static_cast<size_t>(channels * w.taps);
@@ -120,10 +164,11 @@ void LayerObserver::output(int place, int o, int64_t first_row, int valid) {
       if (from < 0 || weight == 0.0) continue;
       const float* x = x_codes_.data() + static_cast<size_t>(w.row(first_channel + c, from)) * kBlock;
       const auto value = static_cast<float>(weight * weight_unit);
+      const Sum factor = static_cast<Sum>(weight) * finer;
       for (int s = 0; s < valid; ++s) {
-        const Wide term = static_cast<Wide>(weight) * static_cast<Wide>(x[s]) * (Wide{1} << codes_.shift);
+        const Sum term = factor * static_cast<Sum>(x[s]);
         sum[s] += term;
-        reach[s] += term < 0 ? -term : term;
+        reach[s] += magnitude(term);
         in_float[s] += value * x[s];
       }
     }

@@ -33,11 +33,17 @@ class LayerObserver {
 
  private:
   void encode(const float* x, const FixedPoint& format, float* codes) const;
+  double largest_row(const ObservedLayer& observed) const;
+  double largest_partial_sum(int valid) const;
+  template <class Sum>
+  void outputs(int64_t first_row, int valid);
+  template <class Sum>
   void output(int place, int o, int64_t first_row, int valid);
 
   const ObservedLayer& observed_;
   LayerCodes codes_;
   LayerCertificate found_;
+  double weights_ = 0;          // largest sum of magnitudes of an output's weights, in units of the sums
   std::vector<float> x_codes_;  // of the block at hand
 };
 

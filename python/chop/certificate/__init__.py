@@ -1,7 +1,7 @@
 """What a quantization config's integers do on the data, and whether floats tell the same as integer hardware.
 
-The numbers come from the core, which sums each layer's codes again in plain 128-bit integers. The grid of a layer's
-sums is the finer one of products and bias; "a sum" is the integer that it is in units of that grid.
+The numbers come from the core, which sums each layer's codes again in plain numbers that hold every partial sum. The
+grid of a layer's sums is the finer one of products and bias; "a sum" is the integer that it is in units of that grid.
 """
 
 from __future__ import annotations

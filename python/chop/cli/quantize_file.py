@@ -80,8 +80,8 @@ def _from_json(path: str, trial: str | None) -> Chosen:
             f"{path}: trial {found.number} has other numbers of channels: write its 'passes' to a TOML file "
             "and use ch transform"
         )
-    more = "" if found.entries == 1 else f", one of {found.entries} (--trial chooses)"
-    what = f"{found.file}, trial {found.number}{more}"
+    more = "" if found.entries == 1 else " (best.json#N takes entry N)"
+    what = f"{found.file}: entry {found.key} of {found.entries}{more}, trial {found.number}"
     return Chosen(path, found.config, what, found.weights)
 
 

@@ -66,6 +66,21 @@ inline int64_t quantize(float x, float scale) {
 }
 
 //@end
+//@if steps
+// How many of N ascending numbers are at most v.
+template <int N, class T>
+int reached(const T* steps, int64_t v) {
+  int found = 0;
+  for (int left = N; left > 0;) {
+    const int half = left / 2;
+    const bool above = v >= steps[found + half];
+    found += above ? half + 1 : 0;
+    left = above ? left - half - 1 : half;
+  }
+  return found;
+}
+
+//@end
 //@if linear
 // y = W x + b; A holds the sums.
 template <class A, int Out, int In, class W, class B, class X>

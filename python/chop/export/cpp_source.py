@@ -214,17 +214,15 @@ class _Writer:
         self.lines.append(f"  {name}[i] = {kind}(v < {low} ? {low} : v > {high} ? {high} : v);\n  }}")
 
     def steps(self, op: Operation, name: str, x: str) -> None:
-        levels, kind = op.constants["steps"].shape[1], self.kind(op)
-        sign, first = (f"{self.constant(op.constants[k])}[c]" for k in ("sign", "first"))
+        self.uses.add("steps")
+        levels, channel = op.constants["steps"].shape[1], self.channel(op)
+        sign, first = (f"{self.constant(op.constants[k])}[{channel}]" for k in ("sign", "first"))
         steps = self.constant(op.constants["steps"])
-        self.lines.append(f"for (int i = 0; i < {op.output.size}; ++i) {{")
-        self.lines.append(f"  const int c = {self.channel(op)};")
-        self.lines.append(f"  const int64_t v = int64_t{{{x}[i]}} * {sign};")
-        self.lines.append(f"  int64_t code = {first};")
-        self.lines.append(
-            f"  for (int k = 0; k < {levels}; ++k) code += v >= {steps}[c * {levels} + k] ? 1 : 0;"
+        self.each(
+            op,
+            name,
+            f"{first} + reached<{levels}>({steps} + {channel} * {levels}, int64_t{{{x}[i]}} * {sign})",
         )
-        self.lines.append(f"  {name}[i] = {kind}(code);\n  }}")
 
     def arithmetic(self, op: Operation, name: str, a: str, b: str) -> None:
         sign = {"add": "+", "sub": "-", "mul": "*"}[op.kind]

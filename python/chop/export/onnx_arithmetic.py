@@ -20,7 +20,7 @@ class ArithmeticStyle:
 
     sums_in_double = True
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
+    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
         """Add the quantizer of an activation."""
         v = b.op("Mul", [x, b.scalar(2.0**format.frac_width)])
         codes = self._rounded(b, x, v, format)

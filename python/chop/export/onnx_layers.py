@@ -28,8 +28,8 @@ class Style(Protocol):
 
     sums_in_double: bool
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
-        """Add the quantizer of an activation and return its value."""
+    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
+        """Add the quantizer of an activation and return its value; ``alone`` if it is not a layer's own."""
 
     def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight or bias on its grid and return its value; to ``flip`` is to put inputs before outputs."""
@@ -58,15 +58,20 @@ def build(
 
 
 def _on_grid(
-    b: OnnxBuilder, x: str, shape: Sequence[int], format: IntegerFormat | ElementFormat, style: Style
+    b: OnnxBuilder,
+    x: str,
+    shape: Sequence[int],
+    format: IntegerFormat | ElementFormat,
+    style: Style,
+    alone: bool,
 ) -> str:
     """The quantizer of an activation; of features with formats of their own, each format is made and then chosen."""
     if isinstance(format, IntegerFormat):
-        return style.quantize(b, x, format)
+        return style.quantize(b, x, format, alone)
     over = laid_over(format.shape, format.axis, (1, *shape))
     y = b.scalar(0.0)
     for each, mask in format.parts():
-        y = b.op("Where", [b.constant(mask.reshape(over)), style.quantize(b, x, each), y])
+        y = b.op("Where", [b.constant(mask.reshape(over)), style.quantize(b, x, each, alone), y])
     return y
 
 
@@ -79,7 +84,7 @@ def _quantized(
     for place, (operand, x) in enumerate(zip(names, inputs, strict=True)):
         if (operand, x) not in made:
             shape = view[node.inputs[place]].shape
-            made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style)
+            made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style, node.op == "mul_scalar")
     return [made[key] for key in zip(names, inputs, strict=True)]
 
 

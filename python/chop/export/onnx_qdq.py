@@ -33,13 +33,17 @@ class QdqStyle:
 
     sums_in_double = True
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
+    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
         """Add the quantizer of an activation."""
-        kind = container(format)
+        kind, zero = container(format), 0
+        if (
+            alone and kind == np.int8
+        ):  # onnxruntime 1.32 loads no int8 that only moves behind its DequantizeLinear
+            kind, zero = np.uint8, 128
         if format.width not in (8, 16):
             ends = [b.scalar(code * format.scale) for code in (format.qmin, format.qmax)]
             x = b.op("Clip", [x, *ends])
-        grid = [b.scalar(format.scale), b.scalar(0, kind)]
+        grid = [b.scalar(format.scale), b.scalar(zero, kind)]
         codes = b.op("QuantizeLinear", [x, *grid])
         return b.op("DequantizeLinear", [codes, *grid])
 

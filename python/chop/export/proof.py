@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+AT_ONCE = 1 << 18  # numbers that an executor gets in one call; some keep every value of the graph in memory
+
+
+def rows_at_once(x: np.ndarray, numbers: int = AT_ONCE) -> int:
+    """Return how many rows have so many numbers, one at least."""
+    return max(1, numbers // max(1, x[:1].size))
+
+
+def in_blocks(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray, at_once: int = AT_ONCE) -> np.ndarray:
+    """Return the outputs of all rows, from calls with a limited number of them.
+
+    Args:
+        run: rows, float32, shape [n, ...] -> outputs, shape [n, ...].
+        x: all rows.
+        at_once: numbers in the rows of a call, at most (but one row at least).
+
+    >>> in_blocks(lambda rows: rows + len(rows), np.zeros((5, 2), "f4"), at_once=4)[:, 0]
+    array([2., 2., 2., 2., 1.], dtype=float32)
+    """
+    block = rows_at_once(x, at_once)
+    return np.concatenate([run(x[i : i + block]) for i in range(0, max(1, len(x)), block)])
 
 
 @dataclass(frozen=True)

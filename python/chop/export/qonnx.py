@@ -11,6 +11,7 @@ from chop.export.onnx_builder import OnnxBuilder, save
 from chop.export.onnx_layers import LAYERS, build, grid_values
 from chop.export.onnx_operations import OPERATIONS
 from chop.export.onnx_rules import refusals
+from chop.export.proof import in_blocks, rows_at_once
 from chop.export.target import MissingExecutor, Refusal, Sample, Target, missing_packages, operands, register
 from chop.integers import QuantizedView, ViewNode, sums_of
 from chop.integers.batch_norm import affine_of
@@ -19,6 +20,7 @@ from chop.nn.quantizers import IntegerFormat
 DOMAIN, VERSION = "qonnx.custom_op.general", 1
 ROUNDINGS = {"half_even": "ROUND", "floor": "FLOOR"}  # chop's name -> QONNX'
 _ARITHMETIC = "onnx-arithmetic"
+_AT_ONCE = 1 << 20  # numbers; each call makes a session for every node
 
 
 class QonnxStyle:
@@ -29,7 +31,7 @@ class QonnxStyle:
 
     sums_in_double = False
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat) -> str:
+    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
         """Add the quantizer of an activation."""
         return self._quant(b, x, format, b.number(), ROUNDINGS[format.rounding])
 
@@ -120,11 +122,17 @@ def run_qonnx(path: Path, x: np.ndarray) -> np.ndarray:
     from qonnx.transformation.change_batchsize import ChangeBatchSize
     from qonnx.transformation.infer_shapes import InferShapes
 
-    model = ModelWrapper(str(path)).transform(ChangeBatchSize(len(x))).transform(InferShapes())
+    block = min(len(x), rows_at_once(x, _AT_ONCE))
+    model = ModelWrapper(str(path)).transform(ChangeBatchSize(block)).transform(InferShapes())
     given, wanted = model.graph.input[0].name, model.graph.output[0].name
+
+    def run(rows: np.ndarray) -> np.ndarray:
+        filled = np.resize(rows, (block, *rows.shape[1:]))
+        outputs: np.ndarray = execute_onnx(model, {given: filled})[wanted]
+        return outputs[: len(rows)]
+
     with np.errstate(all="ignore"):
-        found: np.ndarray = execute_onnx(model, {given: x})[wanted]
-    return found
+        return in_blocks(run, x, _AT_ONCE)
 
 
 class _QonnxTarget(Target):

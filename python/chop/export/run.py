@@ -87,6 +87,11 @@ class Job:
         x = self.evaluator._x[: self.most].to(torch.float32).contiguous().numpy()
         return Sample(x, self.evaluator.forward(self.config)[: len(x)].numpy())
 
+    @cached_property
+    def certificate(self) -> dict[str, Any] | None:
+        """What is certain of the sums, as ``export.json`` holds it; None of a float model."""
+        return None if self.config is None else self.evaluator.certificate(self.config).to_dict()
+
     def export(self, writer: Target, path: Path) -> Exported:
         """Write for one target, run, compare, name."""
         writer.check(self.view)
@@ -103,7 +108,7 @@ class Job:
                 remove(old)
             final = final if proven else unequal
             made.replace(final)
-        content = _record(writer, final, self.evaluator, self.config, proofs, unproven)
+        content = _record(writer, final, self, proofs, unproven)
         record = atomic_write(final.parent / RECORD, content)
         return Exported(writer.name, final, proofs, unproven, record)
 
@@ -133,6 +138,7 @@ def export(
     Raises:
         ConfigError: the target cannot say what the model computes (node, operand, reason, nearest target), or a
             package that writes it is missing.
+        RuntimeError: what was written does not run where it should; nothing is left of it.
         UnknownNameError: no such target.
 
     >>> import tempfile
@@ -180,6 +186,9 @@ def _proofs(target: Target, path: Path, x: np.ndarray, wanted: np.ndarray) -> tu
         outputs = target.execute(path, x)
     except MissingExecutor as error:
         return (), str(error)
+    except Exception as error:  # what runs it has exceptions of its own
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RuntimeError(f"export to {target.name}: what was written does not run: {what[:400]}") from error
     return tuple(Proof.of(name, wanted, found.reshape(wanted.shape)) for name, found in outputs.items()), ""
 
 
@@ -191,15 +200,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _record(
-    target: Target,
-    path: Path,
-    evaluator: Evaluator,
-    config: Config | None,
-    proofs: tuple[Proof, ...],
-    unproven: str,
-) -> str:
-    certificate = None if config is None else evaluator.certificate(config).to_dict()
+def _record(target: Target, path: Path, job: Job, proofs: tuple[Proof, ...], unproven: str) -> str:
     content: dict[str, Any] = {
         "target": target.name,
         "equal": bool(proofs) and all(map(target.holds, proofs)),
@@ -210,8 +211,8 @@ def _record(
             "chop": _core.__version__,
             **versions(("torch", "numpy", *target.writer, *target.executor)),
         },
-        "config": plain_numbers(config),
-        "certificate": certificate,
+        "config": plain_numbers(job.config),
+        "certificate": job.certificate,
     }
     return json.dumps(finite(content), indent=1) + "\n"
 

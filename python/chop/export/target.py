@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +18,8 @@ from chop.nn.quantizers import ElementFormat, IntegerFormat
 from chop.registry import Registry
 from chop.tools.errors import ConfigError
 
+_WIDEST = ("onnx-arithmetic", "torch", "cpp")  # one of them holds whatever any target holds
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -27,7 +29,7 @@ class Refusal:
         node: its name.
         operand: of which operand; empty where it is the operation itself.
         reason: one clause, e.g. ``"rounds half to even only"``.
-        instead: a target that can, if there is one.
+        instead: a target that can hold this node, if there is one.
     """
 
     node: str
@@ -103,13 +105,23 @@ class Target(ABC):
         Raises:
             ConfigError: names node, operand, reason and a target that can; or the package that is missing.
         """
+        if found := self._all_refusals(view):
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            first = replace(found[0], instead=self._nearest(view, found[0].instead))
+            raise ConfigError(f"export to {self.name}: {first}{more}")
+        self.check_packages()
+
+    def _all_refusals(self, view: QuantizedView) -> list[Refusal]:
         found = list(_number_formats(view))
         found = found or ([] if self.takes_features else list(_features(view)))
-        found = found or list(self.refusals(view))
-        if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise ConfigError(f"export to {self.name}: {found[0]}{more}")
-        self.check_packages()
+        return found or list(self.refusals(view))
+
+    def _nearest(self, view: QuantizedView, likely: str) -> str:
+        """Return the first target that can hold the whole model; a node's refusal knows of that node only."""
+        for name in dict.fromkeys((likely, *_WIDEST)):
+            if name not in {"", self.name} and not TARGETS[name]._all_refusals(view):
+                return name
+        return ""
 
     def check_packages(self) -> None:
         """Refuse where packages that write the format are missing.

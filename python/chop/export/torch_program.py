@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from chop.export.onnx_layers import LAYERS, OPERATION_NAMES, PRODUCTS
 from chop.export.onnx_rules import products_and_floats
+from chop.export.proof import rows_at_once
 from chop.export.target import Refusal, Sample, Target, foreign_quantizers, register, unknown_operations
 from chop.integers import QuantizedView, ViewNode, sums_of
 from chop.nn.quantizers import ElementFormat, IntegerFormat
@@ -24,12 +25,13 @@ from chop.nn.quantizers.integer_formula import fake_quantize_formula
 
 _READER = """
 import sys, numpy, torch
-program, x, y = sys.argv[1:]
+program, x, y, block = sys.argv[1:]
 module = torch.export.load(program).module()
 rows = torch.from_numpy(numpy.load(x))
 assert not any(name.split(".")[0] == "chop" for name in sys.modules)
 with torch.no_grad():
-    numpy.save(y, module(rows).numpy())
+    parts = [module(part) for part in rows.split(int(block))]
+    numpy.save(y, torch.cat(parts).numpy())
 """
 
 
@@ -202,7 +204,7 @@ class TorchProgram(Target):
         with tempfile.TemporaryDirectory() as name:
             ends = Path(name) / "x.npy", Path(name) / "y.npy"
             np.save(ends[0], x)
-            words = [sys.executable, "-c", _READER, str(path), *map(str, ends)]
+            words = [sys.executable, "-c", _READER, str(path), *map(str, ends), str(rows_at_once(x))]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"torch cannot run {path.name}: {done.stderr.strip()[-500:]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from chop.integers.elementwise import clamped
 from chop.integers.net import IntegerNet, Operation
 from chop.nn.quantizers.integer import integer_quantizer
 
-_BLOCK = 256  # rows at once: windows of convolutions are copied
+_AT_ONCE = 1 << 19  # numbers of one value: what a processor's caches hold, not the memory
 
 
 def execute(net: IntegerNet, x: np.ndarray) -> np.ndarray:
@@ -25,7 +26,8 @@ def execute(net: IntegerNet, x: np.ndarray) -> np.ndarray:
     Raises:
         ArithmeticError: a code left the range that the net states for it.
     """
-    parts = [_run(net, x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK)]
+    block = max(1, _AT_ONCE // max(1, *(op.output.size for op in net.operations)))
+    parts = [_run(net, x[i : i + block]) for i in range(0, len(x), block)]
     return np.concatenate(parts) if parts else np.zeros((0, *net.output.shape), np.float32)
 
 
@@ -85,7 +87,16 @@ def requantized(op: Operation, v: np.ndarray) -> np.ndarray:
 
 
 def _linear(op: Operation, x: np.ndarray) -> np.ndarray:
-    return _rounded(op, x @ op.constants["weight"].T + op.constants["bias"])
+    kind = _type_of_sums(op.constants["weight"], x)
+    products = x.astype(kind) @ op.constants["weight"].T.astype(kind)
+    return _rounded(op, products.astype(np.int64) + op.constants["bias"])
+
+
+def _type_of_sums(weight: np.ndarray, x: np.ndarray) -> type[np.generic]:
+    """A type that holds all partial sums of products exactly; NumPy multiplies matrices of floats much faster."""
+    most = max(-float(x.min(initial=0)), float(x.max(initial=0)))
+    bound = most * np.abs(weight.reshape(len(weight), -1).astype(np.float64)).sum(1).max(initial=0.0)
+    return np.float32 if bound < 2**24 else np.float64 if bound < 2**53 else np.int64
 
 
 def _rounded(op: Operation, sums: np.ndarray) -> np.ndarray:
@@ -102,18 +113,22 @@ def _windows(x: np.ndarray, kernel: list[int], stride: list[int], dilation: list
 
 
 def _conv(op: Operation, x: np.ndarray) -> np.ndarray:
-    s, weight = op.settings, op.constants["weight"]
+    s, weight, size = op.settings, op.constants["weight"], op.output.shape[1:]
+    kind = _type_of_sums(weight, x)
     pads = list(zip(s["padding"][::2], s["padding"][1::2], strict=True))
-    x = np.pad(x, [(0, 0), (0, 0), *pads])
-    windows = _windows(x, list(weight.shape[2:]), list(s["stride"]), list(s["dilation"]))
-    spatial, groups = weight.ndim - 2, int(s["groups"])
-    parts = []
-    for w, part in zip(np.split(weight, groups), np.split(windows, groups, axis=1), strict=True):
-        axes = [1, *range(2 + spatial, 2 + 2 * spatial)]
-        found = np.tensordot(part, w, axes=(axes, [1, *range(2, 2 + spatial)]))
-        parts.append(np.moveaxis(found, -1, 1))
-    sums = np.concatenate(parts, 1)
-    return _rounded(op, sums + _along(op.constants["bias"], sums))
+    padded = np.pad(x.astype(kind), [(0, 0), (0, 0), *pads])
+    groups, places = int(s["groups"]), int(np.prod(size, dtype=np.int64))
+    matrices = np.moveaxis(weight.astype(kind).reshape(groups, -1, *weight.shape[1:]), (1, 2), (-2, -1))
+    sums = np.zeros((len(x), groups, len(weight) // groups, places), kind)
+    for place in product(*map(range, weight.shape[2:])):  # of the kernel
+        cut = (
+            slice(p * d, p * d + (n - 1) * step + 1, step)
+            for p, d, n, step in zip(place, s["dilation"], size, s["stride"], strict=True)
+        )
+        met = padded[(slice(None), slice(None), *cut)].reshape(len(x), groups, -1, places)
+        sums += np.ascontiguousarray(matrices[(slice(None), *place)]) @ met
+    found = sums.reshape(len(x), len(weight), *size).astype(np.int64)
+    return _rounded(op, found + _along(op.constants["bias"], found))
 
 
 def _pool(op: Operation, x: np.ndarray) -> np.ndarray:

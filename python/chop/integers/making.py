@@ -77,7 +77,7 @@ class _Maker:
         if node.op in VIEWS:
             x = self.floats(self.view[node.inputs[0]], ())
             return self._gather(node, x)
-        raise NotIntegerError(node.name, f"{node.op} of floats: give its operands formats")
+        raise _no_codes(node)
 
     def _float_step(self, node: ViewNode, x: Tensor) -> Tensor:
         if node.op.startswith("batch_norm"):
@@ -236,7 +236,7 @@ class _Maker:
             )
         if node.op == "cat":
             return self._joined(node, [self.codes(self.view[n], chain, to) for n in node.inputs])
-        raise NotIntegerError(node.name, f"{node.op} of floats: give its operands formats")
+        raise _no_codes(node)
 
     def _behind_a_sum(self, node: ViewNode) -> bool:
         """Whether any quantized node lies before this one: else its floats are the model's input at the door."""
@@ -250,6 +250,15 @@ class _Maker:
                 return True
             todo.extend(self.view[name].inputs)
         return False
+
+
+def _no_codes(node: ViewNode) -> NotIntegerError:
+    """Why a node's values are no whole numbers, for readers who may change its format."""
+    if node.op == "opaque":
+        return NotIntegerError(node.name, "torch computes it, so there is no exact form of it")
+    if node.op in _GRIDS or node.op == "relu":
+        return NotIntegerError(node.name, f"{node.op} of floats: give its operands formats")
+    return NotIntegerError(node.name, f"{node.op} has no form in whole numbers")
 
 
 def _is_quantizer(node: ViewNode) -> bool:

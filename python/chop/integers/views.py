@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chop.integers.net import NotIntegerError
 from chop.integers.view import ViewNode
 
 VIEWS = frozenset({"flatten", "view", "unsqueeze", "squeeze", "permute", "transpose", "slice", "pad"})
@@ -30,7 +31,7 @@ def indices_of(node: ViewNode, shape: Sequence[int]) -> np.ndarray | None:
         places = places[tuple(slice(s, s + (n - 1) * step + 1, step) for s, n, step in cuts)]
     elif node.op == "pad":
         if a["value"]:
-            raise ValueError(f"node {node.name} pads with {a['value']:g}, which is not zero")
+            raise NotIntegerError(node.name, f"pads with {a['value']:g}, which is not zero")
         sides = list(zip(a["before"][1:], a["after"][1:], strict=True))
         places = np.pad(places, sides, constant_values=-1)
     else:
