@@ -213,7 +213,9 @@ class Numbers(nn.Module):
 def test_numbers_of_the_source_are_on_the_grid(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = chop.Evaluator(Numbers(), rows(64, 8))
-    written(made, config((8, 4), (8, 4), ("linear", "add", "sub", "mul", "relu")), "onnx", tmp_path)
+    settings = config((8, 4), (8, 4), ("linear", "add", "sub", "mul", "relu"))
+    written(made, settings, "onnx", tmp_path)
+    assert export(made, settings, "torch", tmp_path).equal
 
 
 @pytest.mark.parametrize("target", ["onnx", "onnx-arithmetic"])

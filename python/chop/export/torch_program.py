@@ -46,6 +46,7 @@ class PlainModule(nn.Module):
         super().__init__()
         self.view = view
         layers = [node for node in view if node.op in LAYERS]
+        self.numbers = {node.name: node.number for node in view if node.op in _SCALARS}
         self.wide = {node.name for node in layers if not sums_of(node).fits_float32}
         for node in view:
             for name in node.values:
@@ -68,6 +69,9 @@ class PlainModule(nn.Module):
             return self._layer(node, inputs[0])
         if node.op.startswith("batch_norm"):
             return self._batch_norm(node, inputs[0])
+        if node.op in _SCALARS:
+            pair = inputs[0], self.numbers[node.name]
+            return _SCALARS[node.op](*(pair[::-1] if node.attributes["reversed"] else pair))
         return _OPERATIONS[node.op](node, *inputs)
 
     def _parameter(self, node: ViewNode, name: str) -> Tensor | None:
@@ -137,14 +141,11 @@ def _reshape(node: ViewNode, x: Tensor) -> Tensor:
     return x.reshape(-1, *node.shape)
 
 
-def _scalar(function: Callable[[Any, Any], Tensor]) -> Callable[[ViewNode, Tensor], Tensor]:
-    def apply(node: ViewNode, x: Tensor) -> Tensor:
-        other = float(node.attributes["other"])
-        return function(other, x) if node.attributes["reversed"] else function(x, other)
-
-    return apply
-
-
+_SCALARS: dict[str, Callable[[Any, Any], Tensor]] = {
+    "add_scalar": lambda a, b: a + b,
+    "sub_scalar": lambda a, b: a - b,
+    "mul_scalar": lambda a, b: a * b,
+}
 _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": lambda node, x: torch.relu(x),
     "relu6": lambda node, x: F.hardtanh(x, 0.0, 6.0),
@@ -162,9 +163,6 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "maximum": lambda node, a, b: torch.maximum(a, b),
     "matmul": lambda node, a, b: torch.matmul(a, b),
     "bmm": lambda node, a, b: torch.bmm(a, b),
-    "add_scalar": _scalar(lambda a, b: a + b),
-    "sub_scalar": _scalar(lambda a, b: a - b),
-    "mul_scalar": _scalar(lambda a, b: a * b),
     "max_pool1d": _pool,
     "max_pool2d": _pool,
     "avg_pool1d": _pool,
