@@ -126,7 +126,8 @@ def _conv(op: Operation, x: np.ndarray) -> np.ndarray:
             for p, d, n, step in zip(place, s["dilation"], size, s["stride"], strict=True)
         )
         met = padded[(slice(None), slice(None), *cut)].reshape(len(x), groups, -1, places)
-        sums += np.ascontiguousarray(matrices[(slice(None), *place)]) @ met
+        at: tuple[slice | int, ...] = (slice(None), *place)
+        sums += np.ascontiguousarray(matrices[at]) @ met
     found = sums.reshape(len(x), len(weight), *size).astype(np.int64)
     return _rounded(op, found + _along(op.constants["bias"], found))
 
