@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from chop.format_scan.binades import Binades
+from chop.format_scan.operand_run import Walk
 from chop.format_scan.result import BestFormats, FormatChoice
 from chop.ir.graph.quantizable_layers import Layer
 from chop.nn.quantizers import OPERANDS, QUANTIZERS, NumberFormat
@@ -20,7 +21,6 @@ from chop.tools.errors import ConfigError
 from chop.tools.text_tables import decibels
 
 if TYPE_CHECKING:
-    from chop.format_scan.scan import Walk
     from chop.ir.graph.mase_graph import MaseGraph
 
 _WHERE = "best_formats"

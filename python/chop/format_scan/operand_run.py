@@ -16,6 +16,9 @@ from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import OPERANDS
 
+#: Shows each operand's numbers to a function, in the same order at each call.
+Walk = Callable[[Callable[[Layer, str, Tensor], None]], None]
+
 
 class OperandRun(Watcher):
     """Runs a graph with float layers in place of quantized ones.

@@ -11,7 +11,7 @@ from torch import Tensor
 from chop import _core
 from chop.format_scan.frac_range import Magnitudes, frac_range
 from chop.format_scan.number_scan import NumberScan, number_spec
-from chop.format_scan.operand_run import OperandRun
+from chop.format_scan.operand_run import OperandRun, Walk
 from chop.format_scan.result import BestFormats, FormatChoice
 from chop.ir.graph.eval_run import batches_of, eval_mode
 from chop.ir.graph.lowering_call import plain_tensor
@@ -31,7 +31,6 @@ _WHERE = "best_formats"
 _OBJECTIVES = ("mse",)
 
 Key = tuple[str, str]  # first node of a layer, operand
-Walk = Callable[[Callable[[Layer, str, Tensor], None]], None]
 
 
 def best_formats(
