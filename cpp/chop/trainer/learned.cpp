@@ -91,10 +91,15 @@ void Learned<T>::add_up(int parts, const T* weights, const T* used, const T* gra
     if (r.learned < 0) continue;
     const LearnedGroups& of = plan_.learned[static_cast<size_t>(r.learned)];
     const T *w = weights + r.place, *q = used + r.place, *g = gradients + r.place;
+    T* to = fractions + of.first;  // the gradients are those of all batches of the update
+    if (of.share == 1) {           // apart, so that it is a loop of vectors
+      for (int64_t e = 0; e < of.size; ++e) to[e] = ln2 * ((w[e] - q[e]) * g[e]);
+      continue;
+    }
     for (int64_t group = 0, e = 0; group < of.groups(); ++group) {
       T sum = 0;
       for (int64_t s = 0; s < of.share; ++s, ++e) sum += (w[e] - q[e]) * g[e];
-      fractions[of.first + group] = ln2 * sum;  // the gradients are those of all batches of the update
+      to[group] = ln2 * sum;
     }
   }
 }

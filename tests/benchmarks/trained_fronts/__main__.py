@@ -52,13 +52,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def about() -> dict[str, Any]:
+def about(recorded: dict[str, Any]) -> dict[str, Any]:
+    """The machine; of peers that are not installed, the versions that the recorded runs had."""
     described = machine.describe()
+    versions = recorded.get("machine", {}).get("versions", {})
     for package in ("hgq2", "keras", "jax"):
         try:
             described["versions"][package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            continue
+            if package in versions:
+                described["versions"][package] = versions[package]
     return described
 
 
@@ -105,7 +108,7 @@ def write(ledger: Ledger, folder: Path) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     ledger = Ledger(options.out / "trained_fronts.json")
-    ledger.note(date=datetime.date.today().isoformat(), machine=about(), cases={})
+    ledger.note(date=datetime.date.today().isoformat(), machine=about(ledger.content), cases={})
     missing, ways = [], list(options.ways)
     if PEER in ways and (why := hgq2.missing()):
         write_line(why)

@@ -129,6 +129,7 @@ def jets(fold: int) -> Case:
     return Case(
         "real jets", "1,000 real jets in five folds (600 / 200 / 200 rows), 16-64-32-32-5", sizes,
         (1_000, 1_500, 3_000, 10_000, 17_500), rows, model, batch=32, peer_batch=32, epochs=2,
+        recipe={"batch_size": 32, "learning_rate": 3e-3},
     )  # fmt: skip
 
 

@@ -135,6 +135,7 @@ def test_points_are_chosen_on_the_validation_rows_and_goals_are_told() -> None:
             "settings": {},
             "points": points,
             "cpu_seconds": seconds,
+            "load": [1.2, seconds],
         }
 
     runs = [
@@ -145,6 +146,7 @@ def test_points_are_chosen_on_the_validation_rows_and_goals_are_told() -> None:
     ]
     page = report.case_table(runs, "c", [1_000, 10])
     assert "| 1,000 | 71.0 ± 1.4 (900) | 69.5 ± 0.0 (900) |" in page and "| 10 | – | – |" in page
+    assert "| load average | 1 to 4 | 1 to 100 |" in page
     assert report.verdicts(runs, "c", [1_000]) == [
         "- 1,000 EBOPs: +1.5 points against HGQ2 (goal +1.0: met)",
         "- CPU seconds: 1/20.0 of HGQ2's (goal 1/20: met)",

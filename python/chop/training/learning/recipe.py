@@ -37,13 +37,13 @@ class WidthRecipe:
     Raises:
         ConfigError: a value out of range.
 
-    >>> WidthRecipe(epochs=20).batch_size
-    512
+    >>> WidthRecipe(epochs=60).batch_size
+    128
     """
 
-    epochs: int = 60
-    batch_size: int = 512
-    learning_rate: float = 3e-3
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 4e-3
     width_rate: float = 5e-3
     reach: float = 0.3
     freeze: float = 0.9

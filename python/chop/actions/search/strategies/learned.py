@@ -41,9 +41,9 @@ class LearnedSetup(StudySetup):
     targets: list[float] | None = None
     cost: str = "ebops_hgq"
     prices: list[float] | None = None
-    epochs: int = Field(default=60, ge=1)
-    batch_size: int = Field(default=512, ge=1)
-    learning_rate: float = 3e-3
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = 4e-3
     width_rate: float = 5e-3
     reach: float = 0.3
     freeze: float = 0.9
