@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chop.cli.app import main
-from chop.emit import synthesis
+from chop.emit import ice40, synthesis
 from chop.tools.errors import ConfigError
 
 ADDER = """module net (input wire [7:0] x, output wire [4:0] y);
@@ -36,6 +36,19 @@ def test_an_adder_takes_a_lut_a_bit(folder: Path, capsys: pytest.CaptureFixture[
     (folder / "verilog" / "net.v").write_text("module net (;")
     with pytest.raises(RuntimeError, match="yosys fails"):
         synthesis.synthesize(folder)
+
+
+@pytest.mark.skipif(no_yosys or not ice40.is_installed(), reason="no nextpnr-ice40")
+def test_the_longest_path_on_an_ice40(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", str(folder)]) == 0
+    record = json.loads((folder / "synth.json").read_text())["ice40"]
+    assert 4 <= record["luts"] <= record["logic_cells"] <= 12 and 1 < record["longest_path"] < 15
+    assert record["nextpnr"].startswith("nextpnr ") and record["nextpnr"] in capsys.readouterr().out
+    wide = "module net (input wire [299:0] x, output wire [299:0] y); assign y = ~x; endmodule"
+    (folder / "verilog" / "net.v").write_text(wide)  # more ports than the part has
+    assert main(["synth", str(folder)]) == 0
+    assert "iCE40 HX8K: nextpnr-ice40 fails: ERROR" in capsys.readouterr().out
+    assert "ice40" not in json.loads((folder / "synth.json").read_text())
 
 
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,11 @@ class Design:
         notes = f"A quantized network, {len(self.x.widths)} numbers in, {len(self.y.widths)} out, {latency}."
         return module(self.circuit, (self.x.widths, self.y.widths), self.wanted.latency, notes)
 
+    @property
+    def verilog_digest(self) -> str:
+        """SHA-256 of the source."""
+        return hashlib.sha256(self.verilog.encode()).hexdigest()
+
 
 def design_of(evaluator: Evaluator, config: Config, wanted: Wanted) -> Design:
     """Return the circuit of a model under a config.

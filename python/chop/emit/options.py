@@ -12,6 +12,7 @@ from chop.nn.quantizers import IntegerFormat
 from chop.tools.errors import ConfigError
 
 LANGUAGES = ("verilog",)
+CHECKS = ("", "yosys-sat")
 MOST_LATENCY = 1000
 DEFAULT_ROWS = 1000
 
@@ -27,6 +28,7 @@ class Wanted:
         data: ``codes``: the host makes the codes of the first layer; or a fixed-point format of the raw data,
             ``fixed:12,8`` for 12 bits, 8 of them behind the point.
         rows: to simulate.
+        check: ``yosys-sat``: prove that a combinational circuit is the plain one; empty: simulation alone.
     """
 
     to: str = "verilog"
@@ -34,6 +36,7 @@ class Wanted:
     sums: str = "auto"
     data: str = "codes"
     rows: int = DEFAULT_ROWS
+    check: str = ""
 
     def __post_init__(self) -> None:
         if self.to not in LANGUAGES:
@@ -46,6 +49,10 @@ class Wanted:
             missing = missing_packages(SUMS[self.sums].packages)
             if missing:
                 raise ConfigError(f"emit: sums {self.sums!r} need {missing[0]}: pip install {missing[0]}")
+        if self.check not in CHECKS:
+            raise ConfigError(f"emit: check must be yosys-sat or left out, got {self.check!r}")
+        if self.check and self.latency:
+            raise ConfigError(f"emit: check yosys-sat needs latency 0, got {self.latency}")
         self.input_format  # noqa: B018  refuses what is none
 
     @property

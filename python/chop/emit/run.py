@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from chop import _core
 from chop.emit.cells import run
 from chop.emit.design import Design, design_of, digest
+from chop.emit.formal import Proven, prove
 from chop.emit.host import codes_at
 from chop.emit.options import DEFAULT_ROWS, Wanted
 from chop.emit.simulators import SIMULATORS, Simulator, simulator
@@ -44,6 +45,7 @@ class Emitted:
         unproven: why it was not simulated; empty where it was.
         left_out: rows with NaN or infinity, which no code stands for.
         record: path of ``emit.json``.
+        formal: what ``yosys-sat`` proved, where it was asked for.
     """
 
     path: Path | None
@@ -51,6 +53,7 @@ class Emitted:
     unproven: str
     left_out: int
     record: Path
+    formal: Proven | None = None
 
     @property
     def equal(self) -> bool:
@@ -60,6 +63,8 @@ class Emitted:
     def __str__(self) -> str:
         head = f"verilog: {self.path}" if self.path is not None else "verilog: not written, it is not equal"
         lines = [head, *(f"  {proof}" for proof in self.proofs)]
+        if self.formal is not None:
+            lines.append(f"  {self.formal}")
         if self.left_out:
             lines.append(f"  {self.left_out:,} rows with NaN or infinity left out")
         if self.unproven:
@@ -78,6 +83,7 @@ def emit(
     sums: str = "auto",
     data: str = "codes",
     rows: int = DEFAULT_ROWS,
+    check: str = "",
 ) -> Emitted:
     """Write a quantized model as Verilog, simulate it, and compare its whole numbers with the evaluator's.
 
@@ -92,6 +98,7 @@ def emit(
         data: what enters: ``codes`` that the host makes, or raw data in fixed point, ``fixed:12,8``; then the rows are
             brought to that grid first.
         rows: to simulate. All rows are compared in NumPy.
+        check: ``yosys-sat``: prove besides that the combinational circuit is the plain one, at every input.
 
     Returns:
         Where it lies and what was proven. Where outputs differ, nothing but the record is kept.
@@ -108,7 +115,7 @@ def emit(
     >>> [proof.equal for proof in made.proofs[:2]]
     [100, 100]
     """
-    wanted = Wanted(to, latency, sums, data, rows)
+    wanted = Wanted(to, latency, sums, data, rows, check)
     evaluator = evaluator_of(mg_or_ev, x)
     design = design_of(evaluator, config, wanted)
     folder = Path(path)
@@ -167,13 +174,14 @@ def _written(
         if program is not None:
             text = program.run(made, (made / "x.hex").read_text(encoding="ascii"))
             proofs += (_codes_alike(program.version(), rows.y[:few], _read(design, text, few)),)
-        proven = all(proof.holds(as_numbers=True) for proof in proofs)
+        formal = prove(design) if design.wanted.check else None
+        proven = all(proof.holds(as_numbers=True) for proof in proofs) and (formal is None or formal.holds)
         for old in (final, record):
             remove(old)
         if proven:
             made.replace(final)
     unproven = "" if program is not None else _missing()
-    emitted = Emitted(final if proven else None, proofs, unproven, left_out, record)
+    emitted = Emitted(final if proven else None, proofs, unproven, left_out, record, formal)
     atomic_write(record, _record(design, emitted, origin, program))
     return emitted
 
@@ -212,6 +220,7 @@ def _record(
         "equal": made.equal,
         "unproven": made.unproven,
         "proofs": [proof.to_dict() for proof in made.proofs],
+        "formal": None if made.formal is None else asdict(made.formal),
         "rows_left_out": made.left_out,
         "latency": wanted.latency,
         "sums": wanted.way,

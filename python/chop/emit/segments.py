@@ -102,11 +102,5 @@ def segments_of(bits: int, first: int, steps: Steps, low: int, high: int) -> Seg
     order = (np.arange(count) - start) & (count - 1)  # index -> place
     low_level = first if low >> bits < start else None
     high_level = levels[-1] if high >> bits >= start + count else None
-    return Segments(
-        bits,
-        index_bits,
-        start,
-        *(tuple(int(row[i]) for i in order) for row in (before, after, rises)),
-        low_level,
-        high_level,
-    )
+    rows = [tuple(int(row[i]) for i in order) for row in (before, after, rises)]
+    return Segments(bits, index_bits, start, rows[0], rows[1], rows[2], low_level, high_level)

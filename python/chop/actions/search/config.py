@@ -38,7 +38,7 @@ class SpaceConfig:
 class StrategyConfig:
     """A checked strategy: options of each runner, the set-up, scale and direction of each metric, bounds.
 
-    ``ignored``: another strategy -> keys of the set-up that only that one has.
+    ``ignored``: another strategy -> keys of the set-up that only that one has. ``picture``: whether to draw.
     """
 
     name: str
@@ -48,6 +48,7 @@ class StrategyConfig:
     metrics: dict[str, MetricTable]
     constraints: dict[str, ConstraintTable] = dataclasses.field(default_factory=dict)
     ignored: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    picture: bool = False
 
     def asked(self) -> dict[str, dict[str, Any]]:
         """Metrics that trials are judged by, and those that these are made of -> their options."""

@@ -123,6 +123,33 @@ class LatencySpread(SearchMetric):
     kind = "hardware"
 
 
+@METRICS.register("luts_estimate")
+class LutsEstimate(SearchMetric):
+    """About how many LUTs of six inputs the circuit of ``ch emit`` takes, from signed digits and data bits alone."""
+
+    unit = "LUT"
+    direction = "minimize"
+    kind = "hardware"
+
+
+@METRICS.register("luts_circuit")
+class LutsCircuit(SearchMetric):
+    """About how many LUTs the circuit of ``ch emit`` takes, from the adders that are found and all between them."""
+
+    unit = "LUT"
+    direction = "minimize"
+    kind = "hardware"
+
+
+@METRICS.register("luts")
+class Luts(SearchMetric):
+    """LUT1 to LUT6 that yosys counts of the circuit of ``ch emit`` (``synth_xilinx -flatten -nodsp -noiopad``)."""
+
+    unit = "LUT"
+    direction = "minimize"
+    kind = "hardware"
+
+
 @METRICS.register("average_bitwidth")
 class AverageBitwidth(SearchMetric):
     """Mean width of the weights of the quantized linear layers."""

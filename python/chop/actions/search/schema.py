@@ -39,6 +39,7 @@ class StrategyTable(StrictTable):
 
     name: str
     eval_mode: bool = True
+    picture: bool = False  # front.png, or best_so_far.png of one metric, beside best.json
     sw_runner: dict[str, Any] = Field(default_factory=dict)
     hw_runner: dict[str, Any] = Field(default_factory=dict)
     setup: dict[str, Any] = Field(default_factory=dict)
@@ -135,7 +136,9 @@ def _strategy(table: Mapping[str, Any]) -> StrategyConfig:
             raise ConfigError(
                 f"{where}.metrics.{name}.options: only what basic_evaluation measures has options"
             )
-    return StrategyConfig(checked.name, software, hardware, setup, metrics, constraints, ignored)
+    return StrategyConfig(
+        checked.name, software, hardware, setup, metrics, constraints, ignored, checked.picture
+    )
 
 
 def _by_metric(model: type[TableT], table: Mapping[str, Any], where: str) -> dict[str, TableT]:

@@ -115,8 +115,26 @@ def search(
     folder = Path(save_path) if save_path is not None else None
     result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     result = dataclasses.replace(result, float_metrics=objective.float_figures())
+    if config.strategy.picture:
+        _draw(result)
     _report(result)
     return result
+
+
+def _draw(result: SearchResult) -> None:
+    """The front of several metrics, or the best so far of one, beside ``best.json``."""
+    from chop.actions.pictures import save_picture
+
+    if result.folder is None or not result.best:
+        return
+    is_front = len(result.study.directions) > 1
+    kind = "pareto_front" if is_front else "best_so_far"
+    path = result.folder / ("front.png" if is_front else "best_so_far.png")
+    floats = {"floats": result.float_metrics} if is_front else {}
+    if save_picture(kind, result, path, **floats):
+        logger.info("picture: %s", path)
+    else:
+        logger.warning("no %s: matplotlib is not installed (pip install matplotlib)", path.name)
 
 
 def check_search_table(graph: MaseGraph, search_config: Mapping[str, Any]) -> None:

@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what enters: codes, which the host makes, or raw data as fixed:WIDTH,FRACTION (default: codes)",
     )
     main.add_argument("--rows", metavar="NUM", help="rows of the test part to simulate (default: 1000)")
+    main.add_argument(
+        "--check",
+        metavar="WHAT",
+        help="yosys-sat: prove besides that a combinational circuit is the plain one (default: simulation alone)",
+    )
     add_options(parser)
 
 
@@ -44,8 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     words = {name: value for name, value in vars(arguments).items() if name != "help"}
     rows, latency, out = whole(words, "rows", 1000, 1), whole(words, "latency", 0, 0), out_folder(words)
-    to, sums, data = (words.pop(key, value) for key, value in _DEFAULTS.items())
-    Wanted(to, latency, sums, data, rows)  # refuses before a model is built
+    to, sums, data, check = (words.pop(key, value) for key, value in _DEFAULTS.items())
+    Wanted(to, latency, sums, data, rows, check)  # refuses before a model is built
     found = asked(words, "emit")
     made = emit(
         found.evaluator(None),
@@ -56,10 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
         sums=sums,
         data=data,
         rows=rows,
+        check=check,
     )
     write_line(str(made))
     if made.path is None:
         raise RuntimeError(f"the circuit computes something else; see {made.record}")
 
 
-_DEFAULTS = {"to": "verilog", "sums": "auto", "data": "codes"}
+_DEFAULTS = {"to": "verilog", "sums": "auto", "data": "codes", "check": ""}

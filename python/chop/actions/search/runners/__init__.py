@@ -20,6 +20,7 @@ from chop.actions.search.runners import (
     basic_train,  # noqa: F401
     cost,  # noqa: F401
     latency,  # noqa: F401
+    luts,  # noqa: F401
 )
 from chop.actions.search.runners.registry import HW_RUNNERS, SW_RUNNERS, NamesNow, Runner
 
