@@ -64,6 +64,7 @@ SPELLINGS = [
     ("--storage", "sqlite:///s.db", "storage", "sqlite:///s.db"),
     ("--study", "mine", "study", "mine"),
     ("--workers", "4", "workers", 4),
+    ("--cluster", "tcp://10.0.0.1:8786", "cluster", "tcp://10.0.0.1:8786"),
     ("--dry-run", None, "dry_run", True),
     ("--compare", "random,tpe", "compare", "random,tpe"),
     ("--seeds", "3", "seeds", 3),

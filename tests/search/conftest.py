@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -53,8 +54,7 @@ class RandomRows:
         return self._splits[split]
 
 
-@pytest.fixture
-def model() -> nn.Module:
+def small_model() -> nn.Module:
     """BN16, ReLU, Linear 16-8, ReLU, Linear 8-5 with random weights and statistics."""
     torch.manual_seed(3)
     model = SequentialModel(
@@ -64,6 +64,22 @@ def model() -> nn.Module:
     norm.running_mean.uniform_(-0.5, 0.5)
     norm.running_var.uniform_(0.5, 2.0)
     return model
+
+
+def for_workers(options: dict[str, Any]) -> dict[str, Any]:
+    """What a worker builds: the same model and rows; options change one of them, or register a metric."""
+    if metric := options.get("imports"):
+        importlib.import_module(metric)
+    made, rows = small_model(), RandomRows(options.get("rows", 300))
+    if options.get("other_weights"):
+        made.seq_blocks[2].weight.data[0, 0] += 1  # type: ignore[union-attr, operator]
+    return {"model": made, "model_info": None, "task": "cls", "dataset_info": None, "data_module": rows}
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    """The small model."""
+    return small_model()
 
 
 @pytest.fixture

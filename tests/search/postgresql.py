@@ -35,9 +35,7 @@ class Server:
     """A cluster in ``folder``; as root it runs under the user postgres, because PostgreSQL refuses root."""
 
     def __init__(self, folder: Path) -> None:
-        pytest.importorskip(
-            "psycopg", reason="no psycopg here: pip install 'psycopg[binary]' grpcio protobuf"
-        )
+        pytest.importorskip("psycopg", reason="no psycopg here: pip install 'psycopg[binary]'")
         self.programs, self.folder, self.port = _programs(), folder, free_port()
         self.prefix: list[str] = []
         if os.getuid() == 0:

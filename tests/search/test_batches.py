@@ -20,6 +20,7 @@ from chop.actions.search.samplers.whole_config import WholeConfigSampler
 from chop.actions.search.strategies import lone_run
 from chop.actions.search.strategies.batches import Pace
 from chop.actions.search.validation import StrictTable
+from chop.pool import Source
 from chop.tools.errors import ConfigError
 
 KNOW_MANY = ("random", "qmc", "grid", "brute-force", "native-tpe", "nsgaii", "nsgaiii")
@@ -174,7 +175,7 @@ def test_a_study_in_memory_writes_nothing(
 def test_a_study_in_memory_is_for_one_process(changed: Callable[..., Any], run: Any, tmp_path: Path) -> None:
     table = changed({"strategy.setup.storage": "memory"})
     with pytest.raises(ConfigError, match="'memory' is for one process"):
-        run(table, tmp_path, workers=2, worker_command=["true"])
+        run(table, tmp_path, workers=2, source=Source("os:getcwd"))
     with pytest.raises(ConfigError, match="save_path may be None only"):
         run(changed({}), None)
     assert list(tmp_path.iterdir()) == []
@@ -231,19 +232,6 @@ def test_a_fast_trial_does_not_put_many_trainings_into_one_batch(
 
 
 REFUSED = Outcome([math.nan] * 2, {}, {}, dict.fromkeys(("accuracy", "average_bitwidth"), math.nan), {})
-
-
-@pytest.mark.parametrize("name", ["random", "native-tpe"])
-def test_a_shared_storage_gives_the_same_study(
-    name: str, changed: Callable[..., Any], run: Any, tmp_path: Path
-) -> None:
-    """Claimed one by one from a storage, as several processes do, by one process."""
-    keys = {"strategy.setup.sampler": name, "strategy.setup.n_trials": 24}
-    alone = run(changed(keys), tmp_path / "alone")
-    keys["strategy.setup.storage"] = f"journal://{tmp_path}/shared.log"
-    shared = run(changed(keys), tmp_path / "shared")
-    assert [t.params for t in shared.study.trials] == [t.params for t in alone.study.trials]
-    assert [t.values for t in shared.study.trials] == [t.values for t in alone.study.trials]
 
 
 def test_choices_that_are_no_rising_numbers_are_no_neighbours(

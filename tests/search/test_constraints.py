@@ -59,9 +59,9 @@ def test_best_trials_keep_the_constraints(
         assert trial.constraints == row["user_attrs_constraints"] == pytest.approx(expected, abs=1e-15)
 
 
-@pytest.mark.parametrize("workers", ["alone", "claimed"])
+@pytest.mark.parametrize("name", [None, "named"])
 def test_they_are_kept_when_the_study_goes_on(
-    workers: str, changed: Changed, run: Any, tmp_path: Path
+    name: str | None, changed: Changed, run: Any, tmp_path: Path
 ) -> None:
     keys: dict[str, Any] = {
         **LOOP,
@@ -69,9 +69,9 @@ def test_they_are_kept_when_the_study_goes_on(
         "strategy.setup.n_jobs": 1,
     }
     whole = run(changed(keys), tmp_path / "whole")
-    shared = {"strategy.setup.study_name": "claimed"} if workers == "claimed" else {}
-    run(changed({**keys, **shared, "strategy.setup.n_trials": 20}), tmp_path / "parts")
-    parts = run(changed({**keys, **shared}), tmp_path / "parts")
+    named = {"strategy.setup.study_name": name} if name else {}
+    run(changed({**keys, **named, "strategy.setup.n_trials": 20}), tmp_path / "parts")
+    parts = run(changed({**keys, **named}), tmp_path / "parts")
     assert [t.constraints for t in parts.study.trials] == [t.constraints for t in whole.study.trials]
     assert entries(parts.best) == entries(whole.best) and len(parts.study.trials) == 36
 

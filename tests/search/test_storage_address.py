@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chop.actions.search.strategies import storage as storage_module
-from chop.actions.search.strategies.storage import StorageAddress, masked
+from chop.actions.search.journal import storage as storage_module
+from chop.actions.search.journal.storage import StorageAddress, masked
 from chop.tools.errors import ConfigError
 from tests.search.postgresql import free_port
 
@@ -24,7 +24,6 @@ from tests.search.postgresql import free_port
         ("postgresql://u@h/db", "postgresql", None),
         ("postgres://u:p@h:5432/db", "postgresql", None),
         ("postgresql+psycopg://h/db", "postgresql", None),
-        ("grpc://h:13000", "grpc", None),
     ],
 )
 def test_forms(url: str, kind: str, path: str | None) -> None:
@@ -41,8 +40,7 @@ def test_forms(url: str, kind: str, path: str | None) -> None:
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("journal://", "names no file"),
-        ("grpc://host", "must be grpc://HOST:PORT"),
-        ("grpc://host:99999", "must be grpc://HOST:PORT"),
+        ("grpc://host:13000", "storage must be journal:///PATH"),
         ("postgresql://host", "must be postgresql://USER@HOST/DB"),
         ("postgresql://host:port/db", "must be postgresql://USER@HOST/DB"),
         ("out/study.pkl", "is a pickle, and reading a pickle can run any code"),
@@ -91,22 +89,20 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "grpc"])
-def test_a_missing_driver_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_module, "_installed", lambda module: False)
-    url = {"postgresql": "postgresql://u:s3cr3t@h/db", "grpc": "grpc://h:1"}[kind]
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     with pytest.raises(
-        ConfigError, match=r"which is not installed: pip install 'psycopg\[binary\]' grpcio"
+        ConfigError, match=r"which is not installed: pip install 'psycopg\[binary\]'"
     ) as error:
-        StorageAddress(url).check()
+        StorageAddress("postgresql://u:s3cr3t@h/db").check()
     assert "s3cr3t" not in str(error.value)
 
 
-@pytest.mark.parametrize("form", ["postgresql://u:s3cr3t@127.0.0.1:{port}/db", "grpc://127.0.0.1:{port}"])
+@pytest.mark.parametrize("form", ["postgresql://u:s3cr3t@127.0.0.1:{port}/db"])
 def test_a_server_that_does_not_answer(
     form: str, changed: Callable[..., Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("psycopg" if form.startswith("p") else "grpc")
+    pytest.importorskip("psycopg")
     monkeypatch.setattr(storage_module, "CONNECT_SECONDS", 2)
     url = form.format(port=free_port())
     with pytest.raises(ConfigError, match=r"cannot be used: .*(refused|timeout)") as error:

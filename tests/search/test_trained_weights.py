@@ -154,16 +154,6 @@ def test_an_entry_with_other_weights_than_the_journal_has_is_refused(
         read_best(path)
 
 
-def test_a_worker_and_the_one_that_ends_the_study_leave_the_same_files(
-    study: Any, run: Any, tmp_path: Path
-) -> None:
-    run(study(), tmp_path / "alone")
-    (tmp_path / "shared").mkdir()
-    url = f"journal://{tmp_path}/shared/study_journal.log"
-    run(study(), tmp_path / "shared", storage=url)
-    assert files_in(tmp_path / "shared") == files_in(tmp_path / "alone")
-
-
 def test_a_study_in_memory_keeps_no_weights(study: Any, run: Any) -> None:
     result = run(study(), None, storage="memory")
     assert result.best and all("sha256" in entry["weights"] for entry in result.best)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chop.search import parts, sweep
+from chop.search import sweep
 from chop.tools.errors import ConfigError
 from tests.sweep.spaces import evaluator, table
 
@@ -21,18 +21,17 @@ PROGRAM = """
 import sys, time
 from chop.search import parts, sweep
 from tests.sweep.spaces import evaluator, table
-parts.StoredParts.__init__.__defaults__ = (16,)
 put = parts.StoredParts.put
 def slowly(self, index, part):
     put(self, index, part)
     time.sleep(0.2)
 parts.StoredParts.put = slowly
-sweep(evaluator(rows=2000), table(), path=sys.argv[1], threads=1)
+sweep(evaluator(rows=2000), table(), path=sys.argv[1], threads=1, part=16)
 """
 OBJECTIVES = ("accuracy", "average_bitwidth")
 
 
-def test_a_killed_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)])
     limit = time.monotonic() + 60
@@ -43,13 +42,12 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     process.wait()
     there = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.npz")}
     assert 3 <= len(there) < 14
-    monkeypatch.setattr(parts.StoredParts.__init__, "__defaults__", (16,))
     ev = evaluator(rows=2000)
-    found, whole = sweep(ev, table(), path=folder), sweep(ev, table())
+    found, whole = sweep(ev, table(), path=folder, part=16), sweep(ev, table())
     assert found.front == whole.front
     assert found.evaluated + found.pruned == 216
     assert all((folder / name).stat().st_mtime_ns == when for name, when in there.items())
-    again = sweep(ev, table(), path=folder)
+    again = sweep(ev, table(), path=folder, part=16)
     assert again.front == whole.front and again.seconds < 5
     np.testing.assert_array_equal(again.results["accuracy"], found.results["accuracy"])
 
@@ -70,7 +68,7 @@ def test_a_folder_with_another_sweep_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_large_for_memory_asks_for_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chop.search.walk.MOST_IN_MEMORY", 1000)
+    monkeypatch.setattr("chop.search.sweeping.MOST_IN_MEMORY", 1000)
     with pytest.raises(ConfigError, match="give a path"):
         sweep(evaluator(rows=100), table())
 

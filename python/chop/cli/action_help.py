@@ -58,12 +58,12 @@ _OWN = {
     "train": (
         "training_optimizer", "learning_rate", "max_epochs", "max_steps", "lr_scheduler", "weight_decay", "momentum",
         "nesterov", "early_stopping_patience", "engine", "resume", "quant_config", "learn_widths", "straight_through",
-        "grid", "repeats", "workers", "trainer_precision", "accumulate_grad_batches", "gradient_clip_val",
+        "grid", "repeats", "workers", "cluster", "trainer_precision", "accumulate_grad_batches", "gradient_clip_val",
         "gradient_clip_algorithm", "report_to", "log_every_n_steps",
     ),
     "test": ("quant_config",),
     "transform": (),
-    "search": ("strategy", "dry_run", "workers", "storage", "study", "compare", "seeds"),
+    "search": ("strategy", "dry_run", "workers", "cluster", "storage", "study", "compare", "seeds"),
 }  # fmt: skip
 
 

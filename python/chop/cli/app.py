@@ -174,6 +174,7 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     from chop.cli import checks
     from chop.cli import parts as building
     from chop.cli import run as steps
+    from chop.cli.rebuild import source_of
     from chop.cli.search_strategy import apply_strategy
     from chop.cli.versions import versioned
 
@@ -186,6 +187,7 @@ def _run_checked(action: str, merged: Any, run: _Run) -> None:
     write_line(_table(merged))
     checks.warn_about_ignored(merged.options, merged.typed)
     parts = building.build(action, merged.options)
+    parts = dataclasses.replace(parts, source=source_of(action, merged))
     steps.check_action_against_model(action, merged, parts, project.software)
     if merged.options.dry_run:
         steps.run_action(action, merged, parts, project)
@@ -222,7 +224,7 @@ def _table(merged: Any) -> str:
 def _without_passwords(values: dict[str, Any] | None) -> dict[str, Any] | None:
     if values is None or not isinstance(values.get("storage"), str):
         return values
-    from chop.actions.search.strategies.storage import masked
+    from chop.actions.search.journal.storage import masked
 
     return values | {"storage": masked(values["storage"])}
 

@@ -103,7 +103,7 @@ def _check_compare(action: str, options: Options) -> None:
     if action != "search":
         raise ConfigError(f"--compare is an option of search, not of {action}")
     others = {"--storage": options.storage, "--study": options.study, "--workers": options.workers}
-    others["--dry-run"] = options.dry_run
+    others |= {"--cluster": options.cluster, "--dry-run": options.dry_run}
     if given := [name for name, value in others.items() if value]:
         raise ConfigError(f"--compare runs in memory and in this process: leave {', '.join(given)} out")
 

@@ -193,14 +193,16 @@ class Options(BaseModel):
               help="megabytes that a compressed data file may unpack to; else 16 MiB and 50 times its size")] = None
     storage: Annotated[Text | None,
         _flag("--storage", group="search", metavar="URL", table=False,
-              help="where the study lives: journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB, "
-                   "grpc://HOST:PORT; the same command elsewhere joins it")] = None
+              help="copy the finished study to journal:///PATH, sqlite:///FILE.db or postgresql://USER@HOST/DB")] = None
     study: Annotated[Text | None,
-        _flag("--study", group="search", metavar="NAME", table=False, help="name of the study there")] = None
+        _flag("--study", group="search", metavar="NAME", table=False, help="name of the study")] = None
     workers: Annotated[Annotated[int, Field(ge=0, le=4096)],
         _flag("--workers", group="search", metavar="NUM", table=False,
-              help="search: processes that measure trials, watched and replaced (0: this one does); train --grid: "
-                   "runs at once (0: one a core)")] = 0
+              help="search: processes to start that measure (0: this one does); train --grid: runs at once (0: one a "
+                   "core)")] = 0
+    cluster: Annotated[Text | None,
+        _flag("--cluster", group="search", metavar="ADDRESS", table=False,
+              help="search, train --grid: Dask does the work: tcp://HOST:8786 or a scheduler file")] = None
     compare: Annotated[Text | None,
         _flag("--compare", group="search", metavar="NAMES", table=False,
               help="run the search with several samplers, such as random,tpe,nsgaii,brute-force, and write how far "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chop.cli.checks import task_of, usable_accelerator
 from chop.cli.options import Options
 from chop.cli.quantize_file import read_quantize_config
+from chop.pool import Source
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
@@ -28,6 +29,7 @@ class Parts:
     dataset_info: Any
     task: str
     accelerator: str
+    source: Source | None = None  # what a worker builds the same from
 
     def keywords(self) -> dict[str, Any]:
         return {

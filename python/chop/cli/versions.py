@@ -40,7 +40,7 @@ _OF_SEARCH = (
 # What may change while the results stay the same.
 _NOT_RESULTS = {
     "project_dir", "project", "overwrite", "show_options", "log_level", "to_debug", "no_warnings", "profile", "workers",
-    "num_workers", "resume", "report_to", "storage", "study", "github_ci",
+    "cluster",     "num_workers", "resume", "report_to", "storage", "study", "github_ci",
 }  # fmt: skip
 _RUN_KEYS = {
     "n_jobs",
@@ -49,7 +49,6 @@ _RUN_KEYS = {
     "save_every_n_trials",
     "storage",
     "study_name",
-    "grace",
     "limit",
 }
 
@@ -83,8 +82,8 @@ def versioned(action: str, merged: Merged, software: Path) -> Iterator[Run]:
     """
     options = merged.options
     going_on = options.grid, options.learn_widths, options.compare
-    if any(value is not None for value in going_on) or _is_worker():
-        yield Run(action, merged, software)  # which go on, or are part of another run
+    if any(value is not None for value in going_on):
+        yield Run(action, merged, software)  # which go on
         return
     run = Run(action, merged, software / FOLDERS[action])
     if _replaces(run) and not options.overwrite:
@@ -103,12 +102,6 @@ def versioned(action: str, merged: Merged, software: Path) -> Iterator[Run]:
     _write(run, "done")
     if run.kept is not None:
         logger.info("results of the run before are kept in %s (--overwrite replaces them)", run.kept)
-
-
-def _is_worker() -> bool:
-    from chop.actions.search.strategies.supervisor import worker_role
-
-    return worker_role() is not None
 
 
 def _replaces(run: Run) -> bool:
@@ -208,7 +201,7 @@ def _given(options: Options) -> dict[str, Any]:
     usual = defaults()
     found = {k: v for k, v in options.model_dump().items() if v != usual[k] and k not in ("model", "dataset")}
     if found.get("storage") is not None:
-        from chop.actions.search.strategies.storage import masked
+        from chop.actions.search.journal.storage import masked
 
         found["storage"] = masked(found["storage"])
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from chop.search.pareto import pareto_front
 from chop.search.quantization_space import QuantizationSpace
 from chop.search.report import SweepReport
-from chop.search.walk import sweep
+from chop.search.sweeping import sweep
 
 __all__ = ["QuantizationSpace", "SweepReport", "pareto_front", "sweep"]
 

@@ -69,6 +69,7 @@ class Configurations:
 
     Attributes:
         count: configurations in all.
+        groups: nodes and number of distinct choices of each group.
         core: the distinct ones for the core; ``core.size`` is how many.
 
     Raises:
@@ -81,8 +82,9 @@ class Configurations:
         self.space = space
         self._sizes: list[int] = []
         self._firsts: list[np.ndarray] = []
+        self.groups: list[tuple[list[str], int]] = []
         groups = []
-        for size, configs in _groups(space, ev._torch._hosts):
+        for nodes, size, configs in _groups(space, ev._torch._hosts):
             first: dict[Any, int] = {}
             group = []
             for number, config in enumerate(configs):
@@ -93,6 +95,7 @@ class Configurations:
             self._sizes.append(size)
             self._firsts.append(np.array(list(first.values()), dtype=np.int64))
             groups.append(group)
+            self.groups.append((nodes, len(group)))
         self.count = math.prod(self._sizes)
         if self.count >= 2**63:
             raise ConfigError(
@@ -150,10 +153,10 @@ def size_of(space: QuantizationSpace | list[Config | None]) -> int:
 
 def _groups(
     space: QuantizationSpace | list[Config | None], hosts: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[int, Iterator[Config | None]]]:
-    """How many choices each group has, and the configs that they stand for."""
+) -> Iterator[tuple[list[str], int, Iterator[Config | None]]]:
+    """The nodes of each group, how many choices it has, and the configs that they stand for."""
     if not isinstance(space, QuantizationSpace):
-        yield len(space), iter(space)
+        yield [], len(space), iter(space)
         return
     for nodes in _together(space, hosts):
         entries = [(node, entry, choices) for node in nodes for entry, choices in space.nodes[node].items()]
@@ -162,7 +165,7 @@ def _groups(
             raise ConfigError(
                 f"sweep: {', '.join(nodes)}: {size} choices; at most {MOST_OF_A_NODE} are supported"
             )
-        yield size, _configs(space, nodes, entries)
+        yield nodes, size, _configs(space, nodes, entries)
 
 
 def _configs(

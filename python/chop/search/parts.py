@@ -15,7 +15,6 @@ from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
 
 MANIFEST = "manifest.json"
-PART = 1 << 16  # configurations
 
 Part = tuple[np.ndarray, np.ndarray]  # float64 [count, objectives]; uint8 [count], 1 where one was dropped
 
@@ -28,14 +27,19 @@ class Parts:
         size: of a part.
     """
 
-    def __init__(self, count: int, size: int = PART) -> None:
+    def __init__(self, count: int, size: int) -> None:
         self.count, self.size = count, size
         self._kept: dict[int, Part] = {}
 
     def ranges(self) -> Iterator[tuple[int, int, int]]:
         """Index, first position and number of configurations of each part."""
-        for first in range(0, self.count, self.size):
-            yield first // self.size, first, min(self.size, self.count - first)
+        for index in range(-(-self.count // self.size)):
+            yield index, *self.range_of(index)
+
+    def range_of(self, index: int) -> tuple[int, int]:
+        """First position and number of configurations of a part."""
+        first = index * self.size
+        return first, min(self.size, self.count - first)
 
     def get(self, index: int) -> Part | None:
         """Return a part, None where it is not finished."""
@@ -63,7 +67,7 @@ class StoredParts(Parts):
         ConfigError: the folder holds another sweep.
     """
 
-    def __init__(self, folder: Path, count: int, described: dict[str, Any], size: int = PART) -> None:
+    def __init__(self, folder: Path, count: int, described: dict[str, Any], size: int) -> None:
         super().__init__(count, size)
         self.folder = folder
         wanted = {**described, "distinct": count, "part": size}

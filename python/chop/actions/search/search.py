@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chop.actions.search.preparing import graph_of, prepare, table_of, threads_of
+from chop.pool import Pool, Source, open_pool
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 from chop.tools.writer import write_line
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from chop.actions.search.config import SearchConfig
+    from chop.actions.search.crew import Crew
     from chop.actions.search.results import SearchResult
     from chop.ir.graph.mase_graph import MaseGraph
 
@@ -39,7 +42,8 @@ def search(
     storage: str | None = None,
     study_name: str | None = None,
     workers: int = 0,
-    worker_command: Sequence[str] = (),
+    cluster: str | None = None,
+    source: Source | None = None,
     dry_run: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> SearchResult | None:
@@ -63,16 +67,17 @@ def search(
             ``draw(study)`` is asked for it at the end.
         seed: same seed, same study, whatever the number of threads.
         validate_only: build all that a trial needs and check it, run no trial, write nothing, return None.
-        storage, study_name: over the keys of ``search.strategy.setup``: a URL, and the study's name there.
-        workers: processes to start and watch; 0: this one does the work.
-        worker_command: what starts one of them, for example ``["python", "my_search.py"]``: a program that
-            comes to the same call of this function.
+        storage, study_name: over the keys of ``search.strategy.setup``: a URL, and the study's name.
+        workers: processes to start on this machine and to end; 0: this one does the work.
+        cluster: address or scheduler file of a Dask cluster that does the work.
+        source: for workers: a function by its name, and plain data for it, which returns a mapping with ``model``,
+            ``model_info``, ``task``, ``dataset_info`` and ``data_module``.
         dry_run: print how many configurations, seconds and bytes the strategy ``exhaustive`` would take, run no
             trial, write nothing, return None.
         options: keys of a TOML file that name model and data, for the configs that a report of the study shows.
 
     Returns:
-        The study and its best trials; None in a worker process.
+        The study and its best trials.
 
     Raises:
         ConfigError: anything in the config that cannot be used; nothing has been written then.
@@ -83,21 +88,20 @@ def search(
     from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
 
-    crew = _crew(workers, worker_command)
+    pool = open_pool(workers, cluster)
     setup_keys = {"storage": storage, "study_name": study_name}
-    config = parse_search_config(with_setup(_table_of(search_config), setup_keys))
-    graph = _graph_of(model, load_name, load_type)
+    table = with_setup(table_of(search_config), setup_keys)
+    config = parse_search_config(table)
+    graph = graph_of(model, load_name, load_type)
     space = SEARCH_SPACES[config.search_space.name](
         graph, config.search_space.setup, config.search_space.seed
     )
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
-    _appoint(strategy, config.strategy.name, crew)
+    _check_pool(strategy, config.strategy.name, pool, source)
     if save_path is None and not getattr(strategy, "in_memory", False):
         raise ConfigError('save_path may be None only with the strategy optuna and storage = "memory"')
-    is_worker = crew is not None and crew.role is not None
-    objective, identity = _prepare(
-        config, space, graph, model_info, task, dataset_info, data_module, seed, is_worker
-    )
+    about = {"model_info": model_info, "task": task, "dataset_info": dataset_info, "data_module": data_module}
+    objective, identity = prepare(config, space, graph, about, seed, threads_of(config.strategy.setup))
     objective.weights.folder = Path(save_path) if save_path is not None else None
     if hasattr(strategy, "check"):
         strategy.check(objective)
@@ -105,15 +109,15 @@ def search(
         _estimate(strategy, config.strategy.name, objective)
     if validate_only or dry_run:
         return None
-    if is_worker:
-        strategy.work(objective, identity, Path(save_path or "."))  # type: ignore[attr-defined]
-        return None
     _tell_what_is_left_out(config)
     _warn_of_unused_keys(space)
     _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
     _describe(objective, options)
     folder = Path(save_path) if save_path is not None else None
-    result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
+    with pool:
+        if pool.remote and source is not None:
+            strategy.crew = _crew(pool, source, table, seed, load_name, load_type)  # type: ignore[attr-defined]
+        result = strategy.run(objective, identity, folder, visualizer)  # type: ignore[arg-type]
     result = dataclasses.replace(result, float_metrics=objective.float_figures())
     if config.strategy.picture:
         _draw(result)
@@ -157,81 +161,43 @@ def check_search_table(graph: MaseGraph, search_config: Mapping[str, Any]) -> No
     STRATEGIES[config.strategy.name](setup, space, 0)
 
 
-def _table_of(search_config: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
-    if isinstance(search_config, (str, os.PathLike)):
-        from chop.tools.config_load import load_config
+def _crew(
+    pool: Pool,
+    source: Source,
+    table: Mapping[str, Any],
+    seed: int,
+    load_name: str | None,
+    load_type: str | None,
+) -> Crew:
+    """Who does the work, and what it needs to know."""
+    from chop.actions.search.crew import Crew
 
-        return load_config(search_config)
-    return search_config
+    plain = {
+        "search": table.get("search", table),
+        "seed": seed,
+        "load_name": load_name,
+        "load_type": load_type,
+    }
+    return Crew(pool, {"of": [source.function, source.options], **plain})
 
 
-def _crew(workers: int, command: Sequence[str]) -> Any:
-    """Who does the work; None where it is this process alone."""
-    from chop.actions.search.strategies.shared_search import Crew
-    from chop.actions.search.strategies.supervisor import worker_role
-
-    role = worker_role()
-    if role is not None:
-        return Crew(role=role)
-    if workers < 0 or (workers and not command):
-        raise ConfigError(f"workers must be 0, or at least 1 with a worker_command, got {workers}")
-    return Crew(workers, tuple(command)) if workers else None
-
-
-def _appoint(strategy: Any, name: str, crew: Any) -> None:
-    if crew is not None and not hasattr(strategy, "crew"):
-        raise ConfigError(f"search.strategy.name: {name!r} runs in one process; leave --workers out")
-    if crew is not None:
-        strategy.crew = crew
+def _check_pool(strategy: Any, name: str, pool: Pool, source: Source | None) -> None:
+    if not pool.remote:
+        return
+    if not hasattr(strategy, "crew"):
+        raise ConfigError(
+            f"search.strategy.name: {name!r} runs in one process; leave --workers and --cluster out"
+        )
+    if source is None:
+        raise ConfigError("workers and cluster need source: what builds model and data in a worker")
+    if getattr(strategy, "in_memory", False):
+        raise ConfigError("storage 'memory' is for one process; leave --workers and --cluster out")
 
 
 def _estimate(strategy: Any, name: str, objective: Any) -> None:
     if not hasattr(strategy, "estimate"):
         raise ConfigError(f"search.strategy.name: {name!r} gives no estimate; a dry run is for 'exhaustive'")
     strategy.estimate(objective)
-
-
-def _graph_of(model: Any, load_name: str | None, load_type: str | None) -> MaseGraph:
-    from chop.ir.graph.mase_graph import MaseGraph
-
-    if load_name is not None:
-        from chop.actions.transform import load_float
-
-        model = load_float(load_name, load_type, model.model if isinstance(model, MaseGraph) else model)
-    return model if isinstance(model, MaseGraph) else MaseGraph(model)
-
-
-def _prepare(
-    config: SearchConfig,
-    space: Any,
-    graph: MaseGraph,
-    model_info: Any,
-    task: str,
-    dataset_info: Any,
-    data_module: Any,
-    seed: int,
-    is_worker: bool,
-) -> tuple[Any, str]:
-    """Build runners and objective on the data; what they refuse is refused before the first trial."""
-    from chop.actions.search.context import SearchContext
-    from chop.actions.search.journal.identity import study_identity
-    from chop.actions.search.objective import Objective
-
-    setup = config.strategy.setup
-    threads = threads_of(setup, is_worker)
-    context = SearchContext(graph, data_module, model_info, dataset_info, task, threads, seed=seed)
-    objective = Objective(space, context, config.strategy, getattr(setup, "sum_scaled_metrics", False))
-    return objective, study_identity(config, context, seed)
-
-
-def threads_of(setup: Any, is_worker: bool = False) -> int:
-    """Threads of the core that a set-up asks for: all that this process may use, of which a worker takes one."""
-    jobs = int(getattr(setup, "n_jobs", 1))
-    if jobs > 0:
-        return jobs
-    if is_worker:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tell_what_is_left_out(config: SearchConfig) -> None:

@@ -69,6 +69,15 @@ class TrainedWeights:
         if payload is not None:
             self._write(attributes[ATTRIBUTE], payload)
 
+    def take(self, found: Mapping[str, str] | None) -> bytes | None:
+        """Let go of what a trial trained, for another process; None where it trained nothing."""
+        return None if found is None else self._held.pop(found["sha256"], None)
+
+    def give(self, found: Mapping[str, str] | None, payload: bytes | None) -> None:
+        """Hold what a trial trained in another process."""
+        if found is not None and payload is not None and self.folder is not None:
+            self._held[found["sha256"]] = payload
+
     def complete(
         self,
         entries: Iterable[Mapping[str, Any]],

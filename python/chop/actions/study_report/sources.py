@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chop.actions.search.journal.storage import StorageAddress, _pickled
 from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME
-from chop.actions.search.strategies.storage import StorageAddress, _pickled
 from chop.actions.search.subject import FLOAT, OPTIONS
 from chop.plotting.tables import FEASIBLE, Points, points_of_study
 from chop.registry import did_you_mean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,9 @@ def run_search(merged: Merged, parts: Parts, folder: Path, validate_only: bool =
         storage=merged.options.storage,
         study_name=merged.options.study,
         workers=merged.options.workers,
+        cluster=merged.options.cluster,
+        source=parts.source,
         dry_run=merged.options.dry_run,
         options=model_and_data(merged.options),
-        worker_command=(sys.executable, "-m", "chop", *merged.argv, "--log-level", "warning"),
     )
     return {} if found is None else found.figures()

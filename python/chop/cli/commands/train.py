@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chop.cli.learned_run import learn
 from chop.cli.options import Options
 from chop.cli.parts import Parts, build_model
+from chop.pool import Source
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _run_grid(
         return build_model("train", options, parts.dataset_info)
 
     axes = parse_axes(options.grid or [])
+    source = None if parts.source is None else Source("chop.cli.rebuild:build_for_grid", parts.source.options)
     return axes, grid(
         build,
         parts.data_module,
@@ -144,6 +146,8 @@ def _run_grid(
         classes=int(parts.dataset_info.num_classes),
         repeats=options.repeats,
         workers=options.workers,
+        cluster=options.cluster,
+        source=source,
         trainer_args=_trainer_args(options, parts.accelerator),
         save_path=folder,
         model_info=parts.model_info,

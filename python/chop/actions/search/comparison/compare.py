@@ -64,13 +64,13 @@ def compare_samplers(
         UnknownNameError: an unknown sampler, or anything unknown in the config.
         KeyboardInterrupt: Ctrl-C; the files of what was finished are written.
     """
+    from chop.actions.search.preparing import graph_of, table_of
     from chop.actions.search.schema import parse_search_config
-    from chop.actions.search.search import _graph_of, _table_of
     from chop.actions.search.search_space import SEARCH_SPACES
 
-    config = parse_search_config(_table_of(search_config))
+    config = parse_search_config(table_of(search_config))
     _check(config, samplers, seeds)
-    graph = _graph_of(model, None, "mz")
+    graph = graph_of(model, None, "mz")
     space = SEARCH_SPACES[config.search_space.name](
         graph, config.search_space.setup, config.search_space.seed
     )
@@ -113,7 +113,7 @@ def _objective(
 ) -> Objective:
     from chop.actions.search.context import SearchContext
     from chop.actions.search.objective import Objective
-    from chop.actions.search.search import threads_of
+    from chop.actions.search.preparing import threads_of
 
     setup = config.strategy.setup
     module, model_info, dataset_info, task = data

@@ -69,5 +69,19 @@ class _Given:
 
 def hand_over(storage: Any, study_id: int, trials: Sequence[FrozenTrial]) -> None:
     """Put trials into a storage in memory, which would copy each of them deeply; nobody else keeps them."""
+    there = storage.get_n_trials(study_id)
     for trial in trials:
-        storage.create_new_trial(study_id, template_trial=_Given(trial))
+        if trial.number >= there:
+            storage.create_new_trial(study_id, template_trial=_Given(trial))
+            continue
+        # The sampler asked for it: it is there and runs.
+        trial._trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        storage._set_trial(trial._trial_id, trial)
+        storage._update_cache(trial._trial_id, study_id)
+
+
+def drop_running(storage: Any, study_id: int) -> None:
+    """Forget the trials at the end of a study in memory that were asked for and not finished."""
+    trials = storage._studies[study_id].trials
+    while trials and not trials[-1].state.is_finished():
+        trials.pop()

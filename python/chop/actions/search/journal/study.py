@@ -1,8 +1,8 @@
 """A study on disk: an Optuna journal file that holds finished trials only.
 
 The sampler works on a study in memory; each finished trial is appended here as one record and one fsync
-(Optuna itself would write one for each parameter). A run that dies leaves no trial half done. As soon as
-another process works on the study the trials have to be claimed instead (``shared_run``).
+(Optuna itself would write one for each parameter). A run that dies leaves no trial half done. One command at a time
+writes; its workers write nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from chop.tools.best_file import JOURNAL_NAME
+from chop.tools.errors import ConfigError
 
-__all__ = ["ABOUT", "JOURNAL_NAME", "NoJournal", "StudyIsShared", "StudyJournal", "about_study"]
+__all__ = ["ABOUT", "IDENTITY", "JOURNAL_NAME", "NoJournal", "StudyIsShared", "StudyJournal", "about_study"]
 
 SAMPLER_STATE = "chop:sampler_attrs"
+_GIVEN_UP = "abandoned"
 ABOUT = "chop:about"
+IDENTITY = "chop:identity"
 
 
 def about_study(
@@ -36,8 +39,11 @@ def about_study(
     return {**(subject or {}), "sampler": strategy, "seed": seed, **versions}
 
 
-class StudyIsShared(Exception):
-    """Another process works on the study, or did and left trials that are not finished."""
+class StudyIsShared(RuntimeError):
+    """Another command is at work on the study."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(f"another command is at work on study {name} in {path}: wait for its end")
 
 
 class StudyJournal:
@@ -49,6 +55,10 @@ class StudyJournal:
         directions: "minimize" or "maximize" for each objective.
         metric_names: shown by Optuna's own tools.
         about: how the study was made, see :func:`about_study`.
+        identity: digest of all that the study depends on, where its name does not say it.
+
+    Raises:
+        ConfigError: a study of that name is there and belongs to another search.
     """
 
     def __init__(
@@ -58,6 +68,7 @@ class StudyJournal:
         directions: Sequence[Any],
         metric_names: Sequence[str],
         about: Mapping[str, Any] | None = None,
+        identity: str | None = None,
     ) -> None:
         import optuna
 
@@ -76,6 +87,13 @@ class StudyJournal:
             self._study.set_metric_names(list(metric_names))
             if about is not None:
                 self._study.set_user_attr(ABOUT, dict(about))
+            if identity is not None:
+                self._study.set_user_attr(IDENTITY, identity)
+        elif identity is not None and self._study.user_attrs.get(IDENTITY) != identity:
+            raise ConfigError(
+                f"study {name!r} in {path} belongs to another search: config, weights, rows or seed differ; give this "
+                "one another name (study_name, --study)"
+            )
         self._size = -1  # of the file, as this process left it
         self._state: dict[str, Any] = {}  # of the sampler, as read or saved last
 
@@ -83,13 +101,14 @@ class StudyJournal:
         """The trials, by number; all of them are finished.
 
         Raises:
-            StudyIsShared: some were claimed, by this command on several processes.
+            ConfigError: some are not, or were given up: several processes of chop 0.1 wrote them.
         """
-        from chop.actions.search.strategies.claims import was_claimed
-
         trials = self._study.get_trials(deepcopy=False)
-        if any(was_claimed(trial) for trial in trials):
-            raise StudyIsShared
+        if any(not trial.state.is_finished() or _GIVEN_UP in trial.user_attrs for trial in trials):
+            raise ConfigError(
+                f"study {self.name!r} in {self.path} holds trials that are not finished, as several processes of "
+                "chop 0.1 left them: give this one another name (study_name, --study)"
+            )
         self._count = len(trials)
         return trials
 
@@ -101,12 +120,12 @@ class StudyJournal:
         """Write finished trials with one write and one fsync; they are on disk when this returns.
 
         Raises:
-            StudyIsShared: another process made a trial in the meantime; nothing is written.
+            StudyIsShared: another command made a trial in the meantime; nothing is written.
         """
         with self._file.locked():
             # A file of the same size was not written to: then nothing has to be counted.
             if self._file.size() != self._size and len(self._study.get_trials(deepcopy=False)) != self._count:
-                raise StudyIsShared
+                raise StudyIsShared(self.name, self.path)
             with self._file.gathered():
                 for trial in trials:
                     self._storage.create_new_trial(self._id, template_trial=trial)

@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
 from chop import _core
+from chop.actions.search.samplers.asked import batch_end
 from chop.tools.fork_lock import ForkLock
 
 
@@ -51,6 +52,7 @@ class NativeTpeSampler(BaseSampler):
         self._parameters = [(length, name in ordered) for name, length in lengths.items()]
         self._options = (seed, startup, candidates, multivariate, avoid_repeats)
         self.startup = startup
+        self.batch = 1  # trials that are proposed together, whatever the others of them give
         self._begin()
 
     def _begin(self) -> None:
@@ -69,6 +71,11 @@ class NativeTpeSampler(BaseSampler):
         self.__dict__.update(state)
         self._begin()
 
+    @property
+    def whole(self) -> bool:
+        """Whether the batches are set, so that they are kept and told as a whole."""
+        return self.batch > 1
+
     def ask(self, number: int, most: int, directions: Sequence[StudyDirection]) -> list[list[int]]:
         """Return the points of trials ``number``, …: as many as do not depend on values that are still missing.
 
@@ -77,7 +84,10 @@ class NativeTpeSampler(BaseSampler):
         core = self._made(directions)
         if core is None:
             return [[] for _ in range(most)]
-        count = max(1, min(most, self.startup - core.told))
+        if self.whole:
+            count = min(most, batch_end(number, self.batch) - number)
+        else:
+            count = max(1, min(most, self.startup - core.told))
         batch: list[tuple[int, list[int]]] = []
         for place in range(number, number + count):
             batch.append((place, core.propose(place, batch)))

@@ -23,6 +23,7 @@ from chop.tools.logger import get_logger
 from chop.tools.writer import write_line
 
 if TYPE_CHECKING:
+    from chop.actions.search.crew import Crew
     from chop.actions.search.objective import Objective
     from chop.actions.search.search_space import SearchSpace
 
@@ -39,6 +40,7 @@ class ExhaustiveSetup(StudySetup):
         prune: drop configurations that provably cannot reach the front.
         limit: refuse a larger space.
         most_trials: of the study: the front, and as many others as there is room for, evenly spaced.
+        part: configurations of a part, of which workers measure several at a time; without it about a second's work.
         train_front: train what the sweep proposes, by ``sw_runner.basic_train``; the study holds what was trained, and
             nothing is pruned.
         most_trained: trials that train, in all: half of them at most for the sweep's front and what lies near, the
@@ -49,6 +51,7 @@ class ExhaustiveSetup(StudySetup):
     prune: bool = True
     limit: int | None = Field(default=None, ge=1)
     most_trials: int = Field(default=10_000, ge=1)
+    part: int | None = Field(default=None, ge=1)
     train_front: bool = False
     most_trained: int = Field(default=200, ge=1)
     margin: float = Field(default=0.1, ge=0)
@@ -56,7 +59,8 @@ class ExhaustiveSetup(StudySetup):
     def identity(self) -> dict[str, Any]:
         """What makes a study another one."""
         trained = set() if self.train_front else {"train_front", "most_trained", "margin"}
-        return self.model_dump(exclude={"n_jobs", "limit", *trained})
+        own = set() if self.part is not None else {"part"}
+        return self.model_dump(exclude={"n_jobs", "limit", *trained, *own})
 
 
 @STRATEGIES.register("exhaustive")
@@ -80,6 +84,7 @@ class SearchStrategyExhaustive:
                 f"{WHERE}.name: exhaustive sweeps quantization spaces only; use optuna for this one"
             )
         self.setup, self.space = setup, space
+        self.crew: Crew | None = None  # set where other processes do the work
 
     def check(self, objective: Objective) -> None:
         """Check that the core can measure all that configurations are judged by.
@@ -126,6 +131,8 @@ class SearchStrategyExhaustive:
         write_line(repr(report))
         write_line(f"All results: {report.save(folder / 'sweep')}")
         if self.setup.train_front:
+            if self.crew is not None:
+                objective.workers = self.crew.workers(objective, identity)
             return self._trained(objective, report).run(identity, folder, visualizer)
         study = self._study(objective, report, f"search-{identity}", folder / JOURNAL_NAME)
         leave_results(study, folder, visualizer, objective, ended=True)
@@ -157,6 +164,9 @@ class SearchStrategyExhaustive:
             path=path,
             dry_run=dry_run,
             constraints=swept_bounds(objective, costs_only=setup.train_front),
+            part=setup.part,
+            pool=None if self.crew is None else self.crew.pool,
+            source=None if self.crew is None else self.crew.sweep_source(),
         )
 
     def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:

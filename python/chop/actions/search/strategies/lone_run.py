@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optuna.samplers import BaseGASampler
 
-from chop.actions.search.journal.recording import hand_over
+from chop.actions.search.journal.recording import drop_running, hand_over
+from chop.actions.search.samplers.asked import AskedBatches
 from chop.actions.search.samplers.generations import Generations
 from chop.actions.search.strategies.batches import run_in_batches
 from chop.tools.logger import get_logger
@@ -30,7 +31,7 @@ class Proposer(Protocol):
     """
 
     setup: Any
-    lengths: Mapping[str, int]
+    lengths: dict[str, int]
 
     @property
     def plan(self) -> Any: ...
@@ -94,16 +95,43 @@ class LoneRun:
                 return
             sampler: Any = plan.build(self.done)
             self.study.sampler = sampler
-            if plan.each_trial and isinstance(sampler, BaseGASampler):
-                sampler = Generations(plan, self.study, self.strategy.lengths)
+            sampler = self._batched(sampler, getattr(setup, "batch", 1))
             if hasattr(sampler, "ask"):
                 self._in_batches(sampler, missing, bar)
+                self._complain()
                 return
             self.study.optimize(
                 self._trial,
                 n_trials=missing,
                 timeout=setup.timeout,
                 callbacks=[self._after_trial, bar.after_trial, *self._watchers()],
+            )
+
+    def _batched(self, sampler: Any, batch: int) -> Any:
+        """What proposes many trials at a time, where the sampler or the set-up allows it."""
+        plan, lengths = self.strategy.plan, self.strategy.lengths
+        if plan.each_trial and isinstance(sampler, BaseGASampler):
+            return Generations(plan, self.study, lengths)
+        if batch > 1 and hasattr(sampler, "batch"):
+            sampler.batch = batch
+        elif batch > 1 and not hasattr(sampler, "ask"):
+            return AskedBatches(plan, self.study, lengths, batch)
+        if (
+            self.objective.workers is not None
+            and getattr(sampler, "batch", 1) == 1
+            and not _proposes_many(sampler)
+        ):
+            logger.warning(
+                "the sampler proposes one trial at a time: workers need search.strategy.setup.batch"
+            )
+        return sampler
+
+    def _complain(self) -> None:
+        workers = self.objective.workers
+        if workers is not None and workers.lost:
+            raise ChildProcessError(
+                f"{workers.lost} trials of study {self.journal.name} failed, their workers ended each time; the first "
+                f"is trial {_first_lost(self.study)}"
             )
 
     def _watchers(self) -> list[Any]:
@@ -129,9 +157,12 @@ class LoneRun:
         for trial in self.study.get_trials(deepcopy=False):
             sampler.tell(trial, directions)
         trials = range(self.done, self.done + missing)
-        run_in_batches(
-            sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
-        )
+        try:
+            run_in_batches(
+                sampler, self.objective, strategy.lengths, trials, directions, strategy.setup.timeout, keep
+            )
+        finally:
+            drop_running(self._storage, self._id)
 
     def _log_start(self, total: int) -> None:
         import optuna
@@ -162,3 +193,14 @@ class LoneRun:
         self._save_sampler_state()
         if self.strategy.plan.each_trial:
             study.sampler = self.strategy.plan.build(trial.number + 1)
+
+
+def _proposes_many(sampler: Any) -> bool:
+    return hasattr(sampler, "ask") and not hasattr(sampler, "batch")
+
+
+def _first_lost(study: Any) -> int:
+    trials = study.get_trials(deepcopy=False)
+    return next(
+        t.number for t in trials if str(t.user_attrs.get("failure", "")).startswith("its worker ended")
+    )

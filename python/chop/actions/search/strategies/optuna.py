@@ -1,8 +1,7 @@
 """The strategy ``optuna``: a study in memory for the sampler, a journal on disk for everybody else.
 
 Source: the keys of the set-up are MASE's. MASE pickles the study every few trials; here the journal holds
-every trial as soon as it is finished, and the same command continues it. As soon as other processes take part
-the study is read from and written to its storage directly (``shared_search``).
+every trial as soon as it is finished, and the same command continues it. Workers measure; they write nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from chop.actions.search.journal.copying import copy_study, open_copy
+from chop.actions.search.journal.storage import StorageAddress
 from chop.actions.search.journal.study import (
-    ABOUT,
     JOURNAL_NAME,
     NoJournal,
     StudyIsShared,
@@ -28,20 +28,18 @@ from chop.actions.search.strategies.progress import Progress, progress_of
 from chop.actions.search.strategies.quiet import quiet_optuna
 from chop.actions.search.strategies.registry import STRATEGIES
 from chop.actions.search.strategies.setup import StudySetup
-from chop.actions.search.strategies.storage import StorageAddress
-from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
+    from chop.actions.search.crew import Crew
     from chop.actions.search.objective import Objective
     from chop.actions.search.search_space import SearchSpace
-    from chop.actions.search.strategies.shared_search import Crew, SharedSearch
 
 logger = get_logger(__name__)
 
 MEMORY = "memory"
 # What may change between two runs of one study.
-RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials", "storage", "study_name", "grace"}
+RUN_KEYS = {"n_jobs", "n_trials", "timeout", "save_every_n_trials", "storage", "study_name"}
 
 
 class OptunaSetup(StudySetup):
@@ -53,10 +51,11 @@ class OptunaSetup(StudySetup):
         sampler, sampler_options: a registered name and its options.
         multivariate, constant_liar: short for the TPE options of that name.
         save_every_n_trials: accepted as in MASE; the journal holds every trial anyway.
-        storage: URL of the study's storage; without it a journal file beside the results. "memory": the study is gone
+        batch: trials that are proposed before the first of them is measured, so that as many workers have something to
+            do. Another batch is another study. Only samplers that learn from each trial need it.
+        storage: URL of a storage that the finished study is copied to. "memory": no journal either, the study is gone
             with this process.
-        study_name: its name there; without it one that follows from the config, weights, rows and seed.
-        grace: seconds without a sign of life after which a process on another machine counts as dead.
+        study_name: its name; without it one that follows from the config, weights, rows and seed.
     """
 
     n_trials: int = Field(default=100, ge=1)
@@ -66,9 +65,9 @@ class OptunaSetup(StudySetup):
     multivariate: bool | None = None
     constant_liar: bool | None = None
     save_every_n_trials: int = Field(default=10, ge=1)
+    batch: int = Field(default=1, ge=1, le=4096)
     storage: str | None = Field(default=None, min_length=1)
     study_name: str | None = Field(default=None, min_length=1)
-    grace: float = Field(default=60.0, ge=1)
     pkl_ckpt: Any = None
 
     @model_validator(mode="after")
@@ -88,7 +87,7 @@ class OptunaSetup(StudySetup):
 
     def identity(self) -> dict[str, Any]:
         """What makes a study another one."""
-        return self.model_dump(exclude=RUN_KEYS)
+        return self.model_dump(exclude=RUN_KEYS if self.batch > 1 else RUN_KEYS | {"batch"})
 
 
 @STRATEGIES.register("optuna")
@@ -112,7 +111,7 @@ class SearchStrategyOptuna:
         ordered = {name for name in self.lengths if _rises_or_falls(space.choices_flattened[name])}
         options = setup.all_sampler_options()
         self.plan = SamplerPlan(setup.sampler, options, self.lengths, seed, ordered)
-        self.crew: Crew | None = None  # set where other processes take part
+        self.crew: Crew | None = None  # set where other processes do the work
         self.in_memory = setup.storage == MEMORY
         given = setup.storage is not None and not self.in_memory
         self.address = StorageAddress(str(setup.storage)) if given else None
@@ -138,28 +137,46 @@ class SearchStrategyOptuna:
 
         Raises:
             KeyboardInterrupt: after the files are written.
-            ConfigError: several processes, and a study in memory.
+            ConfigError: a study of that name belongs to another search.
+            RuntimeError: another command is at work on the study.
+            ChildProcessError: trials ended their workers each time.
         """
-        self._check_crew()
+        directions, names = self._directions(objective), objective.value_names
+        name, copied = self.setup.study_name or f"search-{identity}", None
         with quiet_optuna():
-            if self.in_memory or (
-                self.crew is None and self.address is None and self.setup.study_name is None
-            ):
-                try:
-                    return self._run_alone(objective, identity, folder, visualizer)
-                except StudyIsShared:
-                    logger.info(
-                        "other processes work or worked on this study: its trials are claimed one by one"
-                    )
-            assert folder is not None
-            folder.mkdir(parents=True, exist_ok=True)
-            search = self._shared(objective, identity, folder, visualizer)
-            return search.run(objective, self._directions(objective), folder)
+            journal: StudyJournal | NoJournal
+            if self.in_memory or folder is None:
+                journal = NoJournal(name)
+            else:
+                if self._copies(folder):
+                    assert self.address is not None
+                    copied = open_copy(self.address, name, identity, directions)
+                own = None if self.setup.study_name is None else identity
+                journal = StudyJournal(
+                    folder / JOURNAL_NAME, name, directions, names, self._about(objective), own
+                )
+            if self.crew is not None:
+                objective.workers = self.crew.workers(objective, identity)
+            run = LoneRun(self, objective, journal, directions, visualizer)
+            try:
+                run.finish()
+            except StudyIsShared:
+                raise
+            except BaseException:
+                leave_results(run.study, folder, visualizer, objective)
+                raise
+            leave_results(run.study, folder, visualizer, objective, ended=True)
+            if copied is not None:
+                assert self.address is not None
+                copy_study(run.study, copied, self.address)
+        storage = MEMORY if self.in_memory else ""
+        return SearchResult(run.study, name, best_entries(run.study), folder, journal.path, storage)
 
-    def work(self, objective: Objective, identity: str, folder: Path) -> None:
-        """Be one of several workers: measure until nothing is left to start on; write no files."""
-        with quiet_optuna():
-            self._shared(objective, identity, folder, None).worker.work()
+    def _copies(self, folder: Path) -> bool:
+        """Whether the storage is another one than the journal itself."""
+        if self.address is None:
+            return False
+        return self.address.path is None or self.address.path.resolve() != (folder / JOURNAL_NAME).resolve()
 
     def run_in_memory(self, objective: Objective, name: str) -> Any:
         """Run the study ``name`` without a file or a progress bar, and return it (Optuna's)."""
@@ -178,55 +195,6 @@ class SearchStrategyOptuna:
 
     def _directions(self, objective: Objective) -> list[Any]:
         return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
-
-    def _check_crew(self) -> None:
-        if self.in_memory and self.crew is not None:
-            raise ConfigError(
-                f"storage {MEMORY!r} is for one process; leave --workers out, or name another storage"
-            )
-
-    def _run_alone(
-        self, objective: Objective, identity: str, folder: Path | None, visualizer: Any
-    ) -> SearchResult:
-        directions, names = self._directions(objective), objective.value_names
-        journal: StudyJournal | NoJournal
-        if self.in_memory or folder is None:
-            journal = NoJournal(self.setup.study_name or f"search-{identity}")
-        else:
-            about = self._about(objective)
-            journal = StudyJournal(folder / JOURNAL_NAME, f"search-{identity}", directions, names, about)
-        run = LoneRun(self, objective, journal, directions, visualizer)
-        try:
-            run.finish()
-        except StudyIsShared:
-            raise
-        except BaseException:
-            leave_results(run.study, folder, visualizer, objective)
-            raise
-        leave_results(run.study, folder, visualizer, objective, ended=True)
-        storage = MEMORY if self.in_memory else ""
-        return SearchResult(run.study, journal.name, best_entries(run.study), folder, journal.path, storage)
-
-    def _shared(self, objective: Objective, identity: str, folder: Path, visualizer: Any) -> SharedSearch:
-        from chop.actions.search.strategies.shared_run import SharedStudy, Worker
-        from chop.actions.search.strategies.shared_search import Crew, SharedSearch
-
-        setup, crew = self.setup, self.crew or Crew()
-        shared = SharedStudy(
-            self.address or StorageAddress.of_journal(folder / JOURNAL_NAME),
-            setup.study_name or f"search-{identity}",
-            identity,
-            self._directions(objective),
-            objective.value_names,
-            self.plan.trials(setup.n_trials),
-            setup.grace,
-            crew.role.name if crew.role else None,
-        )
-        with shared.guarded():
-            if crew.role is None and ABOUT not in shared.study.user_attrs:
-                shared.study.set_user_attr(ABOUT, self._about(objective))
-        worker = Worker(shared, self.plan, self.lengths, objective, visualizer=visualizer)
-        return SharedSearch(shared, worker, crew, setup.timeout, self.progress_of(objective))
 
 
 def _rises_or_falls(choices: list[Any]) -> bool:

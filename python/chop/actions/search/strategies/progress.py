@@ -70,9 +70,17 @@ class Progress:
         done, total: trials.
         best: takes the values in and says which are the best so far.
         silent: show nothing.
+        workers: says what there is to say of those that measure.
     """
 
-    def __init__(self, done: int, total: int, best: BestSoFar, silent: bool = False) -> None:
+    def __init__(
+        self,
+        done: int,
+        total: int,
+        best: BestSoFar,
+        silent: bool = False,
+        workers: Callable[[], str] = str,
+    ) -> None:
         from tqdm.auto import tqdm
 
         # Without a terminal (a log file) the bar is written rarely.
@@ -88,6 +96,7 @@ class Progress:
         )
         self.best = best
         self.silent, self._total, self._began = silent, total, time.monotonic()
+        self._workers = workers
         self._waiting: list[Sequence[float]] = []
         self._next = 0.0
 
@@ -129,7 +138,8 @@ class Progress:
             self.best.add(values)
         self._waiting.clear()
         if not self.silent:
-            self._bar.set_postfix_str(str(self.best), refresh=False)
+            words = ", ".join(word for word in (self._workers(), str(self.best)) if word)
+            self._bar.set_postfix_str(words, refresh=False)
         self._next = time.monotonic() + SECONDS
 
 
@@ -140,4 +150,5 @@ def progress_of(
     names, scales = list(objective.metrics), [table.scale for table in objective.metrics.values()]
     if objective.sum_scaled_metrics:
         names, scales = ["sum"], [1.0]
-    return lambda done, total: Progress(done, total, BestSoFar(names, directions, scales), silent)
+    workers = str if objective.workers is None else objective.workers.pool.words
+    return lambda done, total: Progress(done, total, BestSoFar(names, directions, scales), silent, workers)

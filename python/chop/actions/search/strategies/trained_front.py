@@ -94,17 +94,12 @@ class TrainedFront:
         about = about_study(ABOUT_SAMPLER, objective.context.seed, objective.context.subject)
         name = f"search-{identity}"
         journal = StudyJournal(folder / JOURNAL_NAME, name, self._directions, objective.value_names, about)
+        run = LoneRun(self, objective, journal, self._directions, visualizer)
         try:
-            run = LoneRun(self, objective, journal, self._directions, visualizer)
-            try:
-                run.finish()
-            except BaseException as error:
-                if not isinstance(error, StudyIsShared):
-                    leave_results(run.study, folder, visualizer, objective)
-                raise
-        except StudyIsShared:
-            raise RuntimeError(
-                f"another process works on study {name} in {folder}: wait for its end"
-            ) from None
+            run.finish()
+        except BaseException as error:
+            if not isinstance(error, StudyIsShared):
+                leave_results(run.study, folder, visualizer, objective)
+            raise
         leave_results(run.study, folder, visualizer, objective, ended=True)
         return SearchResult(run.study, name, best_entries(run.study), folder, journal.path)

@@ -1,4 +1,4 @@
-"""Where a study lives, by URL: checked before anything is written, opened, and never shown with a password."""
+"""Where a finished study is copied to, by URL: checked before anything runs, and never shown with a password."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 from chop.tools.extras import how_to_install
 
-FORMS = "journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB or grpc://HOST:PORT"
+FORMS = "journal:///PATH, sqlite:///FILE.db or postgresql://USER@HOST/DB"
 CONNECT_SECONDS = 10
-LOCK_SECONDS = 60  # SQLite: how long a process waits for the others
 _SCHEMES = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
-_KINDS = ("journal", "sqlite", "postgresql", "grpc")
-_DRIVERS = {"postgresql": ("psycopg",), "grpc": ("grpc", "google.protobuf")}
+_KINDS = ("journal", "sqlite", "postgresql")
 
 
 class StorageAddress:
@@ -28,11 +26,10 @@ class StorageAddress:
 
     Args:
         url: ``journal:///PATH`` (an absolute path; ``journal://PATH`` is relative), ``sqlite:///FILE.db``
-            (relative; four slashes for an absolute path), ``postgresql://USER@HOST/DB`` or
-            ``grpc://HOST:PORT`` (Optuna's gRPC proxy).
+            (relative; four slashes for an absolute path), or ``postgresql://USER@HOST/DB``.
 
     Attributes:
-        kind: "journal", "sqlite", "postgresql" or "grpc".
+        kind: "journal", "sqlite" or "postgresql".
         path: the file of a journal or an SQLite database, else None.
         label: the URL without its password.
 
@@ -45,7 +42,7 @@ class StorageAddress:
     Traceback (most recent call last):
     ...
     chop.tools.errors.ConfigError: storage 'old.pkl' is a pickle, and reading a pickle can run any code: it is \
-refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql://USER@HOST/DB or grpc://HOST:PORT
+refused; run the search anew into journal:///PATH, sqlite:///FILE.db or postgresql://USER@HOST/DB
     """
 
     def __init__(self, url: str) -> None:
@@ -58,8 +55,6 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             raise ConfigError(f"storage must be {FORMS}, got {masked(url)!r}{near}")
         self._url, self.label = url, masked(url)
         self.path = self._path(rest)
-        if self.kind == "grpc":
-            self._host, self._port = self._host_and_port(rest)
         if self.kind == "postgresql":
             self._check_database(rest)
 
@@ -79,12 +74,6 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             raise ConfigError(f"storage {self.label!r} names no file: {FORMS}")
         return Path(path)
 
-    def _host_and_port(self, rest: str) -> tuple[str, int]:
-        host, _, port = rest.rstrip("/").rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ConfigError(f"storage {self.label!r} must be grpc://HOST:PORT")
-        return host, int(port)
-
     def _check_database(self, rest: str) -> None:
         try:
             parts = urllib.parse.urlsplit(f"postgresql://{rest}")
@@ -101,11 +90,9 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             ConfigError: a driver that is not installed, a folder that is not there, a file of another kind, a
                 server that does not answer.
         """
-        for module in _DRIVERS.get(self.kind, ()):
-            if not _installed(module):
-                raise ConfigError(
-                    f"storage {self.label!r} needs {module}, which is not installed: {how_to_install('dist')}"
-                )
+        if self.kind == "postgresql" and importlib.util.find_spec("psycopg") is None:
+            hint = how_to_install("dist", ["psycopg"])
+            raise ConfigError(f"storage {self.label!r} needs psycopg, which is not installed: {hint}")
         if self.path is not None:
             self._check_file(self.path)
         else:
@@ -133,15 +120,6 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             raise ConfigError(f"storage {self.label!r}: {str(path)!r} is not {what}")
 
     def _connect(self) -> None:
-        if self.kind == "grpc":
-            import grpc
-
-            with grpc.insecure_channel(f"{self._host}:{self._port}") as channel:
-                try:
-                    grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
-                except grpc.FutureTimeoutError:
-                    raise ConnectionError(f"timeout after {CONNECT_SECONDS} s") from None
-            return
         import psycopg
 
         psycopg.connect(self._url_for("postgresql"), connect_timeout=CONNECT_SECONDS).close()
@@ -161,12 +139,9 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             from chop.actions.search.journal.file import JournalFile
 
             return optuna.storages.JournalStorage(JournalFile(Path(str(self.path)), read_only))
-        if self.kind == "grpc":
-            return optuna.storages.GrpcStorageProxy(host=self._host, port=self._port)
-        from chop.actions.search.strategies.database import open_database
-
         scheme = "sqlite" if self.kind == "sqlite" else "postgresql+psycopg"
-        return open_database(self._url_for(scheme), self.kind)
+        wait = {} if self.kind == "sqlite" else {"connect_timeout": CONNECT_SECONDS}
+        return optuna.storages.RDBStorage(self._url_for(scheme), engine_kwargs={"connect_args": wait})
 
     @contextlib.contextmanager
     def failures(self, kind: type[Exception]) -> Iterator[None]:
@@ -183,19 +158,19 @@ refused; run the search anew into journal:///PATH, sqlite:///FILE.db, postgresql
             reason = self._reason(error)
             if reason is None:
                 raise
-            hint = "" if kind is ConfigError else "; the same command goes on with the study"
+            hint = "" if kind is ConfigError else "; the study is in its journal, the same command copies it"
             raise kind(f"storage {self.label!r} cannot be used: {reason}{hint}") from None
 
     def _reason(self, error: BaseException) -> str | None:
         """What went wrong, where it was the storage's fault."""
         modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-        storages = {"sqlalchemy", "psycopg", "grpc", "sqlite3", "alembic"}
+        storages = {"sqlalchemy", "psycopg", "sqlite3", "alembic"}
         if not modules & storages and type(error).__name__ not in ("StorageInternalError", "ConnectionError"):
             return None
         if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
             error = error.__cause__
         detail = getattr(error, "orig", None) or error
-        text = str(detail.details() if hasattr(detail, "details") else detail)
+        text = str(detail)
         password = urllib.parse.urlsplit(self._url).password if self.kind == "postgresql" else None
         for secret in {password, urllib.parse.unquote(password)} if password else ():
             text = text.replace(secret, "***")
@@ -210,13 +185,6 @@ def masked(url: str) -> str:
     """
     url = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", url)
     return re.sub(r"(?i)((?:pass(?:word|wd|file)?|pwd)=)[^&]*", r"\1***", url)
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _pickled(label: str) -> str:

@@ -1,0 +1,42 @@
+"""What the tests of the pools have done: functions that workers find by their names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+
+def build(options: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    if "refuses" in options:
+        raise ValueError(options["refuses"])
+    return dict(options), str(options.get("identity", "same"))
+
+
+def double(state: dict[str, Any], item: int) -> int:
+    time.sleep(state.get("seconds", 0.0))
+    return 2 * item
+
+
+def threads(state: dict[str, Any], item: int) -> tuple[int, str | None]:
+    import torch
+
+    return torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+
+
+def raises(state: dict[str, Any], item: int) -> int:
+    with Path(state["log"]).open("a") as log:
+        log.write(f"{item}\n")
+    raise KeyError(f"no {item}")
+
+
+def deadly(state: dict[str, Any], item: int) -> int:
+    """Ends its worker: for one item each time, or once where a file says so."""
+    once = state.get("once")
+    if item == state["kills"] and not (once and Path(once).exists()):
+        if once:
+            Path(once).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
