@@ -109,9 +109,7 @@ def search(
         _estimate(strategy, config.strategy.name, objective)
     if validate_only or dry_run:
         return None
-    _tell_what_is_left_out(config)
-    _warn_of_unused_keys(space)
-    _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
+    _tell(config, space, objective)
     _describe(objective, options)
     folder = Path(save_path) if save_path is not None else None
     with pool:
@@ -198,6 +196,13 @@ def _estimate(strategy: Any, name: str, objective: Any) -> None:
     if not hasattr(strategy, "estimate"):
         raise ConfigError(f"search.strategy.name: {name!r} gives no estimate; a dry run is for 'exhaustive'")
     strategy.estimate(objective)
+
+
+def _tell(config: SearchConfig, space: Any, objective: Any) -> None:
+    """Log what the user may have meant otherwise."""
+    _tell_what_is_left_out(config)
+    _warn_of_unused_keys(space)
+    _warn_of_opposing_directions(objective, getattr(config.strategy.setup, "direction", None))
 
 
 def _tell_what_is_left_out(config: SearchConfig) -> None:
