@@ -64,3 +64,11 @@ def test_what_cannot_be_cut() -> None:
     assert segments_of(0, 0, [(0, 1), (600, 2)], -9, 999) is None  # 601 of them
     found = segments_of(2, 0, [(8, 1), (15, 2)], 0, 99)
     assert found is not None and (found.index_bits, found.low, found.high) == (1, 0, 2)
+
+
+def test_a_long_table_of_what_lies_beside_is_no_table() -> None:
+    # Simulators read a literal of so many bits only; the staircase is written as comparisons then.
+    steps = [(3, 1), (5, 2), (7, 3)]
+    assert segments_of(1, 0, steps, -(2**7), 2**7) is not None
+    assert segments_of(1, 0, steps, -(2**16), 2**16) is None
+    assert segments_of(1, 0, steps, 2, 9) is not None

