@@ -198,10 +198,10 @@ def test_the_best_of_a_search(tmp_path: Path) -> None:
 def test_the_parts_of_a_sweep_that_goes_on(tmp_path: Path) -> None:
     from chop.search.parts import MANIFEST, StoredParts
 
-    parts = StoredParts(tmp_path, 40, {"space": "a"})
+    parts = StoredParts(tmp_path, 40, {"space": "a"}, 40)
     parts.put(0, (np.arange(80.0).reshape(40, 2), np.zeros(40, np.uint8)))
     for name in ("part-000000.npz", MANIFEST):
         assert (
-            check_flips(tmp_path / name, lambda: StoredParts(tmp_path, 40, {"space": "a"}).get(0))
+            check_flips(tmp_path / name, lambda: StoredParts(tmp_path, 40, {"space": "a"}, 40).get(0))
             > FLIPS // 4
         )

@@ -45,6 +45,8 @@ def stopped_run(
     raise AssertionError("200 runs did not reach the end")
 
 
+# A stop within a callback of a weak reference (torch has some) is lost, and told as a warning: one stop fewer.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("no_gc_callbacks")
 @pytest.mark.parametrize("seed", [0, 1])
 def test_stopped_up_to_eight_times(run: Any, tmp_path: Path, seed: int) -> None:

@@ -61,7 +61,9 @@ class StoredParts(Parts):
 
     Args:
         folder: made if absent.
+        count: configurations in all.
         described: what the results depend on; it goes into the manifest, and what another sweep left is refused.
+        size: configurations of a part.
 
     Raises:
         ConfigError: the folder holds another sweep.

@@ -62,12 +62,8 @@ def check_choices(choices: Choices, where: str) -> None:
             raise ConfigError(f"{where}.{entry} must be a list of choices, got {values!r}")
         if not values:
             raise ConfigError(f"{where}.{entry} must hold at least one choice, got an empty list")
-        for value in values:
-            if is_list(value) and not _takes_lists(entry, choices):
-                raise ConfigError(
-                    f"{where}.{entry} holds a list, {value!r:.60}: a search draws one number for an operand; formats "
-                    "of single channels or weights go into [passes] or come from training"
-                )
+        if entry == "name":
+            _refuse_lists(entry, values, where)
     if "name" not in choices:
         known = ", ".join(sorted(QUANTIZERS))
         raise ConfigError(
@@ -77,15 +73,26 @@ def check_choices(choices: Choices, where: str) -> None:
     specs = _specs(choices["name"], where)
     for entry, values in choices.items():
         # An entry of one of the arithmetic names means nothing to the others.
-        knowing = [spec for spec in specs if entry in spec.known_keys()] or specs
-        for spec in knowing if entry != "name" else ():
+        knowing = [spec for spec in specs if entry in spec.known_keys()]
+        if not knowing and entry != "name" and len(specs) > 1:
+            hint = did_you_mean(entry, sorted({key for spec in specs for key in spec.known_keys()}))
+            raise ConfigError(
+                f"{where}.{entry} is not a key of {', '.join(repr(s.name) for s in specs)}{hint}"
+            )
+        if knowing and not any(spec.takes_list(entry) for spec in knowing):
+            _refuse_lists(entry, values, where)
+        for spec in (knowing or specs) if entry != "name" else ():
             for value in values:
                 spec.check({entry: value}, where)
 
 
-def _takes_lists(entry: str, choices: Choices) -> bool:
-    names = [name for name in choices.get("name", ()) if isinstance(name, str) and name in QUANTIZERS]
-    return any(QUANTIZERS[name].takes_list(entry) for name in names)
+def _refuse_lists(entry: str, values: list[Any] | tuple[Any, ...], where: str) -> None:
+    for value in values:
+        if is_list(value):
+            raise ConfigError(
+                f"{where}.{entry} holds a list, {value!r:.60}: a search draws one number for an operand; formats "
+                "of single channels or weights go into [passes] or come from training"
+            )
 
 
 def for_arithmetic(table: Mapping[str, Any]) -> dict[str, Any]:

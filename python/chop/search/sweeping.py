@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from chop.pool import Pool, Recipe, Source, ThisProcess
 from chop.search.configurations import Space, as_space, size_of
@@ -202,6 +201,8 @@ def run_parts(walk: Walk, folder: Path | None, pool: Pool, recipe: Recipe, threa
 
 def _bar(pool: Pool, parts: Parts, missing: list[int]) -> Any:
     """A bar of configurations where workers measure them; here the estimate says enough."""
+    from tqdm.auto import tqdm
+
     left = sum(parts.range_of(index)[1] for index in missing)
     done = parts.count - left
     return tqdm(
