@@ -139,7 +139,7 @@ def run_one(runs: _Runs, run: tuple[dict[str, Any], int]) -> dict[str, Any]:
 def resident(options: Mapping[str, Any]) -> tuple[_Runs, str]:
     """Build what a worker trains, and say what its rows depend on."""
     found = Source(*options["of"]).call()
-    limits = TrainerArgs(**options["limits"])
+    limits = TrainerArgs(**options["limits"] | {"device": torch.device(options["limits"]["device"])})
     classes, seed, engine = (options[name] for name in ("classes", "seed", "engine"))
     info, further = found.get("model_info"), options["options"]
     runs = _Runs(
@@ -196,8 +196,8 @@ class _Runs:
             return Recipe(self, None, identity, self._halt)
         options = {
             "of": [source.function, source.options], "axes": {name: list(v) for name, v in self._values.items()},
-            "limits": dataclasses.asdict(self._limits), "classes": self._classes, "seed": self._seed,
-            "engine": self.engine, "options": self._options,
+            "limits": dataclasses.asdict(self._limits) | {"device": str(self._limits.device)},
+            "classes": self._classes, "seed": self._seed, "engine": self.engine, "options": self._options,
         }  # fmt: skip
         return Recipe(self, Source("chop.training.grids:resident", options), identity, self._halt)
 

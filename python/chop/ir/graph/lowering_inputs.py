@@ -48,5 +48,5 @@ def first_layer_features(mg: MaseGraph) -> int:
             if hasattr(module, name):
                 return int(getattr(module, name))
     raise ValueError(
-        "lower: no layer tells how many features the input has; pass features=… or input_shapes=…"
+        "no layer tells the shape of the input; pass an example of it, or input_shapes=, one shape without the batch"
     )
