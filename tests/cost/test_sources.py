@@ -106,3 +106,17 @@ def test_figures_of_parameters_need_no_shapes() -> None:
     numbers = 18 + 2 + 4 * 4 * (3 + 4 + 2)
     assert found.totals() == {"parameters": numbers, "model_size": 4 * numbers, "average_bitwidth": 32}
     assert found.inputs == "" and not found.left_out
+
+
+def test_a_list_of_shapes_and_no_shape_at_all_are_told_what_to_give() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3))
+    with pytest.raises(
+        ConfigError, match=r"one shape without the batch, such as \(1, 8, 8\), got \[\(1, 8, 8\)\]"
+    ):
+        cost.report(model, input_shapes=[(1, 8, 8)])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"^no layer tells the shape .* input_shapes="):
+        cost.report(model)
+    assert (
+        cost.report(model, input_shapes=(1, 8, 8))["macs"].total
+        == cost.report(model, torch.zeros(1, 1, 8, 8))["macs"].total
+    )

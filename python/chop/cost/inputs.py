@@ -101,6 +101,11 @@ def from_shapes(mg: MaseGraph, batch: int, shapes: Shapes | None) -> Inputs:
         raise ConfigError(
             f"cost: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}} or an example"
         )
+    for shape in shapes.values() if isinstance(shapes, Mapping) else () if shapes is None else (shapes,):
+        if any(isinstance(size, Sequence) for size in shape):
+            raise ConfigError(
+                f"cost: input_shapes must be one shape without the batch, such as (1, 8, 8), got {shape!r}"
+            )
     source = "input_shapes" if shapes is not None else ""
     for node in inputs:
         dtype = _likely_dtype(mg, node)
