@@ -1,0 +1,1 @@
+"""What a bit costs: every cost model against the LUTs that yosys counts."""
