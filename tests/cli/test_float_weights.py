@@ -20,7 +20,8 @@ def test_the_float_file_is_named_as_such(ch, tmp_path, small_data):
     by_float = ch("test", *common, "--load", folder / "state_dict.pt")
     assert (
         by_float.code == 0
-        and f"holds the float weights; the transformed model is {folder}/graph_module.mz" in by_float.err
+        and f"is loaded into the float model, without formats; the transformed model is {folder}/graph_module.mz"
+        in by_float.err
     )
     quantized = ch("test", *common, "--load", folder / "graph_module.mz")
     assert quantized.code == 0 and "float weights" not in quantized.err

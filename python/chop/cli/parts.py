@@ -144,7 +144,9 @@ def _load(action: str, options: Options, model: nn.Module) -> nn.Module:
     quantized = Path(str(options.load_name)).with_name("graph_module.mz")
     if kind == "pt" and quantized.is_file():
         logger.warning(
-            "%s holds the float weights; the transformed model is %s", options.load_name, quantized
+            "%s is loaded into the float model, without formats; the transformed model is %s",
+            options.load_name,
+            quantized,
         )
     if action == "search":
         # A search starts from the float weights: it tries its own quantization.
