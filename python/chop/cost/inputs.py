@@ -101,10 +101,10 @@ def from_shapes(mg: MaseGraph, batch: int, shapes: Shapes | None) -> Inputs:
         raise ConfigError(
             f"cost: the model has {len(inputs)} inputs; pass input_shapes={{name: shape}} or an example"
         )
-    for shape in shapes.values() if isinstance(shapes, Mapping) else () if shapes is None else (shapes,):
-        if any(isinstance(size, Sequence) for size in shape):
+    for given in shapes.values() if isinstance(shapes, Mapping) else () if shapes is None else (shapes,):
+        if any(isinstance(size, Sequence) for size in given):
             raise ConfigError(
-                f"cost: input_shapes must be one shape without the batch, such as (1, 8, 8), got {shape!r}"
+                f"cost: input_shapes must be one shape without the batch, such as (1, 8, 8), got {given!r}"
             )
     source = "input_shapes" if shapes is not None else ""
     for node in inputs:
