@@ -117,8 +117,12 @@ def yosys_version() -> str:
     Raises:
         ConfigError: it is missing; names the package.
     """
-    found = json.loads(_run("module net; endmodule", ["tee -q -o out.json stat -json"]))
-    return " ".join(found["creator"].split()[:2])
+    # Yosys 0.23 ends the statistics of an empty module with a comma, which is no JSON.
+    found = re.search(
+        r'"creator": "(\S+ \S+)', _run("module net; endmodule", ["tee -q -o out.json stat -json"])
+    )
+    assert found is not None
+    return found[1]
 
 
 def _run(verilog: str, passes: list[str], program: str | None = None) -> str:
