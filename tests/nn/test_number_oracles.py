@@ -13,22 +13,27 @@ from tests.nn.test_number_formats import same, values
 WHY = "this oracle is not installed"
 
 
+def small_format(gfloat, width, exponent_width):
+    """IEEE's layout with a sign, subnormals and no infinities."""
+    return gfloat.FormatInfo(
+        "small",
+        k=width,
+        precision=width - exponent_width,
+        bias=2 ** (exponent_width - 1) - 1,
+        is_signed=True,
+        domain=gfloat.Domain.Finite,
+        has_nz=True,
+        num_high_nans=0,
+        has_subnormals=True,
+        is_twos_complement=False,
+    )
+
+
 def test_gfloat_agrees():
     gfloat = pytest.importorskip("gfloat", reason=WHY)
     x = values(5, (4000,)).astype(np.float64)
     for width, exponent_width in ((8, 4), (6, 3), (6, 2), (4, 2), (8, 5)):
-        info = gfloat.FormatInfo(
-            "small",
-            k=width,
-            precision=width - exponent_width,
-            bias=2 ** (exponent_width - 1) - 1,
-            is_signed=True,
-            domain=gfloat.Domain.Finite,
-            has_nz=True,
-            num_high_nans=0,
-            has_subnormals=True,
-            is_twos_complement=False,
-        )
+        info = small_format(gfloat, width, exponent_width)
         expected = gfloat.round_ndarray(info, x, gfloat.RoundMode.TiesToEven, sat=True)
         y = quantizer_map["minifloat_ieee"](torch.from_numpy(x), width, exponent_width)
         assert same(y.numpy(), expected)
@@ -98,18 +103,7 @@ def test_gfloat_agrees_on_shared_biases():
     gfloat = pytest.importorskip("gfloat", reason=WHY)
     width, exponent_width = 8, 4
     bias = 2 ** (exponent_width - 1) - 1
-    info = gfloat.FormatInfo(
-        "small",
-        k=width,
-        precision=width - exponent_width,
-        bias=bias,
-        is_signed=True,
-        domain=gfloat.Domain.Finite,
-        has_nz=True,
-        num_high_nans=0,
-        has_subnormals=True,
-        is_twos_complement=False,
-    )
+    info = small_format(gfloat, width, exponent_width)
     x = values(11, (100, 16)).astype(np.float64)
     y = quantizer_map["block_minifloat"](torch.from_numpy(x), width, exponent_width, 12, [1, 16]).numpy()
     for row, mine in zip(x, y, strict=True):

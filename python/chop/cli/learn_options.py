@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chop.cli.options import Options, defaults, flags
 from chop.tools.errors import ConfigError
+from chop.tools.text_tables import number_or_text
 
 if TYPE_CHECKING:
     from chop.training import WidthRecipe
@@ -67,7 +68,7 @@ class LearnOptions:
             elif key == "seed":
                 raise ConfigError("learn_widths: the seed is the option --seed")
             else:
-                recipe[key] = _value(value)
+                recipe[key] = number_or_text(value)
         return cls(stages_of(bounds, cost, prices), cost, WidthRecipe.of(recipe))
 
 
@@ -92,13 +93,3 @@ def _number(key: str, text: str) -> float:
         raise ConfigError(
             f"learn_widths: {key} must be numbers with commas between them, got {text!r}"
         ) from None
-
-
-def _value(text: str) -> Any:
-    """A whole number, a number, or the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -64,3 +64,17 @@ def decibels(power: float, error: float) -> float:
     if error == 0.0:
         return math.inf
     return 10.0 * math.log10(power / error) if power > 0.0 and math.isfinite(error) else -math.inf
+
+
+def number_or_text(text: str) -> int | float | str:
+    """Return a whole number, a number, or the text itself.
+
+    >>> number_or_text("3"), number_or_text("3e-1"), number_or_text("adam")
+    (3, 0.3, 'adam')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

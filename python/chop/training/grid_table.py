@@ -12,6 +12,7 @@ from typing import Any
 
 from chop.tools.atomic_write import atomic_write
 from chop.tools.errors import ConfigError
+from chop.tools.text_tables import number_or_text
 
 FIGURES = ("val_acc", "train_acc", "val_loss", "train_loss", "seconds_an_epoch")
 TABLE, SUMMARY, SETTINGS = "grid.csv", "grid_summary.csv", "grid.json"
@@ -123,11 +124,4 @@ def _text(value: Any) -> str:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("engine", "failure") or text == "":
-        return text
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return text if name in ("engine", "failure") else number_or_text(text)
