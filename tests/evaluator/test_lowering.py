@@ -103,7 +103,7 @@ def test_mutated_text_is_read_or_refused(position: int, insert: str, cut: int) -
 def test_the_input_size_comes_from_the_first_layer_or_the_caller() -> None:
     assert lower(MaseGraph(nn.Sequential(nn.ReLU(), nn.Linear(7, 2)))).nodes[0]["shape"] == [-1, 7]
     assert lower(MaseGraph(nn.Sequential(nn.ReLU())), features=3).nodes[0]["shape"] == [-1, 3]
-    with pytest.raises(ValueError, match="pass features="):
+    with pytest.raises(ValueError, match="pass an example of it, or input_shapes="):
         lower(MaseGraph(nn.Sequential(nn.ReLU())))
 
 

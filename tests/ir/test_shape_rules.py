@@ -243,7 +243,7 @@ def test_what_the_core_cannot_write_is_named(function: Any, message: str) -> Non
 
 
 def test_a_convolution_needs_the_shape_of_its_input() -> None:
-    with pytest.raises(ValueError, match="pass features=… or input_shapes=…"):
+    with pytest.raises(ValueError, match="pass an example of it, or input_shapes="):
         lower(MaseGraph(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))))
 
 
