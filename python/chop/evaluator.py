@@ -15,7 +15,7 @@ from chop.certificate import Certificate, ValueLayers, certify
 from chop.ir.graph.core_formats import CoreNode, Format, by_values, core_node, native_quantizers
 from chop.ir.graph.lowering_call import plain_tensor
 from chop.ir.graph.mase_graph import MaseGraph
-from chop.ir.graph.quantize_config import resolve_quantize_config
+from chop.ir.graph.quantize_config import check_rule_keys, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.ir.graph.torch_calls import TorchCalls
 from chop.metrics import AskedMetric, Metrics, MetricSpec
@@ -102,6 +102,7 @@ class Evaluator:
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
+        self._told: set[str] = set()  # rules for nothing, each logged once: a search asks a thousand times
         self._standards: dict[bool, Asked] = {}
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
@@ -247,6 +248,8 @@ class Evaluator:
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
         rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats]
+        keys = [key for key in config if key != "by" and key not in self._told]
+        self._told.update(check_rule_keys(keys, config["by"], self._targets, "evaluate"))
         native, calls = self._torch.of(rules)
         found: dict[str, list[CoreNode]] = {}
         for rule in native:

@@ -38,6 +38,11 @@ WORDS = {
     "--device": (["train", "jsc-tiny", D, "--device", "cpu"], "(did you mean '--accelerator'?)"),
     "--checkpoint": (["test", "jsc-tiny", D, "--checkpoint", "a.ckpt"], "(did you mean '--load'?)"),
     "--bach-size": (["train", "jsc-tiny", D, "--bach-size", "3"], "(did you mean '--batch-size'?)"),
+    "an action's option": (
+        ["eval", "jsc-tiny", D, "--project-dir", "a"],
+        "eval has no option '--project-dir', it is one of ch train, ch test, ch transform, ch search",
+    ),
+    "a command's option": (["train", "jsc-tiny", D, "--rows", "3"], "option '--rows' is one of ch "),
     "a value is missing": (["train", "jsc-tiny", D, "--batch-size"], "--batch-size: expected one argument"),
     "batch size 0": (["train", "jsc-tiny", D, "--batch-size", "0"], "--batch-size must be an integer in 1.."),
     "batch size 1.5": (

@@ -253,3 +253,12 @@ def test_shared_prefixes_change_nothing(threads: int) -> None:
 def test_no_configs_no_results() -> None:
     model, (x, y) = chain((4, 3)), data(10, 4, 3)
     assert Evaluator(model, x, y, threads=2).evaluate_many([]) == []
+
+
+def test_a_rule_for_nothing_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    ev = Evaluator(nn.Sequential(nn.Linear(3, 2)), torch.rand(4, 3), torch.tensor([0, 1, 1, 0]))
+    config = by_type(linear=integer(8, 4), conv2d=integer(8, 4))
+    assert ev.evaluate(config) == ev.evaluate(by_type(linear=integer(8, 4)))
+    ev.evaluate(by_type(linear=integer(6, 4), conv2d=integer(6, 4)))
+    told = [record.message for record in caplog.records]
+    assert told == ["evaluate: with by = 'type' these keys apply to no node that can be quantized: 'conv2d'"]

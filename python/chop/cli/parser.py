@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from chop.cli.commands import COMMANDS, Parser
+from chop.cli.commands import COMMANDS, Parser, owners_of
 from chop.cli.options import ACTIONS, Flag, Options, defaults, flags
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
@@ -122,6 +122,9 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     unknown = [word for word in extra if word.startswith("-") and word != "--"]
     if unknown:
         option = unknown[0].split("=", 1)[0]
+        if owners := owners_of(option):
+            listed = ", ".join(f"ch {each}" for each in owners)
+            raise ConfigError(f"option {option!r} is one of {listed} only; see ch --help")
         known = [spelling for action in parser._actions for spelling in action.option_strings]
         raise ConfigError(f"unknown option {option!r}{did_you_mean(option, known)}; see ch --help")
     if extra:

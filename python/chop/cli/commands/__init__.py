@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Sequence
 from typing import NoReturn, Protocol, cast
 
+from chop.cli.options import ACTIONS, flags
 from chop.registry import did_you_mean
 from chop.tools.errors import ConfigError
 from chop.tools.writer import write_line
@@ -70,7 +71,24 @@ def run_command(name: str, words: Sequence[str]) -> None:
         return
     arguments, extra = parser.parse_known_intermixed_args(words)
     if extra:
-        known = [spelling for action in parser._actions for spelling in action.option_strings]
-        near = did_you_mean(extra[0], known)
+        option = extra[0].split("=", 1)[0]
+        if owners := [each for each in owners_of(option) if each != name]:
+            listed = ", ".join(f"ch {each}" for each in owners)
+            raise ConfigError(f"{name} has no option {option!r}, it is one of {listed}; see ch {name} --help")
+        near = did_you_mean(extra[0], _spellings(parser))
         raise ConfigError(f"{name}: unexpected argument {extra[0]!r}{near}; see ch {name} --help")
     load_command(name).run(arguments)
+
+
+def owners_of(option: str) -> list[str]:
+    """Return the actions and commands that have an option.
+
+    >>> owners_of("--project-dir"), owners_of("--check")
+    (['train', 'test', 'transform', 'search'], ['emit'])
+    """
+    of_actions = ACTIONS if any(option in flag.spellings for flag in flags().values()) else ()
+    return [*of_actions, *(name for name in COMMANDS if option in _spellings(command_parser(name)))]
+
+
+def _spellings(parser: argparse.ArgumentParser) -> list[str]:
+    return [spelling for action in parser._actions for spelling in action.option_strings]
