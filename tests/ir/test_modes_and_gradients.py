@@ -131,7 +131,7 @@ def test_a_branch_is_right_in_its_mode_and_refused_in_the_other(x: Tensor, tmp_p
     assert "mode" in str(NativeTrainer.why_not(model.eval(), (8,)))
 
 
-def test_containers_are_traced_once() -> None:
+def test_a_forward_is_traced_once_a_mode() -> None:
     calls = []
 
     class Leaf(nn.Module):
@@ -139,9 +139,22 @@ def test_containers_are_traced_once() -> None:
             calls.append(1)
             return x
 
+    class Outer(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x)
+
     chop.MaseGraph(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
     chop.MaseGraph(Leaf())
-    assert len(calls) == 3  # as it is, in train mode, in eval mode
+    assert len(calls) == 2  # as it is, and in the other mode
+    outer = Outer(Leaf())
+    outer.inner.eval()
+    calls.clear()
+    chop.MaseGraph(outer)
+    assert len(calls) == 3  # as it is, all in train mode, all in eval mode
 
 
 def no_grad(net: Net, x: Any) -> Any:

@@ -91,18 +91,20 @@ def test_whatever_is_read_afterwards_has_the_new_shape(view: str, after: str) ->
             if wanted is None:
                 continue
             seen += 1
+            graph = MaseGraph(model)
             with torch.no_grad():
-                assert torch.equal(MaseGraph(model).model(x.clone()), wanted), name
+                assert torch.equal(graph.model(x.clone()), wanted), name
             try:
-                found = Evaluator(model, x).forward()
-                quantized, _ = quantize_transform_pass(MaseGraph(model), EIGHT)
+                ev = Evaluator(graph, x)
+                found = ev.forward()
+                quantized, _ = quantize_transform_pass(graph, EIGHT)
             except ValueError as error:
                 assert "node" in str(error)
                 continue
             torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5, msg=name)
             with torch.no_grad():
                 coarse = quantized.model(x.clone())
-            torch.testing.assert_close(Evaluator(model, x).forward(EIGHT), coarse, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(ev.forward(EIGHT), coarse, atol=1e-4, rtol=1e-4)
     assert seen >= 6
 
 

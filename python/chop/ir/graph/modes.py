@@ -44,9 +44,13 @@ def follow_mode(
     inner = [m for name, m in model.named_modules() if m is model or not is_leaf(m, name)]
     if all(type(m).__module__.startswith("torch.") for m in inner):
         return  # containers, which do not look at their mode
+    known = {module.training for module in inner}  # the graph at hand is that of one mode, unless they differ
     try:
-        graphs = [_traced(inner, is_training, trace) for is_training in (True, False)]
-        arguments = _merged_graphs(model, traced, *graphs)
+        forms = [
+            (traced.graph, traced) if known == {is_training} else (_traced(inner, is_training, trace), model)
+            for is_training in (True, False)
+        ]
+        arguments = _merged_graphs(traced, *forms)
     except _BranchesError as error:
         _add(
             traced, "chop_traced_mode", TracedMode(model.training, str(error)), next(iter(traced.graph.nodes))
@@ -77,12 +81,13 @@ def _flags(modules: Sequence[nn.Module], is_training: bool) -> Iterator[None]:
 
 
 def _merged_graphs(
-    model: nn.Module, traced: fx.GraphModule, train: fx.Graph, evaluated: fx.Graph
+    traced: fx.GraphModule, train: tuple[fx.Graph, nn.Module], evaluated: tuple[fx.Graph, nn.Module]
 ) -> dict[fx.Node, tuple[Any, Any]]:
-    """The arguments of the nodes that have an argument which the mode decides."""
-    rows = [list(each.nodes) for each in (traced.graph, train, evaluated)]
+    """The arguments of the nodes that have an argument which the mode decides; graphs beside what owns their names."""
+    forms = ((traced.graph, traced), train, evaluated)
+    rows = [list(graph.nodes) for graph, _ in forms]
     number = {node: place for nodes in rows for place, node in enumerate(nodes)}
-    merge = _Merge((traced, model, model), number)
+    merge = _Merge([owner for _, owner in forms], number)
     found = {}
     for node, in_train, in_eval in zip(*rows, strict=False):
         merge.choices = 0
