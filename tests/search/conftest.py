@@ -14,8 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from chop.pool import Source
+from tests.pool.cluster import Cluster, running
 from tests.search.postgresql import Server
 
+SOURCE = "tests.search.conftest:for_workers"
 WIDTHS = {"data_in": [4, 8], "weight": [2, 4, 8], "bias": [8]}
 
 
@@ -74,6 +77,25 @@ def for_workers(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("other_weights"):
         made.seq_blocks[2].weight.data[0, 0] += 1  # type: ignore[union-attr, operator]
     return {"model": made, "model_info": None, "task": "cls", "dataset_info": None, "data_module": rows}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A scheduler and two workers, processes of this machine."""
+    pytest.importorskip("distributed", reason="distributed is not installed: pip install '.[dist]'")
+    with running(tmp_path_factory.mktemp("cluster"), 2) as found:
+        yield found
+
+
+@pytest.fixture
+def on_workers(run: Any, cluster: Cluster) -> Callable[..., Any]:
+    """``run`` on the cluster; options change what the workers build."""
+
+    def call(config: Any, folder: Path, **options: Any) -> Any:
+        source = Source(SOURCE, {"imports": "tests.search.slow_metrics", **options})
+        return run(config, folder, cluster=str(cluster.file), source=source)
+
+    return call
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from chop.actions.search.journal.study import JOURNAL_NAME
 from chop.actions.search.samplers import SAMPLERS
 from chop.pool import Source
 from chop.tools.errors import ConfigError
-from tests.pool.cluster import Cluster, running
+from tests.pool.cluster import Cluster
 from tests.search import slow_metrics  # noqa: F401  registers its metrics
+from tests.search.conftest import SOURCE
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install '.[dist]'")
 
@@ -27,7 +27,6 @@ SLOW: dict[str, Any] = {
     "strategy.setup.n_trials": 20,
     "strategy.setup.sum_scaled_metrics": True,
 }
-SOURCE = "tests.search.conftest:for_workers"
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -40,24 +39,7 @@ def trials(folder: Path) -> list[dict[str, Any]]:
     return [record for record in records(folder) if record["op_code"] == 4]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with running(tmp_path_factory.mktemp("cluster"), 2) as found:
-        yield found
-
-
-@pytest.fixture
-def on_workers(run: Any, cluster: Cluster) -> Callable[..., Any]:
-    def call(config: Any, folder: Path, **options: Any) -> Any:
-        source = Source(SOURCE, {"imports": "tests.search.slow_metrics", **options})
-        return run(config, folder, cluster=str(cluster.file), source=source)
-
-    return call
-
-
-@pytest.mark.parametrize(
-    "sampler", sorted(name for name in SAMPLERS if name not in ("gp", "cmaes", "grid", "nsgaiii"))
-)
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_a_study_of_each_sampler_has_the_same_journal(
     sampler: str, changed: Any, run: Any, on_workers: Any, tmp_path: Path
 ) -> None:
