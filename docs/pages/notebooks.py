@@ -19,6 +19,7 @@ ORDER = (
     "digits",
     "formats",
     "export",
+    "hardware",
     "real_jets",
 )
 

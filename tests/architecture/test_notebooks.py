@@ -17,6 +17,7 @@ NAMES = [
     "digits",
     "export",
     "formats",
+    "hardware",
     "lab1_training",
     "lab2_passes",
     "lab3_search",

@@ -7,9 +7,10 @@ import optuna
 import pandas as pd
 import pytest
 
+from chop.actions.search.metrics import METRICS, SearchMetric
 from chop.plotting import best_so_far, marginal_effects, parallel_coordinates, pareto_front
 from chop.plotting.pareto import front_of
-from chop.plotting.tables import points_of_study
+from chop.plotting.tables import direction_of, points_of_study
 from chop.tools.errors import ConfigError
 
 ROWS = [
@@ -32,6 +33,15 @@ def test_front_has_the_points_that_no_other_dominates() -> None:
     assert front == {(4.0, 0.5), (8.0, 0.7)} and rest == {(6.0, 0.4), (8.0, 0.65)}
     assert ax.get_xlabel() == "average bit width [bit]" and ax.get_ylabel() == "accuracy (macro)"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dominated (2)", "front (2)"]
+
+
+def test_every_metric_of_a_search_has_its_direction() -> None:
+    ours = {name: m for name, m in METRICS.items() if m.__module__ == SearchMetric.__module__}
+    assert "luts_estimate" in ours
+    for name, metric in ours.items():
+        assert direction_of(name, {}) == metric.direction, name
+    ax = pareto_front({"luts": [100, 200], "accuracy": [0.5, 0.4]}, x="luts", y="accuracy")
+    assert drawn_points(ax) == ({(200.0, 0.4)}, {(100.0, 0.5)}) and ax.get_xlabel() == "LUTs"
 
 
 @pytest.mark.parametrize(

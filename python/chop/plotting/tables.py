@@ -191,6 +191,15 @@ def _scale(trial: Any, name: str, k: int) -> float:
     return trial.values[k] / measured if measured else 1.0
 
 
+# Of what a search measures besides the metrics of logits, and of the cost model that is better when larger.
+_DIRECTIONS = {
+    "memory_density": "maximize",
+    **dict.fromkeys(
+        ("latency", "latency_spread", "luts", "luts_circuit", "luts_estimate", "perplexity"), "minimize"
+    ),
+}
+
+
 def direction_of(name: str, given: Mapping[str, str]) -> str:
     """Return "maximize" or "minimize": as given, else that of a registered metric or cost model.
 
@@ -206,8 +215,8 @@ def direction_of(name: str, given: Mapping[str, str]) -> str:
     found = given.get(name)
     if found is None and name in METRICS:
         found = METRICS[name].direction
-    if found is None and (name in COST_MODELS or name in ("flops", "bitops", "model_size", "latency")):
-        found = "minimize"
+    if found is None:
+        found = _DIRECTIONS.get(name, "minimize" if name in COST_MODELS else None)
     if found not in _OPPOSITE:
         raise ConfigError(
             f"directions: is more {name} better or worse? Give directions={{{name!r}: 'maximize'}} or 'minimize'"
