@@ -15,6 +15,7 @@ from chop.models import get_model
 from chop.nn.quantizers import integer_quantizer
 from chop.passes.graph import quantize_transform_pass
 from chop.tools.errors import ConfigError
+from chop.training import fit
 from tests.export.models import config
 
 PARAMETERS = {"digits-cnn": 80 + 1168 + 650, "digits-mlp": 2080 + 330}
@@ -88,13 +89,42 @@ def test_the_core_trains_the_perceptron(tmp_path: Path) -> None:
     assert ev.evaluate().accuracy > 0.9
 
 
-def test_lightning_trains_the_cnn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["auto", "lightning"])
+def test_training_the_cnn(engine: str, tmp_path: Path) -> None:
     options = ["--max-epochs", "3", "--batch-size", "32", "--learning-rate", "1e-2", "--accelerator", "cpu"]
-    main(["train", "digits-cnn", "digits", *options, "--project-dir", str(tmp_path), "--project", "cnn"])
+    options += ["--engine", engine, "--project-dir", str(tmp_path), "--project", "cnn"]
+    main(["train", "digits-cnn", "digits", *options])
     best = tmp_path / "cnn/software/training_ckpts/best.ckpt"
+    trained_by = torch.load(best, weights_only=True)["chop_run"]["engine"]
+    assert trained_by == ("native" if engine == "auto" else "lightning")
     x, y = MaseDataModule("digits", 64).arrays("test")
     ev = chop.Evaluator(get_model("digits-cnn", checkpoint=best).eval(), x, y)
     assert ev.evaluate().accuracy > 0.85
+
+
+def test_a_quantized_cnn_that_the_core_trained_is_the_same_everywhere(tmp_path: Path) -> None:
+    data, settings = MaseDataModule("digits", 32), config((6, 4), (4, 3), bias_width=8, bias_frac_width=5)
+    x, y = data.arrays("test")
+    model = get_model("digits-cnn", pretrained=True)
+    before = chop.Evaluator(model.eval(), x, y).evaluate(settings)
+    graph, _ = quantize_transform_pass(chop.MaseGraph(model), settings)
+    result = fit(
+        graph,
+        data,
+        classes=10,
+        learning_rate=1e-3,
+        trainer_args={"max_epochs": 3, "accelerator": "cpu"},
+        save_path=tmp_path,
+        engine="native",
+        bar=False,
+    )
+    assert result["engine"] == "native"
+    with torch.no_grad():
+        logits = graph.model.eval()(x)
+    trained = get_model("digits-cnn", checkpoint=tmp_path / "last.ckpt").eval()
+    ev = chop.Evaluator(trained, x, y)
+    assert torch.equal(ev.forward(settings), logits)
+    assert ev.evaluate(settings).loss < before.loss
 
 
 def test_six_bits_hold_the_pixels_and_five_do_not(data: MaseDataModule) -> None:

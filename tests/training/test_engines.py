@@ -25,8 +25,8 @@ from chop.training.trainer_args import TrainerArgs
 from tests.training.conftest import assert_same, toy
 
 
-def normed() -> nn.Module:
-    return nn.Sequential(nn.Linear(16, 8), nn.LayerNorm(8), nn.Linear(8, 5))
+def gated() -> nn.Module:
+    return nn.Sequential(nn.Linear(16, 8), nn.Softmax(1), nn.Linear(8, 5))
 
 
 @pytest.fixture
@@ -41,19 +41,19 @@ def test_auto_says_which_and_why(run: Any, caplog: pytest.LogCaptureFixture) -> 
     one = {"max_epochs": 1, "max_steps": 1}
     with caplog.at_level(logging.INFO, logger="chop"):
         assert run(args=one, bar=True)[1]["engine"] == "native"
-        assert run(normed(), one, bar=True)[1]["engine"] == "lightning"
+        assert run(gated(), one, bar=True)[1]["engine"] == "lightning"
         assert run(args=one | {"precision": "bf16"}, bar=True)[1]["engine"] == "lightning"
     said = [record.message for record in caplog.records if record.message.startswith("engine ")]
     assert said[0] == "engine native: the core trains this model on the CPU"
-    assert "layer_norm" in said[1] and "the precision is bf16-mixed" in said[2]
+    assert "softmax" in said[1] and "the precision is bf16-mixed" in said[2]
 
 
 def test_refusals_are_one_sentence(run: Any, without_lightning: None, tmp_path: Path) -> None:
     for engine, start in (("auto", "the core cannot train this"), ("lightning", "engine 'lightning' cannot")):
         with pytest.raises(ConfigError, match=rf"^{start}.*pip install lightning tensorboard torchmetrics$"):
-            run(normed(), engine=engine, save_path=tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"engine 'native' cannot train this: .*layer_norm"):
-        run(normed(), engine="native")
+            run(gated(), engine=engine, save_path=tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"engine 'native' cannot train this: .*softmax"):
+        run(gated(), engine="native")
     with pytest.raises(
         ConfigError, match=r"engine must be one of auto, lightning, native.*did you mean 'native'"
     ):

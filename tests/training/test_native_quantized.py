@@ -9,6 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chop.nn.quantized.functional import (
+    add_integer,
+    mult_integer,
+    quantized_func_map,
+    relu_integer,
+    sub_integer,
+)
 from chop.nn.quantized.modules import LinearInteger, ReLUInteger
 from chop.nn.quantizers.integer import integer_quantizer
 from chop.training import NativeTrainer
@@ -22,6 +29,8 @@ LINEAR = {
     "bias_width": 6,
     "bias_frac_width": 5,
 }
+CHANCE = {"name": "binary", "data_in_width": 1, "data_in_stochastic": True, "data_in_bipolar": True}
+SUM = {"name": "integer", "data_in_width": 5, "data_in_frac_width": 2}
 RELU = {"name": "integer", "data_in_width": 4, "data_in_frac_width": 2}
 
 
@@ -45,12 +54,10 @@ def data(rows: int) -> tuple[Tensor, Tensor]:
     return 2 * torch.randn(rows, 16, dtype=torch.float64), torch.randint(0, 5, (rows,))
 
 
-@pytest.mark.parametrize("rows", [40, 300])
-@pytest.mark.parametrize("modes", [{}, {"data_in_rounding": "floor", "weight_overflow": "wrap"}])
-def test_plain_gradients_equal_the_modules(rows: int, modes: dict[str, str]) -> None:
-    model, (x, y) = network(**modes).train(), data(rows)
+def assert_equals_the_modules(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Loss and gradients in train mode, loss in eval mode."""
     trainer = NativeTrainer(model, x, y, dtype="float64")
-    epoch = trainer.epoch(rows, 0.0)
+    epoch = trainer.epoch(len(x), 0.0)
     reference = copy.deepcopy(model)
     loss = F.cross_entropy(reference(x), y)
     loss.backward()
@@ -61,6 +68,13 @@ def test_plain_gradients_equal_the_modules(rows: int, modes: dict[str, str]) -> 
     scores = trainer.evaluate(x, y)
     reference.load_state_dict(trainer.state_dict())
     assert scores.loss == pytest.approx(F.cross_entropy(reference.eval()(x), y).item(), rel=1e-11)
+
+
+@pytest.mark.parametrize("rows", [40, 300])
+@pytest.mark.parametrize("modes", [{}, {"data_in_rounding": "floor", "weight_overflow": "wrap"}])
+def test_plain_gradients_equal_the_modules(rows: int, modes: dict[str, str]) -> None:
+    model, (x, y) = network(**modes).train(), data(rows)
+    assert_equals_the_modules(model, x, y)
 
 
 def clipped(x: Tensor, width: int, frac: int, signed: bool = True) -> Tensor:
@@ -124,20 +138,36 @@ def test_training_lowers_the_loss_of_the_quantized_model() -> None:
     assert after.loss == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-4)
 
 
-def test_a_quantizer_without_native_twin_is_refused() -> None:
-    from torch import fx
+class Functions(nn.Module):
+    """Quantized sums, differences, products and ReLUs of functions, and what torch computes of them."""
 
-    from chop import MaseGraph
-    from chop.nn.quantized.functional import relu_integer
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.last = LinearInteger(16, 8, config=LINEAR), nn.Linear(8, 5)
 
-    class Functional(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of features."""
+        a = relu_integer(self.layer(x), config=RELU)
+        b = add_integer(a, torch.tanh(a), config=SUM)
+        return self.last(
+            sub_integer(mult_integer(b, a, config=SUM), add_integer(b, b, config=SUM), config=SUM)
+        )
+
+
+@pytest.mark.parametrize("rows", [30, 200])
+def test_quantized_functions(rows: int) -> None:
+    torch.manual_seed(0)
+    assert_equals_the_modules(Functions().double().train(), *data(rows))
+
+
+def test_a_function_that_rounds_by_chance_is_refused() -> None:
+    class Chance(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.layer = nn.Linear(16, 5)
 
         def forward(self, x: Tensor) -> Tensor:
-            return relu_integer(self.layer(x), config=RELU)
+            return quantized_func_map["relu_binary"](self.layer(x), config=CHANCE)
 
-    graph = MaseGraph(Functional())
-    assert isinstance(graph.model, fx.GraphModule)
-    assert "is a quantized function" in (NativeTrainer.why_not(graph) or "")
+    why = NativeTrainer.why_not(Chance())
+    assert why is not None and "relu" in why and "by chance" in why

@@ -90,7 +90,7 @@ def test_random_layers_need_no_state(run: Any, tmp_path: Path, monkeypatch: pyte
         return Noisy()
 
     whole, result = run(noisy(), save_path=tmp_path / "a")
-    assert result["engine"] == "lightning"  # "auto" saw that the core has no LayerNorm
+    assert result["engine"] == "lightning"  # "auto" saw that the core drops nothing
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         run(noisy(), save_path=tmp_path / "b", halt=Stop(patch, 0).event)
     resumed, _ = run(noisy(), save_path=tmp_path / "b", resume=tmp_path / "b" / "last.ckpt")

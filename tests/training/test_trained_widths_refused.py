@@ -22,6 +22,21 @@ def tied() -> nn.Sequential:
     return nn.Sequential(layer, nn.ReLU(), layer, LinearInteger(6, 4, config=WIDE))
 
 
+class Raised(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unsqueeze(1)
+
+
+def rows() -> nn.Sequential:
+    return nn.Sequential(
+        Raised(), LinearInteger(6, 6, config=WIDE), nn.Flatten(), LinearInteger(6, 4, config=WIDE)
+    )
+
+
+def convolution() -> nn.Sequential:
+    return nn.Sequential(Raised(), nn.Conv1d(1, 1, 1), nn.Flatten(), LinearInteger(6, 4, config=WIDE))
+
+
 EACH = {"weight": "element", "data_in": "element"}
 
 
@@ -36,6 +51,8 @@ EACH = {"weight": "element", "data_in": "element"}
         (lambda: plain({**WIDE, "weight_rounding": "floor"}), EACH, r"must round half_even and saturate"),
         (lambda: plain({**WIDE, "data_in_overflow": "wrap"}), EACH, r"must round half_even and saturate"),
         (tied, EACH, r"shares a parameter"),
+        (rows, EACH, r"node _1 \(linear\) takes more than one row of features, whose widths the core does not learn"),
+        (convolution, EACH, r"node _1 \(conv1d\) is a convolution, and the core learns the widths of linear"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_learned_is_one_sentence(model, sharing: dict, said: str) -> None:

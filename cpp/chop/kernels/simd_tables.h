@@ -63,7 +63,9 @@ struct WindowKernels {
   extern const TrainElementwiseKernels<T> train_elementwise_##suffix; \
   extern const TrainUpdateKernels<T> train_update_##suffix;           \
   extern const TrainNarrowKernels<T> train_narrow_##suffix;           \
-  extern const LearnedKernels<T> train_learned_##suffix;
+  extern const LearnedKernels<T> train_learned_##suffix;              \
+  extern const TrainWindowKernels<T> train_windows_##suffix;          \
+  extern const TrainRowNormKernels<T> train_row_norms_##suffix;
 
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \

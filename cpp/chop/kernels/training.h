@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "chop/kernels/learned.h"
+#include "chop/kernels/train_row_norms.h"
+#include "chop/kernels/train_windows.h"
 
 namespace chop {
 
@@ -224,6 +226,8 @@ struct TrainKernels {
   TrainUpdateKernels<T> update;
   TrainNarrowKernels<T> narrow;
   LearnedKernels<T> learned;
+  TrainWindowKernels<T> windows;
+  TrainRowNormKernels<T> row_norms;
 };
 
 }  // namespace chop

@@ -26,11 +26,17 @@ void arrange_forward(Plan& plan) {
   phase_of(plan.forward, ready[static_cast<size_t>(plan.output)]);
 }
 
+bool has_parameters_of(const Plan& plan, const Step& step) {
+  const RowNorm& norm = plan.row_norms[static_cast<size_t>(step.row_norm)];
+  return norm.gamma >= 0 || norm.beta >= 0;
+}
+
 // Which values depend on a parameter.
 std::vector<bool> wanted_gradients(const Plan& plan) {
   std::vector<bool> wanted(plan.values.size(), false);
   for (const Step& step : plan.steps) {
-    const bool has_parameters = step.kind == Kind::linear || step.learned >= 0 ||
+    const bool has_parameters = step.kind == Kind::linear || step.kind == Kind::conv || step.learned >= 0 ||
+                                (step.kind == Kind::row_norm && has_parameters_of(plan, step)) ||
                                 (step.kind == Kind::norm && plan.norms[static_cast<size_t>(step.norm)].gamma >= 0);
     wanted[static_cast<size_t>(step.out)] =
         has_parameters || wanted[static_cast<size_t>(step.a)] || (step.b >= 0 && wanted[static_cast<size_t>(step.b)]);
@@ -51,8 +57,14 @@ std::vector<bool> used_values(const Plan& plan) {
   return used;
 }
 
-bool in_place(Kind kind) {
-  return kind == Kind::norm || kind == Kind::unary || kind == Kind::quantize || kind == Kind::relu;
+// Whether the gradient of an input may lie where that of the result does: of the inputs of a sum, one's.
+bool in_place(const Plan& plan, const Step& step, int input) {
+  const auto alone = [&](int v) { return plan.values[static_cast<size_t>(v)].readers == 1; };
+  if (step.kind != Kind::add)
+    return alone(input) && (step.kind == Kind::norm || step.kind == Kind::unary || step.kind == Kind::quantize ||
+                            step.kind == Kind::relu);
+  if (input == step.a) return alone(input);
+  return alone(input) && step.factor == 1.0 && !alone(step.a);
 }
 
 int take_rows(Plan& plan, int rows) {
@@ -72,7 +84,7 @@ void place_gradients(Plan& plan, const std::vector<bool>& wanted, const std::vec
       if (input < 0 || !wanted[static_cast<size_t>(input)]) continue;
       Value& value = plan.values[static_cast<size_t>(input)];
       if (value.gradient >= 0) continue;
-      value.gradient = in_place(step.kind) && value.readers == 1 ? from : take_rows(plan, value.features);
+      value.gradient = in_place(plan, step, input) ? from : take_rows(plan, value.features);
     }
   }
 }
@@ -108,6 +120,27 @@ void find_additions(Plan& plan) {
 }
 
 }  // namespace
+
+void fuse(Plan& plan) {
+  std::vector<Step> kept;
+  for (const Step& step : plan.steps) {
+    Step* maker = nullptr;
+    if (step.kind == Kind::relu && plan.values[static_cast<size_t>(step.a)].readers == 1)
+      for (Step& earlier : kept)
+        if (earlier.out == step.a && !earlier.relu &&
+            (earlier.kind == Kind::linear || earlier.kind == Kind::conv || earlier.kind == Kind::norm ||
+             earlier.kind == Kind::add))
+          maker = &earlier;
+    if (maker) {
+      maker->relu = true;
+      maker->out = step.out;
+      plan.values[static_cast<size_t>(step.a)].features = 0;  // it is never made
+    } else {
+      kept.push_back(step);
+    }
+  }
+  plan.steps = std::move(kept);
+}
 
 void arrange(Plan& plan) {
   arrange_forward(plan);

@@ -25,13 +25,13 @@ BatchRunner<T>::BatchRunner(const Plan& plan, Norms<T>& norms, Weights<T>& weigh
 }
 
 template <class T>
-BatchSize BatchRunner<T>::size_of(int64_t rows) {
-  return {rows, static_cast<int>((rows + kTrainRows - 1) / kTrainRows), kTrainRows};
+BatchSize BatchRunner<T>::size_of(int64_t rows) const {
+  return {rows, static_cast<int>((rows + plan_.block_rows - 1) / plan_.block_rows), plan_.block_rows};
 }
 
 template <class T>
 void BatchRunner<T>::reserve(int64_t batch_size) {
-  const int rows = padded(static_cast<int>(std::min<int64_t>(batch_size, kTrainRows)));
+  const int rows = padded(static_cast<int>(std::min<int64_t>(batch_size, plan_.block_rows)));
   // Rows a power of two apart would meet in the same few places of the cache.
   const int64_t ld = rows >= 64 ? rows + kTrainLanes : rows;
   const int blocks = size_of(batch_size).blocks;
@@ -65,7 +65,7 @@ Block<T> BatchRunner<T>::block(int number, int memory, int part, const BatchSize
 
 template <class T>
 void BatchRunner<T>::fetch(const Rows<T>& data, const Batch& batch, const Block<T>& b) const {
-  const int64_t from = static_cast<int64_t>(b.number) * kTrainRows;
+  const int64_t from = static_cast<int64_t>(b.number) * plan_.block_rows;
   TrainGather<T> p;
   p.block = b.size;
   p.data = data.x;
@@ -77,7 +77,7 @@ void BatchRunner<T>::fetch(const Rows<T>& data, const Batch& batch, const Block<
   p.x = b.row(input.row);
   if (batch.next && from < batch.next_count) {
     p.next = batch.next + from;
-    p.next_count = static_cast<int>(std::min<int64_t>(kTrainRows, batch.next_count - from));
+    p.next_count = static_cast<int>(std::min<int64_t>(plan_.block_rows, batch.next_count - from));
   }
   kernels_.norm.gather(p);
   if (b.wanted) {
@@ -110,7 +110,7 @@ void BatchRunner<T>::for_blocks(const BatchSize& size, const Run& run) {
     const int begin = number * each + std::min(number, more);
     for (int b = begin; b < begin + each + (number < more ? 1 : 0); ++b) run(b, number);
   };
-  if (pool_.threads() > 1 && parts > 1 && size.rows * plan_.parameters >= kWorthThreads) {
+  if (pool_.threads() > 1 && parts > 1 && size.rows * plan_.products >= kWorthThreads) {
     pool_.run(parts, run_part);
   } else {
     for (int part = 0; part < parts; ++part) run_part(part);
@@ -180,9 +180,9 @@ double BatchRunner<T>::train(const Rows<T>& data, const Batch& batch, double sca
 template <class T>
 double BatchRunner<T>::evaluate_block(const T* x, const uint16_t* y, const BatchSize& size, int number, int part) {
   const int features = plan_.values[static_cast<size_t>(plan_.input)].features;
-  const int64_t stride = padded(features), first = static_cast<int64_t>(number) * kTrainRows;
+  const int64_t stride = padded(features), first = static_cast<int64_t>(number) * plan_.block_rows;
   const Block<T> b = block(number, part, 0, size);
-  T* packed = packed_.data() + part * kTrainRows * stride;
+  T* packed = packed_.data() + part * plan_.block_rows * stride;
   for (int s = 0; s < b.size.valid; ++s) std::copy_n(x + (first + s) * features, features, packed + s * stride);
   Batch alone;
   alone.first = -first;  // the block's rows lie at the beginning of the packed ones
@@ -195,9 +195,9 @@ double BatchRunner<T>::evaluate_block(const T* x, const uint16_t* y, const Batch
 
 template <class T>
 double BatchRunner<T>::evaluate(const T* x, const uint16_t* y, int64_t rows, int64_t* confusion) {
-  reserve(std::max<int64_t>(kTrainRows, static_cast<int64_t>(kTrainRows) * kTrainParts));
+  reserve(static_cast<int64_t>(plan_.block_rows) * kTrainParts);
   const int features = plan_.values[static_cast<size_t>(plan_.input)].features;
-  packed_.resize(static_cast<size_t>(kTrainParts * kTrainRows) * static_cast<size_t>(padded(features)));
+  packed_.resize(static_cast<size_t>(kTrainParts * plan_.block_rows) * static_cast<size_t>(padded(features)));
   weights_.round();
   norms_.take_running(weights_.values.data());
   const BatchSize size = size_of(rows);

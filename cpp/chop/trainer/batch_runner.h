@@ -18,7 +18,7 @@ class BatchRunner {
  public:
   BatchRunner(const Plan& plan, Norms<T>& norms, Weights<T>& weights, const ThreadPool& pool);
 
-  static BatchSize size_of(int64_t rows);
+  BatchSize size_of(int64_t rows) const;
   void reserve(int64_t batch_size);
 
   // Forward and backward of a batch; returns the sum of its losses. keep: gradients are added to those that are there.

@@ -1,26 +1,13 @@
 // Runs steps of a plan on one block of samples.
 #pragma once
 
+#include "chop/trainer/block.h"
 #include "chop/trainer/norms.h"
 #include "chop/trainer/plan.h"
 #include "chop/trainer/real.h"
+#include "chop/trainer/window_runner.h"
 
 namespace chop::trainer {
-
-template <class T>
-struct Block {
-  TrainBlock size;
-  int number = 0;
-  T* memory = nullptr;     // plan.rows rows
-  T* labels = nullptr;     // one row
-  T* predicted = nullptr;  // one row
-  T* wanted = nullptr;     // as many rows as classes; null: the labels are the target
-  const T* weights = nullptr;
-  T* gradients = nullptr;  // of the weights
-  T* widths = nullptr;     // gradients of the widths that are trained, as sums
-
-  T* row(int r) const { return memory + r * size.ld; }
-};
 
 template <class T>
 class Learned;
@@ -50,11 +37,15 @@ class BlockRunner {
   void back_single(const Step& step, const Block<T>& b) const;
   void back_binary(const Step& step, const Block<T>& b) const;
   void back_statistics(const Step& step, const Block<T>& b) const;
+  void back_conv(const Step& step, const Block<T>& b) const;
+  TrainRowNorm<T> row_norm(const Step& step, const Block<T>& b) const;
+  void back_row_norm(const Step& step, const Block<T>& b) const;
 
   const Plan& plan_;
   Norms<T>& norms_;
   const Learned<T>& learned_;
   const std::vector<T>& parameters_;
+  WindowRunner<T> windows_;
   const TrainKernels<T>& kernels_ = Real<T>::kernels();
 };
 

@@ -107,7 +107,7 @@ void Learned<T>::add_up(int parts, const T* weights, const T* used, const T* gra
 template <class T>
 double Learned<T>::bits() const {
   double total = 0;
-  for (const LearnedProduct& p : plan_.products) {
+  for (const LearnedProduct& p : plan_.learned_products) {
     const LearnedGroups &weights = plan_.learned[static_cast<size_t>(p.weights)],
                         &inputs = plan_.learned[static_cast<size_t>(p.inputs)];
     const T *w = weight_bits_.data() + weights.bits, *x = grids(inputs).bits;
@@ -124,7 +124,7 @@ template <class T>
 void Learned<T>::add_price(std::vector<T>* to) const {
   const T each = static_cast<T>(price);
   std::vector<T> row, columns;
-  for (const LearnedProduct& p : plan_.products) {
+  for (const LearnedProduct& p : plan_.learned_products) {
     const LearnedGroups &weights = plan_.learned[static_cast<size_t>(p.weights)],
                         &inputs = plan_.learned[static_cast<size_t>(p.inputs)];
     const int64_t ins = inputs.size;

@@ -31,7 +31,7 @@ void add_price(Plan* plan, const ir::Node& node, const NodeSpec& spec, const Ste
     if (r.place == step.weight) product.weights = r.learned;
   for (const Step& before : plan->steps)
     if (before.out == step.a) product.inputs = before.learned;
-  plan->products.push_back(product);
+  plan->learned_products.push_back(product);
 }
 
 }  // namespace chop::trainer

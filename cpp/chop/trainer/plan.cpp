@@ -2,6 +2,7 @@
 
 #include "chop/core/check.h"
 #include "chop/trainer/learned_plan.h"
+#include "chop/trainer/parameter_places.h"
 #include "chop/trainer/unary.h"
 
 namespace chop::trainer {
@@ -9,7 +10,13 @@ namespace {
 
 using ir::Node;
 
-constexpr int64_t kMostNumbers = int64_t{1} << 28, kMostFeatures = 1 << 20;
+constexpr int64_t kMostFeatures = 1 << 20;
+
+int64_t multiplied(const ir::Parameter& parameter) {
+  int64_t count = 1;
+  for (const int64_t size : parameter.shape) count *= size;
+  return count;
+}
 
 int64_t elements(const Node& node) {
   int64_t count = node.shape.size() < 2 || node.shape[0] != ir::kBatch ? 0 : 1;
@@ -21,24 +28,10 @@ int64_t elements(const Node& node) {
 
 class Builder {
  public:
-  Builder(const ir::Graph& graph, const Specification& specification) : graph_(graph), spec_(specification) {
-    places_.push_back(0);
-    for (const int64_t size : spec_.sizes) {
-      check(size >= 0 && size <= kMostNumbers - places_.back(),
-            "training: the sizes of parameters must be 0 or more and ", kMostNumbers, " at most together, got ", size);
-      places_.push_back(places_.back() + size);
-    }
-    int64_t channels = 0;
-    for (const int count : spec_.running) {
-      check(count >= 0 && count <= kMostNumbers - channels,
-            "training: the channels of running statistics must be 0 or more ", "and ", kMostNumbers,
-            " at most together, got ", count);
-      channels += count;
-    }
-    check(spec_.trained >= 0 && static_cast<size_t>(spec_.trained) <= spec_.sizes.size(), "training: there are ",
-          spec_.sizes.size(), " parameters, and ", spec_.trained, " of them to be trained");
-    plan_.parameters = places_.back();
-    plan_.trained = places_[static_cast<size_t>(spec_.trained)];
+  Builder(const ir::Graph& graph, const Specification& specification)
+      : graph_(graph), spec_(specification), places_(specification) {
+    plan_.parameters = places_.end();
+    plan_.trained = places_.of(spec_.trained);
     plan_.clipped = spec_.clipped;
     for (const auto& [name, node] : spec_.nodes)
       check(!spec_.clipped || node.values.empty(), "training: node ", name,
@@ -52,7 +45,7 @@ class Builder {
     if (last.shape.size() != 2 || last.shape[1] < 2) refuse(last, "gives no logits [rows, classes]");
     if (!last.inputs.empty()) ++plan_.values[static_cast<size_t>(plan_.output)].readers;  // the loss
     if (plan_.output == plan_.input) refuse(last, "is the input: there is nothing to train");
-    fuse();
+    fuse(plan_);
     arrange(plan_);
     return std::move(plan_);
   }
@@ -65,10 +58,12 @@ class Builder {
       elements(node);
       return source(node, 0);  // the numbers lie as they lay
     }
-    if (op == "linear") return linear(node);
-    if (op == "batch_norm1d") return norm(node);
+    if (op == "linear" || op == "conv1d" || op == "conv2d") return weighted(node);
+    if (op == "batch_norm1d" || op == "batch_norm2d") return norm(node);
     if (op == "relu") return push(node, Kind::relu, quantized(node, source(node, 0)));
     if (op == "add" || op == "sub" || op == "mul") return binary(node);
+    if (op == "layer_norm" || op == "group_norm") return row_norm(node);
+    if (const auto pool = pool_of(node, input_shape(node))) return pooled(node, *pool);
     const auto unary = unary_of(node);
     const auto scalar = unary ? unary : scalar_of(node);
     if (!scalar) refuse(node, "has no gradient in the core");
@@ -85,15 +80,33 @@ class Builder {
     return plan_.input;
   }
 
-  int linear(const Node& node) {
-    if (node.shape.size() != 2) refuse(node, "must take rows of features to be trained in the core");
-    const int out = push(node, Kind::linear, quantized(node, source(node, 0)));
+  int weighted(const Node& node) {
+    const bool windows = node.op->name != "linear";
+    if (const NodeSpec* spec = spec_of(node); spec && !spec->learned.empty() && (windows || node.shape.size() != 2))
+      refuse(node, "takes more than one row of features, whose widths the core does not learn");
+    const int out = push(node, windows ? Kind::conv : Kind::linear, quantized(node, source(node, 0)));
     Step& step = plan_.steps.back();
+    if (windows) {
+      plan_.convolutions.push_back(convolution_of(node, input_shape(node)));
+      step.window = static_cast<int>(plan_.convolutions.size()) - 1;
+      plan_.block_rows = kPlace;
+    }
     step.weight = parameter(node, "weight");
     step.bias = parameter(node, "bias");
+    if (!windows) step.positions = static_cast<int>(elements(node) / node.shape.back());
+    plan_.products += elements(node) * (multiplied(*node.parameter("weight")) / node.parameter("weight")->shape[0]);
     round(node, "weight", step.weight);
     if (step.bias >= 0) round(node, "bias", step.bias);
     add_price(&plan_, node, *spec_of(node), step);
+    return out;
+  }
+
+  int pooled(const Node& node, const Pool& pool) {
+    no_format(node);
+    const int out = push(node, Kind::pool, source(node, 0));
+    plan_.pools.push_back(pool);
+    plan_.steps.back().window = static_cast<int>(plan_.pools.size()) - 1;
+    plan_.block_rows = kPlace;
     return out;
   }
 
@@ -114,13 +127,24 @@ class Builder {
     return out;
   }
 
+  int row_norm(const Node& node) {
+    no_format(node);
+    const int out = push(node, Kind::row_norm, source(node, 0)), numbers = static_cast<int>(elements(node));
+    RowNorm made = row_norm_of(node, numbers);
+    made.eps = node.attribute("eps");
+    made.gamma = parameter(node, "weight");
+    made.beta = parameter(node, "bias");
+    plan_.steps.back().row_norm = static_cast<int>(plan_.row_norms.size());
+    plan_.row_norms.push_back(made);
+    return out;
+  }
+
   int binary(const Node& node) {
     const bool product = node.op->name == "mul";
-    no_format(node);
-    const int a = source(node, 0), b = source(node, 1);
     for (const int input : node.inputs)
       if (graph_.nodes()[static_cast<size_t>(input)].shape != node.shape)
         refuse(node, "broadcasts, which has no gradient in the core");
+    const int a = quantized(node, source(node, 0)), b = quantized(node, source(node, 1));
     const int out = push(node, product ? Kind::multiply : Kind::add, a, b);
     plan_.steps.back().factor = node.op->name == "sub" ? -1.0 : 1.0;
     return out;
@@ -134,6 +158,8 @@ class Builder {
     const auto features = static_cast<size_t>(plan_.values[static_cast<size_t>(from)].features);
     const ElementFormats& formats = spec->formats.at("data_in");
     const auto channels = static_cast<size_t>(input_channels(node));
+    if (formats.size() > 1 && node.op->name == "linear" && node.shape.size() > 2)
+      refuse(node, "has formats for each feature of more than one row, which the core does not train");
     if (formats.size() != 1 && formats.size() != channels)
       refuse(node, "has formats for " + std::to_string(formats.size()) + " of its " + std::to_string(channels) +
                        " input features");
@@ -144,7 +170,7 @@ class Builder {
   }
 
   int valued(const Node& node, const NodeSpec& spec, int from) {
-    const ir::Shape& shape = graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape;
+    const ir::Shape& shape = input_shape(node);
     const ValueOperand operand{spec.values.at("data_in"), {shape.begin(), shape.end()}};
     if (mixes_rows(operand))
       refuse(node, "has a format of data_in whose blocks hold numbers of several rows: engine 'lightning' trains it");
@@ -187,8 +213,10 @@ class Builder {
   }
 
   // Features of rows, channels of what has places too.
-  int64_t input_channels(const Node& node) const {
-    return graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape[1];
+  int64_t input_channels(const Node& node) const { return input_shape(node)[1]; }
+
+  const ir::Shape& input_shape(const Node& node) const {
+    return graph_.nodes()[static_cast<size_t>(node.inputs[0])].shape;
   }
 
   // A format for each of so many numbers: equal parts that lie side by side have one each.
@@ -210,19 +238,7 @@ class Builder {
     return found == spec_.nodes.end() ? nullptr : &found->second;
   }
 
-  int64_t parameter(const Node& node, const char* name) const {
-    const ir::Parameter* of_node = node.parameter(name);
-    if (!of_node) return -1;
-    const NodeSpec* spec = spec_of(node);
-    if (!spec || !spec->parameters.count(name)) refuse(node, std::string("has a ") + name + " that is no parameter");
-    const auto number = static_cast<size_t>(spec->parameters.at(name));
-    int64_t size = 1;
-    for (const int64_t s : of_node->shape)
-      if (__builtin_mul_overflow(size, s, &size)) refuse(node, std::string("has too many numbers in its ") + name);
-    check(number < spec_.sizes.size() && spec_.sizes[number] == size, "training: the ", name, " of node ", node.name,
-          " has another size than its parameter");
-    return places_[number];
-  }
+  int64_t parameter(const Node& node, const char* name) const { return places_.of(node, name); }
 
   int source(const Node& node, size_t input) const { return values_[static_cast<size_t>(node.inputs[input])]; }
 
@@ -245,29 +261,9 @@ class Builder {
     return step.out;
   }
 
-  // A ReLU becomes part of the layer whose only reader it is.
-  void fuse() {
-    std::vector<Step> kept;
-    for (const Step& step : plan_.steps) {
-      Step* maker = nullptr;
-      if (step.kind == Kind::relu && plan_.values[static_cast<size_t>(step.a)].readers == 1)
-        for (Step& earlier : kept)
-          if (earlier.out == step.a && !earlier.relu && (earlier.kind == Kind::linear || earlier.kind == Kind::norm))
-            maker = &earlier;
-      if (maker) {
-        maker->relu = true;
-        maker->out = step.out;
-        plan_.values[static_cast<size_t>(step.a)].features = 0;  // it is never made
-      } else {
-        kept.push_back(step);
-      }
-    }
-    plan_.steps = std::move(kept);
-  }
-
   const ir::Graph& graph_;
   const Specification& spec_;
-  std::vector<int64_t> places_;
+  const ParameterPlaces places_;
   std::vector<int> values_;  // of the nodes
   Plan plan_;
   bool have_input_ = false;

@@ -10,10 +10,14 @@
 #include "chop/ir/graph.h"
 #include "chop/kernels/training.h"
 #include "chop/trainer/grid_runs.h"
+#include "chop/trainer/row_norms.h"
 #include "chop/trainer/specification.h"
 #include "chop/trainer/values.h"
+#include "chop/trainer/window.h"
 
 namespace chop::trainer {
+
+inline constexpr int kTrainRows = 128;
 
 // A tensor of the graph: rows of a block's memory, one a feature.
 struct Value {
@@ -23,7 +27,7 @@ struct Value {
   int readers = 0;
 };
 
-enum class Kind { linear, norm, relu, unary, quantize, add, multiply };
+enum class Kind { linear, conv, pool, norm, row_norm, relu, unary, quantize, add, multiply };
 
 struct Step {
   Kind kind = Kind::relu;
@@ -31,7 +35,10 @@ struct Step {
   int a = -1, b = -1, out = -1;    // values
   int64_t weight = -1, bias = -1;  // places in the parameters
   int norm = -1;
-  bool relu = false;  // of the result, of linear and norm
+  int window = -1;  // of the plan's convolutions or pools
+  int row_norm = -1;
+  int positions = 1;  // linear: rows of features side by side
+  bool relu = false;  // of the result, of linear, conv, norm and add
   TrainUnaryOp op;
   double factor = 1.0;                // add: a + factor b
   std::vector<GridRun> grids;         // quantize: of the rows
@@ -81,9 +88,12 @@ struct Plan {
   std::vector<Value> values;
   std::vector<Step> steps;
   std::vector<Norm> norms;
+  std::vector<RowNorm> row_norms;
+  std::vector<Convolution> convolutions;
+  std::vector<Pool> pools;
   std::vector<Rounded> rounded;
   std::vector<LearnedGroups> learned;
-  std::vector<LearnedProduct> products;
+  std::vector<LearnedProduct> learned_products;
   int64_t groups = 0;  // of all of `learned`
   std::vector<Phase> forward, backward;
   int input = 0, output = 0;
@@ -92,10 +102,15 @@ struct Plan {
   int largest = 0;  // most features of a value
   bool clipped = false;
   int64_t parameters = 0, trained = 0;  // numbers
+  int64_t products = 0;                 // of a row of data, about
+  int block_rows = kTrainRows;          // samples of a block
 
   // Throws std::invalid_argument that names the node that cannot be trained.
   static Plan make(const ir::Graph& graph, const Specification& specification);
 };
+
+// A ReLU becomes part of the layer whose only reader it is.
+void fuse(Plan& plan);
 
 // Fills in phases, gradients and rows.
 void arrange(Plan& plan);

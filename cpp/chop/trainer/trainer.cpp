@@ -238,7 +238,7 @@ class TrainerOf final : public Trainer {
     Batch batch;
     batch.order = call.order ? rows_of_batch(call.order + row, rows) : nullptr;
     batch.first = row;
-    batch.size = BatchRunner<T>::size_of(rows);
+    batch.size = runner_.size_of(rows);
     if (call.order) {
       batch.next = call.order + row + rows;
       batch.next_count = std::min(call.batch_size, call.count - row - rows);

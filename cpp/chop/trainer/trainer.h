@@ -1,7 +1,8 @@
 // Trains a lowered graph: cross-entropy, backward, optimizer; data and weights are resident.
 //
-// A batch is cut into blocks of kTrainRows samples, and the blocks into at most kTrainParts parts that have gradients
-// of their own. Both depend on the size of the batch alone, so results do not depend on the number of threads.
+// A batch is cut into blocks of samples, and the blocks into at most kTrainParts parts that have gradients
+// of their own. Both depend on the network and the size of the batch alone, so results do not depend on the number of
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,6 @@
 
 namespace chop::trainer {
 
-inline constexpr int kTrainRows = 128;
 inline constexpr int kTrainParts = 16;
 
 struct EpochCall {

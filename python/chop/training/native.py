@@ -27,7 +27,10 @@ class NativeTrainer:
     trained as in ``model.train()``. The result depends on neither ``threads`` nor what other trainers do meanwhile;
     several of them may run in different Python threads, the GIL is released while they work.
 
-    Quantized layers (``LinearInteger``, ``ReLUInteger``) are trained with fake-quantized operands.
+    It trains linear layers, convolutions and pools of one and two dimensions, batch, layer and group norms,
+    activations, sums, differences and products of equal shapes, means and sums over the last dimensions. Quantized
+    layers (``LinearInteger``, ``Conv2dInteger``, ``ReLUInteger``) and functions (``add_integer``) are trained with
+    fake-quantized operands.
 
     Args:
         model: a module, or a :class:`MaseGraph`.
@@ -113,8 +116,8 @@ class NativeTrainer:
         >>> from torch import nn
         >>> NativeTrainer.why_not(nn.Sequential(nn.Linear(4, 2), nn.ReLU())) is None
         True
-        >>> NativeTrainer.why_not(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm(2)))
-        'training: node _1 (layer_norm) has no gradient in the core'
+        >>> NativeTrainer.why_not(nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)))
+        'training: node _1 (softmax) has no gradient in the core'
         """
         try:
             _core.check_trainable(*TrainingTargets(model, input_shape, "plain").checked())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, fx, nn
 
@@ -15,13 +15,16 @@ from chop.ir.graph.ops import find_row
 from chop.ir.graph.own_code import gradient_code, shared_memory
 from chop.ir.graph.root_call import refuse_inputs
 from chop.ir.graph.saved_tensors import refuse_saved_writes
-from chop.nn.quantized.functional import quantized_function_op
+from chop.nn.quantized.functional import FUNCTIONS, quantized_function_op
+from chop.nn.quantized.functional.quantized_function import read_config
 from chop.nn.quantized.modules import LinearInteger
 from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.nn.quantizers import NumberFormat
 from chop.training.trained_widths import check_trained
 
 __all__ = ["TrainingTargets"]
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class TrainingTargets:
@@ -73,11 +76,13 @@ class TrainingTargets:
         self.parameters = sorted(found.values(), key=lambda tensor: id(tensor) not in trained)
         self.trained = len(trained)
         norms = (self._module(node) for node in graph.nodes)
-        self.norms = list({id(m): m for m in norms if isinstance(m, nn.BatchNorm1d)}.values())
+        self.norms = list({id(m): m for m in norms if isinstance(m, _NORMS)}.values())
         layers = {node.name: self._module(node) for node in graph.nodes}
         self.learned = {name: layer for name, layer in layers.items() if layer and self._learned_of(layer)}
         if learned is not None:
             check_trained(self.learned, self._sharing)
+            for node in graph.nodes:
+                _refuse_learned(node, self._modules)
         self._numbers = {id(tensor): number for number, tensor in enumerate(self.parameters)}
         self.specification = _core.TrainingSpecification(
             [tensor.numel() for tensor in self.parameters],
@@ -101,10 +106,12 @@ class TrainingTargets:
         numbers = {name: self._numbers[id(tensor)] for name, tensor in tensors}
         module: Any = self._module(node)
         running, momentum = -1, 0.0
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, _NORMS):
             running = next(i for i, norm in enumerate(self.norms) if norm is module)
             momentum = -1.0 if module.momentum is None else module.momentum
-        return numbers, running, momentum, _formats(module), self._learned_of(module)
+        rounding = _rounding(node, module)
+        formats = {name: core_operand(f) for name, f in rounding.formats.items()} if rounding else {}
+        return numbers, running, momentum, formats, self._learned_of(module)
 
     def _learned_of(self, module: nn.Module | None) -> dict[str, str]:
         trained = isinstance(module, LinearInteger) and bool(module.formats)
@@ -122,24 +129,40 @@ def _needed(graph: MaseGraph) -> set[fx.Node]:
     return needed
 
 
-def _formats(module: nn.Module | None) -> dict[str, CoreOperand]:
-    if not isinstance(module, QuantizedModule):
-        return {}
-    return {operand: core_operand(format) for operand, format in module.formats.items()}
+class _Rounding(NamedTuple):
+    # How a quantized layer or function rounds; own: parameters that are neither weight nor bias.
+    quantizer: str
+    formats: Mapping[str, Any]
+    own: list[str]
+
+
+def _rounding(node: fx.Node, module: nn.Module | None) -> _Rounding | None:
+    if isinstance(module, QuantizedModule) and module.formats:
+        own = [name for name, _ in module.named_parameters() if name not in ("weight", "bias")]
+        return _Rounding(module.quantizer_name, module.formats, own)
+    if (mase_op := quantized_function_op(node.target)) is None:
+        return None
+    function: Any = node.target
+    quantizer = function.__name__.removeprefix(f"{FUNCTIONS[mase_op].stem}_")
+    formats, bypass = read_config(node.name, mase_op, quantizer, node.kwargs.get("config"))
+    return None if bypass else _Rounding(quantizer, formats, [])
 
 
 def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
     """Raise ValueError where training differs from what is lowered, which is the model in eval mode."""
     row = find_row(node, modules)
     mase_op = row.mase_op if row else ""
-    if (function := quantized_function_op(node.target)) is not None:
-        raise ValueError(f"training: node {node.name} ({function}) is a quantized function, not a module")
     if mase_op == "detach":
         raise ValueError(f"training: node {node.name} (detach) stops gradients, which the core cannot")
     module: Any = modules.get(str(node.target)) if node.op == "call_module" else None
     if module is not None and (why := gradient_code(module)):
         raise ValueError(
             f"training: node {node.name}: layer {node.target} {why}, which the core does not train"
+        )
+    if (padding := getattr(module, "padding_mode", "zeros")) != "zeros":
+        raise ValueError(
+            f"training: node {node.name} ({mase_op}) pads with padding_mode {padding!r}, the core pads with zeros: "
+            "engine 'lightning' trains it"
         )
     if mase_op in ("by_mode", "traced_mode"):
         raise ValueError(
@@ -149,22 +172,31 @@ def _refuse(node: fx.Node, modules: dict[str, nn.Module]) -> None:
         raise ValueError(
             f"training: node {node.name} (dropout) drops numbers at random, which the core cannot"
         )
-    if isinstance(module, QuantizedModule) and module.formats and (why := _untrained(module)):
+    if (rounding := _rounding(node, module)) is not None and (why := _untrained(rounding)):
         raise ValueError(f"training: node {node.name} {why}: engine 'lightning' trains it")
     if any(isinstance(value, Tensor) for value in node.args):
         raise ValueError(f"training: node {node.name} computes with a tensor that is no parameter")
 
 
-def _untrained(module: QuantizedModule) -> str | None:
-    """Why the core does not train a quantized layer."""
-    if module.quantizer_name not in native_quantizers():
-        return f"uses the quantizer {module.quantizer_name!r}, which has no native twin"
-    for operand, format in module.formats.items():
+def _refuse_learned(node: fx.Node, modules: dict[str, nn.Module]) -> None:
+    """Raise ValueError where a network with trained widths has layers whose widths are not."""
+    row = find_row(node, modules)
+    if row is not None and row.mase_op in ("conv1d", "conv2d"):
+        raise ValueError(
+            f"training: node {node.name} ({row.mase_op}) is a convolution, and the core learns the widths of linear "
+            "layers only: give it widths of its own by a quantize config"
+        )
+
+
+def _untrained(rounding: _Rounding) -> str | None:
+    """Why the core does not train a quantized layer or function."""
+    if rounding.quantizer not in native_quantizers():
+        return f"uses the quantizer {rounding.quantizer!r}, which has no native twin"
+    for operand, format in rounding.formats.items():
         if isinstance(format, NumberFormat) and format.is_random:
             return f"rounds its {operand} by chance, which the core does not"
-    own = [name for name, _ in module.named_parameters() if name not in ("weight", "bias")]
-    if own:
-        return f"has {', '.join(own)} beside weight and bias, which the core does not train"
+    if rounding.own:
+        return f"has {', '.join(rounding.own)} beside weight and bias, which the core does not train"
     return None
 
 

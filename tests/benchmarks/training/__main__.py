@@ -23,7 +23,7 @@ from chop.tools.writer import write_line
 from tests.benchmarks.evaluator import machine
 
 from . import report
-from .contestants import CONTESTANTS, MODELS, Ready, make_case
+from .contestants import CONTESTANTS, IMAGE_BATCH, IMAGES, MODELS, Ready, make_case
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "benchmarks"
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the options."""
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks.training", description=__doc__)
     made.add_argument("--models", default=",".join(MODELS), help="some of them, with commas")
-    made.add_argument("--batches", default="16,256,1024", help="sizes of batches, with commas")
+    made.add_argument("--batches", default="16,256,1024", help="sizes of batches of rows, with commas")
     made.add_argument("--ways", default=",".join(CONTESTANTS), help="some of them, with commas")
     made.add_argument("--rows", type=int, default=986_806)
     made.add_argument("--rounds", type=int, default=5)
@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> list[report.Result]:
     start, results = machine.load(), []
     with machine.pinned(options.cpu):
         for model in options.models.split(","):
-            for batch in map(int, options.batches.split(",")):
+            batches = [IMAGE_BATCH] if model in IMAGES else map(int, options.batches.split(","))
+            for batch in batches:
                 write_line(f"{model}, batches of {batch}")
                 results.append(measure(model, batch, options))
                 words = {

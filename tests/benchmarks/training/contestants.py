@@ -14,8 +14,15 @@ from torch.nn import functional as F
 
 from chop.models.physical.jet_substructure import JSC_Tiny, JSC_Toy
 from chop.training import NativeTrainer
+from tests.benchmarks.evaluator.images import resnet8
 
-MODELS = {"jsc-tiny": JSC_Tiny, "jsc-toy": JSC_Toy}
+MODELS: dict[str, Callable[[], nn.Sequential]] = {
+    "jsc-tiny": lambda: JSC_Tiny(None).seq_blocks,
+    "jsc-toy": lambda: JSC_Toy(None).seq_blocks,
+    "resnet8": resnet8,
+}
+IMAGES = {"resnet8": 10_000}  # of 3x32x32 pixels, in an epoch
+IMAGE_BATCH = 128
 RATE = 1e-3
 
 
@@ -39,8 +46,10 @@ class Case:
 def make_case(name: str, rows: int, batch: int, seed: int = 0) -> Case:
     """Random rows, labels and weights."""
     torch.manual_seed(seed)
-    model = MODELS[name](None).seq_blocks.train()
-    x, y = torch.randn(rows, 16), torch.randint(0, 5, (rows,))
+    model = MODELS[name]().train()
+    rows = min(rows, IMAGES.get(name, rows))
+    x = torch.randn(rows, 3, 32, 32) if name in IMAGES else torch.randn(rows, 16)
+    y = torch.randint(0, 10 if name in IMAGES else 5, (rows,))
     return Case(name, model, x, y, torch.randperm(rows), batch)
 
 

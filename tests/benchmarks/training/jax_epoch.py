@@ -1,4 +1,4 @@
-"""An epoch of Adam in JAX for a Sequential of batch norms, ReLUs and linear layers."""
+"""An epoch of Adam in JAX, compiled as a whole."""
 
 from __future__ import annotations
 
@@ -9,56 +9,30 @@ import jax
 import jax.numpy as jnp
 from torch import Tensor, nn
 
-BETAS, EPS, MOMENTUM = (0.9, 0.999), 1e-8, 0.1
+from .jax_layers import Forward, Weights, channels_last, weights_of
+
+BETAS, EPS = (0.9, 0.999), 1e-8
 
 
-def weights_of(model: nn.Sequential) -> tuple[list[Any], list[Any]]:
-    """Return parameters and running statistics, one entry a layer."""
-    array = lambda tensor: jnp.asarray(tensor.detach().numpy())  # noqa: E731
-    parameters, running = [], []
-    for layer in model:
-        has_weights = isinstance(layer, (nn.Linear, nn.BatchNorm1d))
-        parameters.append((array(layer.weight), array(layer.bias)) if has_weights else ())
-        norm = isinstance(layer, nn.BatchNorm1d)
-        running.append((array(layer.running_mean), array(layer.running_var)) if norm else ())
-    return parameters, running
-
-
-def loss_of(
-    kinds: list[type], parameters: list[Any], running: list[Any], x: Any, y: Any
-) -> tuple[Any, list[Any]]:
+def loss_of(model: nn.Module, parameters: Weights, running: Weights, x: Any, y: Any) -> tuple[Any, Weights]:
     """Return the cross-entropy of a batch and the new running statistics."""
-    seen = []
-    for kind, weights, before in zip(kinds, parameters, running, strict=True):
-        after = before
-        if kind is nn.Linear:
-            x = x @ weights[0].T + weights[1]
-        elif kind is nn.ReLU:
-            x = jax.nn.relu(x)
-        else:
-            mean, variance = x.mean(0), x.var(0)
-            x = (x - mean) * jax.lax.rsqrt(variance + 1e-5) * weights[0] + weights[1]
-            unbiased = variance * (len(y) / (len(y) - 1))
-            after = tuple(
-                (1 - MOMENTUM) * a + MOMENTUM * b for a, b in zip(before, (mean, unbiased), strict=True)
-            )
-        seen.append(after)
+    forward = Forward(parameters, running)
+    x = forward(model, "", x)
     losses = jax.nn.logsumexp(x, axis=1) - jnp.take_along_axis(x, y[:, None], 1)[:, 0]
-    return losses.mean(), seen
+    return losses.mean(), forward.seen
 
 
 def compile_epoch(
     model: nn.Sequential, x: Tensor, y: Tensor, order: Tensor, batch: int, rate: float
 ) -> Callable[[], float]:
     """Return a function that trains one epoch and goes on from there at the next call."""
-    kinds = [type(layer) for layer in model]
-    data, labels = jnp.asarray(x.numpy()), jnp.asarray(y.int().numpy())
+    data, labels = channels_last(x), jnp.asarray(y.int().numpy())
     places = jnp.asarray(order.int().numpy()).reshape(-1, batch)
 
     def step(state: Any, rows: Any) -> tuple[Any, Any]:
         parameters, running, first, second, count = state
         gradient_of = jax.value_and_grad(
-            lambda p: loss_of(kinds, p, running, data[rows], labels[rows]), has_aux=True
+            lambda p: loss_of(model, p, running, data[rows], labels[rows]), has_aux=True
         )
         (loss, running), gradients = gradient_of(parameters)
         count = count + 1
