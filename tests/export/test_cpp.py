@@ -139,6 +139,25 @@ def test_a_clamp_before_a_quantizer_is_part_of_it(tmp_path: Path) -> None:
         assert export(ev, wraps, "cpp", tmp_path).equal
 
 
+@pytest.mark.parametrize("dim", [1, 2, -1, -2])
+def test_branches_are_joined_where_torch_joins_them(dim: int, tmp_path: Path) -> None:
+    class Joins(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 4), nn.Linear(24, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.first(x)
+            return self.head(torch.cat([h, x], dim).flatten(1))
+
+    torch.manual_seed(0)
+    ev = chop.Evaluator(chop.MaseGraph(Joins()), rows(40, 3, 4))
+    settings = config((6, 3), (6, 4))
+    assert export(ev, settings, "cpp", tmp_path).equal
+    (joined,) = (op for op in integer_net(quantized_view(ev, settings)).operations if op.kind == "cat")
+    assert joined.settings["axis"] == dim % 3 - 1
+
+
 def test_what_is_no_whole_number_is_refused(tmp_path: Path) -> None:
     images = rows(4, 2, 8, 8)
     ev = chop.Evaluator(trained(Convolutions(), images), images)

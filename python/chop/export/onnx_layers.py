@@ -80,11 +80,12 @@ def _quantized(
 ) -> list[str]:
     """The values that a quantized node computes with; equal operands are quantized once."""
     names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
+    alone = node.op.endswith("_scalar")  # runtimes drop x * 1, x + 0 and the like
     made: dict[tuple[str, str], str] = {}
     for place, (operand, x) in enumerate(zip(names, inputs, strict=True)):
         if (operand, x) not in made:
             shape = view[node.inputs[place]].shape
-            made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style, node.op == "mul_scalar")
+            made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style, alone)
     return [made[key] for key in zip(names, inputs, strict=True)]
 
 

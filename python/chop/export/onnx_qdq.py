@@ -53,6 +53,8 @@ class QdqStyle:
         if name == "weight":
             format = node.one_format(name)
             kind, scale, codes = container(format), format.scale, node.codes(name)
+            if flip and np.dtype(container(node.one_format("data_in"))).itemsize > 1:
+                kind = np.int16  # of 8-bit ones onnxruntime makes MatMulNBits, which rounds data to 8 bits
             if kind == np.int8 and np.abs(codes).max(initial=0) > _SAFE_CODE:
                 kind, zero = np.uint8, 128  # kernels with unsigned weights add in 32 bits everywhere
         else:

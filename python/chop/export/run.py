@@ -183,13 +183,13 @@ def _place(path: Path, target: Target) -> Path:
 
 def _proofs(target: Target, path: Path, x: np.ndarray, wanted: np.ndarray) -> tuple[tuple[Proof, ...], str]:
     try:
-        outputs = target.execute(path, x)
+        outputs = {name: y.reshape(wanted.shape) for name, y in target.execute(path, x).items()}
     except MissingExecutor as error:
         return (), str(error)
     except Exception as error:  # what runs it has exceptions of its own
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise RuntimeError(f"export to {target.name}: what was written does not run: {what[:400]}") from error
-    return tuple(Proof.of(name, wanted, found.reshape(wanted.shape)) for name, found in outputs.items()), ""
+    return tuple(Proof.of(name, wanted, found) for name, found in outputs.items()), ""
 
 
 def remove(path: Path) -> None:

@@ -175,7 +175,8 @@ class _Maker:
 
     def _joined(self, node: ViewNode, parts: list[Tensor]) -> Tensor:
         grid = parts[0].frac_width, min(t.low for t in parts), max(t.high for t in parts)
-        return self.b.add("cat", parts, node, node.shape, grid, axis=int(node.attributes["dim"]) - 1)
+        axis = int(node.attributes["dim"]) % (len(node.shape) + 1) - 1  # without rows, from the front
+        return self.b.add("cat", parts, node, node.shape, grid, axis=axis)
 
     def _pool(self, node: ViewNode, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]
