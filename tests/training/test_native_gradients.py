@@ -144,10 +144,14 @@ found = {}
 for dtype in ("float32", "float64"):
     torch.manual_seed(0)
     model = nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 11), nn.GELU(), nn.Linear(11, 5))
+    images = nn.Sequential(
+        nn.Conv2d(1, 27, 3, padding=1), nn.GroupNorm(3, 27), nn.ReLU(), nn.Conv2d(27, 30, 3, padding=1),
+        nn.MaxPool2d(2), nn.Conv2d(30, 30, 2, groups=30), nn.Flatten(), nn.LayerNorm(30), nn.Linear(30, 5))
     x, y = torch.randn(301, 16), torch.randint(0, 5, (301,))
-    trainer = NativeTrainer(model, x, y, dtype=dtype)
-    trainer.epoch(301, 0.0)
-    found |= {f"{dtype} {name}": gradient for name, gradient in trainer.gradients().items()}
+    for given, rows in ((model, x), (images, x.reshape(301, 1, 4, 4))):
+        trainer = NativeTrainer(given, rows, y, dtype=dtype)
+        trainer.epoch(301, 0.0)
+        found |= {f"{dtype} {len(given)} {name}": gradient for name, gradient in trainer.gradients().items()}
 torch.save(found, sys.argv[1])
 """
 
@@ -162,7 +166,7 @@ def gradients_under(isa: str, file: Path) -> dict[str, Tensor]:
 def test_every_instruction_set(tmp_path: Path) -> None:
     found = {isa: gradients_under(isa, tmp_path / isa) for isa in _core.available_isas()}
     first = found.pop("baseline")
-    assert len(first) == 12
+    assert len(first) == 2 * (6 + 12)
     for others in found.values():
         for name, gradient in first.items():
             tolerance = 1e-5 if gradient.dtype == torch.float32 else 1e-11

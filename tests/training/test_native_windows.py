@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -50,6 +51,30 @@ CONVOLUTIONS = {
 def test_each_convolution(kind: str) -> None:
     # A layer before it, so that gradients of its input are compared too.
     check(classifier(nn.Conv2d(3, 3, 1), CONVOLUTIONS[kind], nn.ReLU()), 37, 3, 7, 9)
+
+
+# With 24 channels and more, tiles of 2x2 results: sizes that are whole tiles and not, and every padding that has them.
+@pytest.mark.parametrize(
+    ("ins", "outs", "size", "padding"),
+    [
+        (24, 24, (6, 8), 1),
+        (24, 32, (7, 5), 1),
+        (25, 27, (8, 9), 0),
+        (26, 33, (5, 4), 2),
+        (24, 24, (3, 3), (0, 2)),
+        (24, 24, (1, 2), 1),
+        (64, 65, (9, 8), "same"),
+        (24, 24, (33, 40), 1),
+    ],
+)
+def test_convolutions_by_tiles(ins: int, outs: int, size: tuple[int, int], padding: Any) -> None:
+    conv = nn.Conv2d(ins, outs, 3, padding=padding, bias=outs % 2 == 0)
+    check(classifier(nn.Conv2d(2, ins, 1), conv, nn.ReLU(), nn.AdaptiveAvgPool2d(2)), 18, 2, *size)
+
+
+def test_gradients_of_tiles_are_added_to_those_of_a_shortcut() -> None:
+    for width in (12, 25):
+        assert_gradients_equal(residual_network(width=width), *images(20, 3, 8, 8))
 
 
 def test_groups_of_several_channels() -> None:

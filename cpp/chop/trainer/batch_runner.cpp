@@ -151,6 +151,7 @@ double BatchRunner<T>::train(const Rows<T>& data, const Batch& batch, double sca
   if (!data.wanted && narrow_.takes(size.rows)) return narrow_.train(data, batch, scale, keep, confusion);
   const int parts = parts_of(size.blocks);
   weights_.round();
+  runner_.prepare(weights_.used());
   weights_.begin(parts, keep);
   const size_t last = plan_.forward.size() - 1;
   for (size_t phase = 0; phase < plan_.forward.size(); ++phase) {
@@ -199,6 +200,7 @@ double BatchRunner<T>::evaluate(const T* x, const uint16_t* y, int64_t rows, int
   const int features = plan_.values[static_cast<size_t>(plan_.input)].features;
   packed_.resize(static_cast<size_t>(kTrainParts * plan_.block_rows) * static_cast<size_t>(padded(features)));
   weights_.round();
+  runner_.prepare(weights_.used());
   norms_.take_running(weights_.values.data());
   const BatchSize size = size_of(rows);
   for_blocks(size, [&](int number, int part) {

@@ -1,6 +1,7 @@
 // Runs a plan on batches: memory for its blocks, phases, parts.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "chop/core/large_array.h"
@@ -44,7 +45,13 @@ class BatchRunner {
   template <class Run>
   void for_blocks(const BatchSize& size, const Run& run);
 
-  static int parts_of(int blocks) { return blocks < kTrainParts ? blocks : kTrainParts; }
+  // Of large networks fewer: each part has gradients of its own.
+  int parts_of(int blocks) const {
+    const int64_t most =
+        std::clamp(kMostGradients / std::max<int64_t>(1, plan_.parameters), int64_t{1}, int64_t{kTrainParts});
+    return static_cast<int>(std::min<int64_t>(blocks, most));
+  }
+  static constexpr int64_t kMostGradients = int64_t{1} << 26;
 
   const Plan& plan_;
   Norms<T>& norms_;

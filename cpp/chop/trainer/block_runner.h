@@ -16,7 +16,10 @@ template <class T>
 class BlockRunner {
  public:
   BlockRunner(const Plan& plan, Norms<T>& norms, const Learned<T>& learned, const std::vector<T>& parameters)
-      : plan_(plan), norms_(norms), learned_(learned), parameters_(parameters) {}
+      : plan_(plan), norms_(norms), learned_(learned), parameters_(parameters), windows_(plan) {}
+
+  // Once for each batch, with the weights that its blocks have.
+  void prepare(const T* weights) { windows_.prepare(weights); }
 
   void forward(const Phase& phase, const Block<T>& block) const;
   void backward(const Phase& phase, const Block<T>& block) const;

@@ -87,7 +87,7 @@ class Builder {
     const int out = push(node, windows ? Kind::conv : Kind::linear, quantized(node, source(node, 0)));
     Step& step = plan_.steps.back();
     if (windows) {
-      plan_.convolutions.push_back(convolution_of(node, input_shape(node)));
+      plan_.convolutions.push_back(convolution_of(node, input_shape(node), is_plain(node)));
       step.window = static_cast<int>(plan_.convolutions.size()) - 1;
       plan_.block_rows = kPlace;
     }
@@ -228,9 +228,12 @@ class Builder {
   }
 
   void no_format(const Node& node) {
+    if (!is_plain(node)) refuse(node, "is quantized, which has no gradient in the core");
+  }
+
+  bool is_plain(const Node& node) const {
     const NodeSpec* spec = spec_of(node);
-    if (spec && (!spec->formats.empty() || !spec->values.empty()))
-      refuse(node, "is quantized, which has no gradient in the core");
+    return !spec || (spec->formats.empty() && spec->values.empty());
   }
 
   const NodeSpec* spec_of(const Node& node) const {

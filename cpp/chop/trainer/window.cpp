@@ -10,6 +10,7 @@ namespace {
 
 using ir::Node;
 
+constexpr int kTiledFrom = 24;                    // channels; with fewer, making tiles takes the time that they save
 constexpr int64_t kMostPlane = int64_t{1} << 28;  // numbers of the planes of a group, with their margins
 
 // One dimension of a convolution.
@@ -106,9 +107,13 @@ std::optional<Pool> reduction_of(const Node& node, const ir::Shape& input) {
   return Pool{false, whole(node, channels), 1, count, {{0, 1, 1, 1}}, {{0, count, 1, count}}, op == "sum" ? 1.0 : 0.0};
 }
 
+bool has_tiles(const Axis& axis) {
+  return axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1 && axis.before <= 2;
+}
+
 }  // namespace
 
-Convolution convolution_of(const Node& node, const ir::Shape& input) {
+Convolution convolution_of(const Node& node, const ir::Shape& input, bool plain) {
   const auto& weight = node.parameter("weight")->shape;
   const size_t spatial = weight.size() - 2;
   const Axis across = axis_of(node, input, spatial - 1);
@@ -124,6 +129,8 @@ Convolution convolution_of(const Node& node, const ir::Shape& input) {
   made.stride_across = across.stride;
   made.x = {down.size, across.size, down.before, across.before, down.after(), across.after()};
   made.g = {down.count, across.count, down.g_before(), across.g_before(), down.g_after(), across.g_after()};
+  made.tiled = plain && made.groups == 1 && made.ins >= kTiledFrom && made.outs >= kTiledFrom && has_tiles(down) &&
+               has_tiles(across);
   if (made.x.plane() > kMostPlane / made.ins || made.g.plane() > kMostPlane / made.outs)
     refuse(node, "has margins that are far wider than its input");
   for (int y = 0; y < down.kernel; ++y)

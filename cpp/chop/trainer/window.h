@@ -32,6 +32,7 @@ struct TapClass {
 struct Convolution {
   int groups = 1, ins = 0, outs = 0;  // of a group
   int taps = 0;
+  bool tiled = false;         // by TileRunner, which reads no margins
   int rows = 0, columns = 0;  // of the result
   int stride_down = 1, stride_across = 1;
   Margins x, g;                         // of the input, and of the gradient of the result
@@ -47,8 +48,9 @@ struct Pool {
   double divisor = 0;  // as TrainPool has it
 };
 
-// `input`: the shape of what the node reads. They throw std::invalid_argument that names the node.
-Convolution convolution_of(const ir::Node& node, const ir::Shape& input);
+// `input`: the shape of what the node reads; plain: nothing is rounded, so that sums in another order do no harm. They
+// throw std::invalid_argument that names the node.
+Convolution convolution_of(const ir::Node& node, const ir::Shape& input, bool plain);
 std::optional<Pool> pool_of(const ir::Node& node, const ir::Shape& input);  // none: it is of another kind
 
 }  // namespace chop::trainer

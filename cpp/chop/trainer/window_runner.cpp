@@ -2,18 +2,10 @@
 
 #include <algorithm>
 
-#include "chop/trainer/batch.h"
+#include "chop/trainer/scratch.h"
 
 namespace chop::trainer {
 namespace {
-
-// Of each thread, so that it stays in the near caches from block to block.
-template <class T>
-T* scratch(int64_t numbers) {
-  thread_local std::vector<T> memory;
-  if (memory.size() < static_cast<size_t>(numbers) + 64) memory.resize(static_cast<size_t>(numbers) + 64);
-  return aligned(memory.data());
-}
 
 // The planes of one group of channels with zeros around them; they themselves where there are no margins.
 template <class T>
@@ -40,7 +32,8 @@ template <class T>
 void WindowRunner<T>::forward(const Convolution& c, const Step& step, const Block<T>& b, const T* x, T* y) const {
   const int64_t in = static_cast<int64_t>(c.x.height) * c.x.width * kPlace;
   const int64_t out = static_cast<int64_t>(c.rows) * c.columns * kPlace;
-  T* padded = scratch<T>(c.ins * c.x.plane());
+  if (c.tiled) return tiles_.forward(step, x, step.bias >= 0 ? b.weights + step.bias : nullptr, y);
+  T* padded = scratch<T, Scratch::margins>(c.ins * c.x.plane());
   TrainConv<T> p;
   p.samples = kPlace;
   p.w_out = static_cast<int64_t>(c.ins) * c.taps;
@@ -104,7 +97,14 @@ void WindowRunner<T>::backward(const Convolution& c, const Step& step, const Blo
   const int64_t in = static_cast<int64_t>(c.x.height) * c.x.width * kPlace;
   const int64_t out = static_cast<int64_t>(c.rows) * c.columns * kPlace;
   const int terms = c.ins * c.taps;
-  T* padded = scratch<T>(std::max(c.ins * c.x.plane(), c.outs * c.g.plane()) + conv_gradient_sums(terms));
+  if (c.tiled) {
+    tiles_.back_taps(step, x, g, b.gradients + step.weight);
+    if (step.bias >= 0) kernels_.plane_sums(g, c.outs, out, b.gradients + step.bias);
+    if (dx) tiles_.back_inputs(step, g, dx);
+    return;
+  }
+  const int64_t wide = std::max(c.ins * c.x.plane(), c.outs * c.g.plane());
+  T* padded = scratch<T, Scratch::margins>(wide + conv_gradient_sums(terms));
   TrainConvGradient<T> p;
   p.samples = kPlace;
   p.g_channel = out;
@@ -117,7 +117,7 @@ void WindowRunner<T>::backward(const Convolution& c, const Step& step, const Blo
   p.g_column = kPlace;
   p.x_row = c.stride_down * c.x.row();
   p.x_column = static_cast<int64_t>(c.stride_across) * kPlace;
-  p.sums = padded + std::max(c.ins * c.x.plane(), c.outs * c.g.plane());
+  p.sums = padded + wide;
   for (int group = 0; group < c.groups; ++group, x += c.ins * in, g += c.outs * out) {
     const int64_t first = static_cast<int64_t>(group) * c.outs;
     p.g = g;
