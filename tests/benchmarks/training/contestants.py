@@ -125,7 +125,7 @@ def lightning(case: Case) -> Ready:
 
 
 def jax_scan(case: Case) -> Ready:
-    """JAX: the whole epoch is one compiled scan, which also picks the rows."""
+    """JAX: the whole epoch is one compiled scan, which also picks the rows; of images, each step is compiled."""
     from .jax_epoch import compile_epoch
 
     rows = case.steps * case.batch

@@ -43,11 +43,23 @@ def compile_epoch(
         update = lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + EPS)  # noqa: E731
         return (each(update, parameters, first, second), running, first, second, count), loss
 
-    epoch = jax.jit(lambda state: jax.lax.scan(step, state, places))
     parameters, running = weights_of(model)
     zeros = jax.tree_util.tree_map(jnp.zeros_like, parameters)
     state = [(parameters, running, zeros, zeros, jnp.float32(0))]
-    compiled = epoch.lower(state[0]).compile()
+    if (
+        x.dim() == 4
+    ):  # XLA's convolutions within a loop are many times slower than alone, so each step is a call
+        single = jax.jit(step).lower(state[0], places[0]).compile()
+
+        def steps() -> float:
+            total = jnp.float32(0)
+            for rows in places:
+                state[0], loss = single(state[0], rows)
+                total = total + loss
+            return float(total) / len(places)
+
+        return steps
+    compiled = jax.jit(lambda state: jax.lax.scan(step, state, places)).lower(state[0]).compile()
 
     def run() -> float:
         state[0], losses = compiled(state[0])
