@@ -183,13 +183,19 @@ def _place(path: Path, target: Target) -> Path:
 
 def _proofs(target: Target, path: Path, x: np.ndarray, wanted: np.ndarray) -> tuple[tuple[Proof, ...], str]:
     try:
-        outputs = {name: y.reshape(wanted.shape) for name, y in target.execute(path, x).items()}
+        outputs = {name: _shaped(each, wanted) for name, each in target.execute(path, x).items()}
+        return tuple(Proof.of(name, wanted, each) for name, each in outputs.items()), ""
     except MissingExecutor as error:
         return (), str(error)
     except Exception as error:  # what runs it has exceptions of its own
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise RuntimeError(f"export to {target.name}: what was written does not run: {what[:400]}") from error
-    return tuple(Proof.of(name, wanted, found) for name, found in outputs.items()), ""
+
+
+def _shaped(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Executors that know no shapes give flat rows or numbers; any other shape is told by the comparison."""
+    flat = (wanted.size,), (len(wanted), int(np.prod(wanted.shape[1:])))
+    return found.reshape(wanted.shape) if found.shape in flat else found
 
 
 def remove(path: Path) -> None:
