@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chop.emit.between import MOST_COMPARED
 from chop.nn.quantizers import IntegerFormat
 
 _TABLE_BITS = 6  # of the index of a LUT
@@ -72,7 +73,8 @@ class Wave:
     def luts(self) -> np.ndarray:
         """About how many LUTs stand between the sum and the last quantizer, one entry a channel.
 
-        As in :mod:`chop.emit.between`: segments, or a rounding shift where no batch norm is.
+        As in :mod:`chop.emit.between`: segments, comparisons with few steps, a line, or a rounding shift where no
+        batch norm is.
         """
         if self.frac is None or self.on_host:
             return np.zeros(len(self.low))
@@ -86,7 +88,9 @@ class Wave:
         beside = np.where(reach < self.high - self.low, 1.3 * width + 1.5, 0.0)
         segments = (width + bits) * 2.0 ** np.clip(index - _TABLE_BITS, 0.0, 8.0) + 0.6 * bits + beside
         line = 4.0 * wide + beside
-        found = np.minimum(segments, line)
+        steps = np.minimum(levels, self.high - self.low)  # no more than there are sums
+        compared = np.where(steps <= MOST_COMPARED, steps * (1.0 + 0.35 * np.maximum(0.0, wide - 4)), np.inf)
+        found = np.minimum(np.minimum(segments, line), compared)
         if not self.offset.any() and self._is_shift():
             found = np.minimum(found, self._shifted(width, wide, gap))
         return np.where(levels > 0, found, 0.0)

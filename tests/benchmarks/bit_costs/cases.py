@@ -17,6 +17,7 @@ from chop.nn.quantizers.operands import OPERANDS
 
 NETS = ("jsc-tiny", "jsc-toy")
 SEEDS = range(32)
+UNSEEN = range(32, 56)  # configs of the last network that no factor is fitted on
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ the seeds. What each half finds, and how it does on the other, with the mean of 
 | factors of | {parts} | error, other half | Spearman, other half |
 |---|{lines}---|---|
 {halves}
-chop's own are those fitted on all: {formula}. One estimate takes {seconds} (median, one thread, {processor}).
+chop's own are those fitted on all: {formula}. {fresh}
+One estimate takes {seconds} (processor time, median, one thread,
+{processor}).
 
 ## What each of them sees
 
@@ -56,12 +58,13 @@ def page(
     figures: Mapping[str, np.ndarray],
     parts: np.ndarray,
     versions: Sequence[str],
+    fresh: str,
 ) -> str:
     """Return the page.
 
     Args:
         cases: of which. luts: counted. figures: model -> figure of each case. parts: what the estimate is made of,
-            shape [cases, parts]. versions: of yosys.
+            shape [cases, parts]. versions: of yosys. fresh: a sentence on configs that nothing was fitted on.
     """
     head = _HEAD.format(
         count=len(cases),
@@ -74,10 +77,10 @@ def page(
         lines="---|" * len(NETS),
     )
     rows = sorted((_row(name, values, cases, luts) for name, values in figures.items()), reverse=True)
-    return head + "".join(text for _, text in rows) + _tail(cases, luts, parts)
+    return head + "".join(text for _, text in rows) + _tail(cases, luts, parts, fresh)
 
 
-def _tail(cases: Sequence[Case], luts: np.ndarray, parts: np.ndarray) -> str:
+def _tail(cases: Sequence[Case], luts: np.ndarray, parts: np.ndarray, fresh: str) -> str:
     times = ", ".join(
         f"{seconds_a_trial(net, cases) * 1e3:.1f} ms for a config of {net} that it has not met"
         for net in NETS
@@ -90,6 +93,7 @@ def _tail(cases: Sequence[Case], luts: np.ndarray, parts: np.ndarray) -> str:
         halves=_half("even seeds", parts, luts, even, odd) + _half("odd seeds", parts, luts, odd, even),
         formula=" + ".join(f"{factor:.3g} x {name}" for name, factor in zip(PARTS, factors, strict=True)),
         seconds=times,
+        fresh=fresh,
         processor=describe()["cpu"],
     )
 
