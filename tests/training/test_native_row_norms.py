@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from chop.training import NativeTrainer
 from tests.training.test_native_gradients import assert_gradients_equal
 
 
@@ -47,6 +48,20 @@ class Mixer(nn.Module):
 def test_rows_of_features(rows: int) -> None:
     torch.manual_seed(0)
     assert_gradients_equal(Mixer(), *rows_of(rows, 6, 5))
+
+
+def test_few_rows_of_few_features_in_float() -> None:
+    # In float, chains of layers that are no wider than a vector have a road of their own, which takes one row a sample.
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 4))
+    x, y = rows_of(40, 2, 3)
+    found = []
+    for dtype in ("float32", "float64"):
+        trainer = NativeTrainer(model, x, y, dtype=dtype)
+        trainer.epoch(40, 0.0)
+        found.append(trainer.gradients())
+    for name, gradient in found[1].items():
+        torch.testing.assert_close(found[0][name].double(), gradient, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

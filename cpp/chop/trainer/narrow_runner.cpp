@@ -16,6 +16,7 @@ bool is_narrow_chain(const Plan& plan) {
   std::set<int64_t> places;
   for (const Step& step : plan.steps) {
     if (step.a != last || (step.kind != Kind::linear && step.kind != Kind::norm)) return false;
+    if (step.positions != 1) return false;
     int64_t weight = step.weight, bias = step.bias;
     if (step.kind == Kind::norm) {
       const Norm& norm = plan.norms[static_cast<size_t>(step.norm)];
