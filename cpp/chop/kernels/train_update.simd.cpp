@@ -6,24 +6,65 @@ namespace {
 inline float square_root(float v) { return __builtin_sqrtf(v); }
 inline double square_root(double v) { return __builtin_sqrt(v); }
 
+template <class T>
+struct Least;  // normal number above zero, and whole numbers of the same size
+template <>
+struct Least<float> {
+  using bits = int;
+  static constexpr float value = __FLT_MIN__;
+};
+template <>
+struct Least<double> {
+  using bits = long long;
+  static constexpr double value = __DBL_MIN__;
+};
+
+// A subnormal moment moves no parameter, and arithmetic with it is many times slower.
+template <class T>
+inline T normal_or_zero(T v) {
+  return (v < T(0) ? -v : v) < Least<T>::value ? T(0) : v;
+}
+
+template <class T>
+struct AdamFactors {
+  T keep, decay, part1, beta2, part2, step, eps, root;
+  bool rests;  // a parameter stays where its first moment is zero
+};
+
+// Parameters whose gradients stay zero keep their place: most of a network that is pruned needs no root and no quotient.
+template <class T>
+inline void adam_part(const AdamFactors<T>& o, T* __restrict p, const T* __restrict g, T* __restrict first,
+                      T* __restrict second, int n) {
+  using Bits = typename Least<T>::bits;
+  Bits moving = 0;
+  for (int i = 0; i < n; ++i) {
+    const T gradient = g[i] + o.decay * (p[i] * o.keep);
+    const T mean = normal_or_zero(first[i] + o.part1 * (gradient - first[i]));
+    first[i] = mean;
+    second[i] = normal_or_zero(second[i] * o.beta2 + o.part2 * (gradient * gradient));
+    moving |= __builtin_bit_cast(Bits, mean);
+  }
+  if (!moving && o.rests) return;
+  for (int i = 0; i < n; ++i) p[i] = p[i] * o.keep - o.step * first[i] / (square_root(second[i]) * o.root + o.eps);
+}
+
 // Source: Kingma and Ba, arXiv:1412.6980; Loshchilov and Hutter, arXiv:1711.05101; the order of operations is torch's.
 template <class T>
-void adam(const TrainAdam& o, T* __restrict p, const T* __restrict g, T* __restrict first, T* __restrict second,
-          int64_t n) {
-  const T keep = static_cast<T>(1.0 - (o.decoupled ? o.learning_rate * o.weight_decay : 0.0));
-  const T decay = static_cast<T>(o.decoupled ? 0.0 : o.weight_decay);
-  const T part1 = static_cast<T>(1.0 - o.beta1), beta2 = static_cast<T>(o.beta2), part2 = static_cast<T>(1.0 - o.beta2);
-  const T step = static_cast<T>(o.learning_rate / o.correction1), eps = static_cast<T>(o.eps);
-  const T root = static_cast<T>(1.0 / o.correction2_root);
-  for (int64_t i = 0; i < n; ++i) {
-    const T kept = p[i] * keep;
-    const T gradient = g[i] + decay * kept;
-    const T mean = first[i] + part1 * (gradient - first[i]);
-    const T square = second[i] * beta2 + part2 * (gradient * gradient);
-    first[i] = mean;
-    second[i] = square;
-    p[i] = kept - step * mean / (square_root(square) * root + eps);
-  }
+void adam(const TrainAdam& o, T* p, const T* g, T* first, T* second, int64_t n) {
+  AdamFactors<T> f;
+  f.keep = static_cast<T>(1.0 - (o.decoupled ? o.learning_rate * o.weight_decay : 0.0));
+  f.decay = static_cast<T>(o.decoupled ? 0.0 : o.weight_decay);
+  f.part1 = static_cast<T>(1.0 - o.beta1);
+  f.beta2 = static_cast<T>(o.beta2);
+  f.part2 = static_cast<T>(1.0 - o.beta2);
+  f.step = static_cast<T>(o.learning_rate / o.correction1);
+  f.eps = static_cast<T>(o.eps);
+  f.root = static_cast<T>(1.0 / o.correction2_root);
+  f.rests = f.keep == T(1) && f.eps > T(0);
+  constexpr int kPart = 32;
+  int64_t i = 0;
+  for (; i + kPart <= n; i += kPart) adam_part(f, p + i, g + i, first + i, second + i, kPart);
+  adam_part(f, p + i, g + i, first + i, second + i, static_cast<int>(n - i));
 }
 
 template <class T>
