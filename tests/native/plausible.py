@@ -276,6 +276,7 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "Trainer.write.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),
     "updates": lambda r: r.choice([0, 5]),
     "width_updates": lambda r: r.choice([0, 5]),
+    "skips_zeros": lambda r: r.random() < 0.5,
     "batches": lambda r: [r.randrange(5)],
     "Statistic.__init__.name": lambda r: r.choice(sorted(_core.statistics())),
     "arguments": lambda r: r.choice([{}, {"elementwise": True}, {"abs": True}, {"ddof": 0}]),

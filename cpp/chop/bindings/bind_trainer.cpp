@@ -222,6 +222,16 @@ void set_width_updates(Held& self, int64_t updates) {
   self.trainer->width_updates() = updates;
 }
 
+bool get_skips_zeros(const Held& self) {
+  const auto lock = self.trainer->hold();
+  return self.trainer->skips_zeros();
+}
+
+void set_skips_zeros(Held& self, bool skips) {
+  const auto lock = self.trainer->hold();
+  self.trainer->skips_zeros() = skips;
+}
+
 void learn_widths(Held& self, double rate, double price) {
   const auto lock = self.trainer->hold();
   check(std::isfinite(rate) && rate >= 0 && std::isfinite(price) && price >= 0,
@@ -259,6 +269,7 @@ void bind_trainer(pybind11::module_& m) {
       .def_property("batches", &get_batches, &set_batches, "Batches that each pair of running statistics has seen.")
       .def("learn_widths", &learn_widths, arg("rate"), arg("price"), "Set the widths' rate and the price of a bit.")
       .def("bits", [](Held& self) { return self.trainer->bits(); })
+      .def_property("skips_zeros", &get_skips_zeros, &set_skips_zeros, "Whether pruned weights cost no time.")
       .def_property("width_updates", &get_width_updates, &set_width_updates, "Updates of the widths so far.")
       .def_property_readonly(
           "width_numbers", [](const Held& self) { return self.trainer->state_size(State::widths); },

@@ -15,10 +15,11 @@ namespace {
          {ns::gathers.gather, ns::depthwise_kernel, ns::gathers.sum_wide },                                          \
           {ns::train_linear_f32, ns::train_norm_f32, ns::train_loss_f32, ns::train_elementwise_f32,                  \
            ns::train_update_f32, ns::train_narrow_f32, ns::train_learned_f32, ns::train_windows_f32,                 \
-           ns::train_row_norms_f32 },                                                                                \
+           ns::train_row_norms_f32, ns::train_sparse_f32 },                                                          \
     {                                                                                                                \
       ns::train_linear_f64, ns::train_norm_f64, ns::train_loss_f64, ns::train_elementwise_f64, ns::train_update_f64, \
-          ns::train_narrow_f64, ns::train_learned_f64, ns::train_windows_f64, ns::train_row_norms_f64                \
+          ns::train_narrow_f64, ns::train_learned_f64, ns::train_windows_f64, ns::train_row_norms_f64,               \
+          ns::train_sparse_f64                                                                                       \
     }                                                                                                                \
   }
 

@@ -72,6 +72,23 @@ inline void transpose(typename VectorOf<T>::type* v) {
   transpose_level<T, 1>(v);
 }
 
+// Whether a comparison of vectors is true in any lane.
+template <class Truth>
+inline bool any_lane(Truth truth) {
+#if defined(__AVX512F__)
+  const auto bits = __builtin_bit_cast(__m512i, truth);
+  return _mm512_test_epi32_mask(bits, bits) != 0;
+#elif defined(__AVX__)
+  return _mm256_movemask_ps(__builtin_bit_cast(__m256, truth)) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_ps(__builtin_bit_cast(__m128, truth)) != 0;
+#else
+  bool any = false;
+  for (unsigned l = 0; l < sizeof truth / sizeof truth[0]; ++l) any |= truth[l] != 0;
+  return any;
+#endif
+}
+
 // The first `count` lanes of v, zero in the others.
 template <class T>
 inline typename VectorOf<T>::type first_lanes(typename VectorOf<T>::type v, int count) {

@@ -44,20 +44,33 @@ struct LearnedValuesBack {
 // n parameters to codes times steps, without a range, and their bits from the highest set one down to the grid.
 template <class T>
 struct LearnedWeights {
+  const T* f = nullptr;  // fractions of the groups
   const T* w = nullptr;
   T* q = nullptr;
   T* bits = nullptr;
   int64_t n = 0, share = 1;
-  LearnedGrids<T> grids;
+};
+
+// What the bits of weights [outs][ins] cost: each weight that has bits pays `row` of its input.
+template <class T>
+struct LearnedPrice {
+  const T* bits = nullptr;  // of the weights
+  const T* row = nullptr;   // [ins]
+  T* columns = nullptr;     // [ins]: sums of the weights' bits
+  T* to = nullptr;          // gradients of the weights' groups, added to; null: not wanted
+  int64_t outs = 0, ins = 0, share = 1;
 };
 
 template <class T>
 struct LearnedKernels {
-  // Of n groups: scale and step of fractions f, and with integer bits i (not null) the range and its bits.
+  // Of n groups with fractions f and integer bits i.
   void (*grids)(const T* f, const T* i, bool is_signed, int64_t n, const LearnedGrids<T>& grids) = nullptr;
   void (*values)(const LearnedValues<T>& p) = nullptr;
   void (*values_back)(const LearnedValuesBack<T>& p) = nullptr;
-  void (*weights)(const LearnedWeights<T>& p) = nullptr;
+  bool (*weights)(const LearnedWeights<T>& p) = nullptr;  // whether all are finite
+  void (*price)(const LearnedPrice<T>& p) = nullptr;
+  // to = ln 2 (w - q) g, of weights that have a group each
+  void (*fractions)(const T* w, const T* q, const T* g, T* to, int64_t n) = nullptr;
 };
 
 }  // namespace chop

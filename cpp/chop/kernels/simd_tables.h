@@ -65,7 +65,8 @@ struct WindowKernels {
   extern const TrainNarrowKernels<T> train_narrow_##suffix;           \
   extern const LearnedKernels<T> train_learned_##suffix;              \
   extern const TrainWindowKernels<T> train_windows_##suffix;          \
-  extern const TrainRowNormKernels<T> train_row_norms_##suffix;
+  extern const TrainRowNormKernels<T> train_row_norms_##suffix;       \
+  extern const TrainSparseKernels<T> train_sparse_##suffix;
 
 #define CHOP_DECLARE_TABLES(ns)                    \
   namespace ns {                                   \

@@ -27,13 +27,21 @@ inline T power_of_two(T e) {
   return __builtin_bit_cast(T, static_cast<B>((static_cast<B>(e) + Layout<T>::bias) << Layout<T>::mantissa));
 }
 
-// Bits of a whole number that T holds exactly: 0 for 0.
+// Bits of a whole number that T holds exactly: 0 for 0, and never less.
 template <class T>
 inline T bits_of(T code) {
   using B = typename Layout<T>::bits;
   const T size = code < T(0) ? -code : code;
   const B exponent = (__builtin_bit_cast(B, size) >> Layout<T>::mantissa) - Layout<T>::bias + 1;
   return size > T(0) ? static_cast<T>(exponent) : T(0);
+}
+
+// Not zero for what is infinite or no number.
+template <class T>
+inline typename Layout<T>::bits is_wild(T v) {
+  using B = typename Layout<T>::bits;
+  constexpr B all = 2 * Layout<T>::bias + 1;
+  return static_cast<B>((__builtin_bit_cast(B, v) >> Layout<T>::mantissa & all) == all);
 }
 
 // So that codes and steps are exponents that T has, whatever stands where widths should.
@@ -46,14 +54,10 @@ inline T whole_width(T v) {
 template <class T>
 void make_grids(const T* f, const T* i, bool is_signed, int64_t n, const LearnedGrids<T>& to) {
   for (int64_t g = 0; g < n; ++g) {
-    const T fraction = whole_width(f[g]);
+    const T fraction = whole_width(f[g]), integers = whole_width(i[g]), all = integers + fraction;
+    const T bits = all > T(0) ? all : T(0), codes = power_of_two(bits);
     to.scale[g] = power_of_two(fraction);
     to.step[g] = power_of_two(-fraction);
-  }
-  if (!i) return;
-  for (int64_t g = 0; g < n; ++g) {
-    const T integers = whole_width(i[g]), all = integers + whole_width(f[g]);
-    const T bits = all > T(0) ? all : T(0), codes = power_of_two(bits);
     to.bits[g] = bits;
     to.high[g] = codes - T(1);
     to.low[g] = is_signed && bits > T(0) ? -codes : T(0);
@@ -73,12 +77,15 @@ void values(const LearnedValues<T>& p) {
   }
 }
 
-// Sums of lanes, so that the loop over the samples is one of vectors.
+// The sum of the lanes, by halves.
 template <class T>
 inline T sum_of(typename VectorOf<T>::type v) {
-  T sum = 0;
-  for (int l = 0; l < VectorOf<T>::lanes; ++l) sum += v[l];
-  return sum;
+  T lanes[VectorOf<T>::lanes];
+  store(lanes, v);
+  CHOP_UNROLL for (int half = VectorOf<T>::lanes / 2; half > 0; half /= 2) {
+    CHOP_UNROLL for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  }
+  return lanes[0];
 }
 
 // A group without bits: everything is lost, and f would get it back.
@@ -126,33 +133,70 @@ void values_back(const LearnedValuesBack<T>& p) {
 }
 
 template <class T>
-inline void round_run(const T* w, T* q, T* bits, int64_t n, T scale, T step) {
+inline bool round_run(const T* w, T* q, T* bits, int64_t n, T fraction) {
+  const T scale = power_of_two(fraction), step = power_of_two(-fraction);
+  typename Layout<T>::bits wild = 0;
   CHOP_NO_ALIAS for (int64_t e = 0; e < n; ++e) {
-    const T code = round_half_even(w[e] * scale);
-    q[e] = code * step;
+    const T code = round_half_even(w[e] * scale), rounded = code * step;
+    q[e] = rounded;
     bits[e] = bits_of(code);
+    wild |= is_wild(rounded);
+  }
+  return !wild;
+}
+
+template <class T>
+bool weights(const LearnedWeights<T>& p) {
+  bool finite = true;
+  if (p.share != 1) {
+    for (int64_t g = 0, at = 0; at < p.n; ++g, at += p.share)
+      finite &= round_run(p.w + at, p.q + at, p.bits + at, p.share, whole_width(p.f[g]));
+    return finite;
+  }
+  const T *f = p.f, *w = p.w;
+  T *q = p.q, *bits = p.bits;
+  typename Layout<T>::bits wild = 0;
+  CHOP_NO_ALIAS for (int64_t e = 0; e < p.n; ++e) {
+    const T fraction = whole_width(f[e]), code = round_half_even(w[e] * power_of_two(fraction));
+    const T rounded = code * power_of_two(-fraction);
+    q[e] = rounded;
+    bits[e] = bits_of(code);
+    wild |= is_wild(rounded);
+  }
+  return !wild;
+}
+
+template <class T>
+void price(const LearnedPrice<T>& p) {
+  const T* row = p.row;
+  T* columns = p.columns;
+  for (int64_t o = 0; o < p.outs; ++o) {
+    const T* bits = p.bits + o * p.ins;
+    if (p.to && p.share == 1) {
+      T* to = p.to + o * p.ins;
+      CHOP_NO_ALIAS for (int64_t i = 0; i < p.ins; ++i) {
+        columns[i] += bits[i];
+        to[i] += bits[i] > T(0) ? row[i] : T(0);
+      }
+      continue;
+    }
+    T sum = 0;
+    for (int64_t i = 0; i < p.ins; ++i) {
+      columns[i] += bits[i];
+      sum += bits[i] > T(0) ? row[i] : T(0);
+    }
+    if (p.to) p.to[o * p.ins / p.share] += sum;
   }
 }
 
 template <class T>
-void weights(const LearnedWeights<T>& p) {
-  if (p.share != 1) {
-    for (int64_t g = 0, at = 0; at < p.n; ++g, at += p.share)
-      round_run(p.w + at, p.q + at, p.bits + at, p.share, p.grids.scale[g], p.grids.step[g]);
-    return;
-  }
-  const T *w = p.w, *scale = p.grids.scale, *step = p.grids.step;
-  T *q = p.q, *bits = p.bits;
-  CHOP_NO_ALIAS for (int64_t e = 0; e < p.n; ++e) {
-    const T code = round_half_even(w[e] * scale[e]);
-    q[e] = code * step[e];
-    bits[e] = bits_of(code);
-  }
+void fractions(const T* w, const T* q, const T* g, T* to, int64_t n) {
+  CHOP_NO_ALIAS for (int64_t e = 0; e < n; ++e) to[e] = T(0.69314718055994530942) * ((w[e] - q[e]) * g[e]);
 }
 
 template <class T>
 constexpr LearnedKernels<T> table() {
-  return {make_grids<T>, values<T>, values_back<T>, weights<T>};
+  return {make_grids<T>, values<T>, values_back<T>, weights<T>, price<T>, fractions<T>};
 }
 
 }  // namespace

@@ -166,6 +166,14 @@ struct TrainLinearKernels {
   void (*weight_gradient)(const TrainWeightGradient<T>& p) = nullptr;
 };
 
+// The same bits, where weights or whole rows are zero in less time. False, and nothing is written, where a number is not
+// finite or a layer has too many inputs or outputs for it. Weights must be finite.
+template <class T>
+struct TrainSparseKernels {
+  bool (*product)(const TrainProduct<T>& p) = nullptr;
+  bool (*weight_gradient)(const TrainWeightGradient<T>& p) = nullptr;
+};
+
 template <class T>
 struct TrainNormKernels {
   void (*gather)(const TrainGather<T>& p) = nullptr;
@@ -228,6 +236,7 @@ struct TrainKernels {
   LearnedKernels<T> learned;
   TrainWindowKernels<T> windows;
   TrainRowNormKernels<T> row_norms;
+  TrainSparseKernels<T> sparse;
 };
 
 }  // namespace chop

@@ -28,6 +28,8 @@ class BatchRunner {
   // Forward with the running statistics, for rows that need no padding.
   double evaluate(const T* x, const uint16_t* y, int64_t rows, int64_t* confusion);
 
+  bool& skips_zeros() { return runner_.skips_zeros; }
+
  private:
   struct Part {
     double loss = 0;

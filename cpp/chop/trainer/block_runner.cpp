@@ -60,8 +60,17 @@ void BlockRunner<T>::linear(const Step& step, const Block<T>& b) const {
   p.x = value(step.a, b);
   p.y = value(step.out, b);
   p.relu = step.relu;
-  for (int i = 0; i < step.positions; ++i, p.x += p.ins * b.size.ld, p.y += p.outs * b.size.ld)
-    kernels_.linear.product(p);
+  for (int i = 0; i < step.positions; ++i, p.x += p.ins * b.size.ld, p.y += p.outs * b.size.ld) product(step, p);
+}
+
+template <class T>
+void BlockRunner<T>::product(const Step& step, const TrainProduct<T>& p) const {
+  if (!leaves_out(step) || !kernels_.sparse.product(p)) kernels_.linear.product(p);
+}
+
+template <class T>
+bool BlockRunner<T>::leaves_out(const Step& step) const {
+  return step.sparse && skips_zeros && learned_.finite();
 }
 
 template <class T>
@@ -114,9 +123,11 @@ void BlockRunner<T>::back_linear(const Step& step, const Block<T>& b) const {
   if (step.relu) kernels_.elementwise.relu_backward(value(step.out, b), g, g, features * b.size.ld);
   T* db = step.bias >= 0 ? b.gradients + step.bias : nullptr;
   const T* x = value(step.a, b);
-  for (int i = 0; i < step.positions; ++i)
-    kernels_.linear.weight_gradient(
-        {b.size, g + i * outs * b.size.ld, x + i * ins * b.size.ld, b.gradients + step.weight, db, outs, ins});
+  for (int i = 0; i < step.positions; ++i) {
+    const TrainWeightGradient<T> part{
+        b.size, g + i * outs * b.size.ld, x + i * ins * b.size.ld, b.gradients + step.weight, db, outs, ins};
+    if (!leaves_out(step) || !kernels_.sparse.weight_gradient(part)) kernels_.linear.weight_gradient(part);
+  }
   if (!dx) return;
   TrainProduct<T> p;
   p.block = b.size;
@@ -128,7 +139,7 @@ void BlockRunner<T>::back_linear(const Step& step, const Block<T>& b) const {
   p.x = g;
   p.y = dx;
   p.add = step.add_a;
-  for (int i = 0; i < step.positions; ++i, p.x += outs * b.size.ld, p.y += ins * b.size.ld) kernels_.linear.product(p);
+  for (int i = 0; i < step.positions; ++i, p.x += outs * b.size.ld, p.y += ins * b.size.ld) product(step, p);
 }
 
 template <class T>

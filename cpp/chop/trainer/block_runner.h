@@ -24,6 +24,8 @@ class BlockRunner {
   void forward(const Phase& phase, const Block<T>& block) const;
   void backward(const Phase& phase, const Block<T>& block) const;
 
+  bool skips_zeros = true;  // of layers that are sparse: the same bits in less time
+
  private:
   T* value(int v, const Block<T>& b) const { return b.row(plan_.values[static_cast<size_t>(v)].row); }
   T* gradient(int v, const Block<T>& b) const {
@@ -35,6 +37,8 @@ class BlockRunner {
   void run(const Step& step, const Block<T>& b) const;
   void statistics(const Step& step, const Block<T>& b) const;
   void linear(const Step& step, const Block<T>& b) const;
+  void product(const Step& step, const TrainProduct<T>& p) const;
+  bool leaves_out(const Step& step) const;
   void back(const Step& step, const Block<T>& b) const;
   void back_linear(const Step& step, const Block<T>& b) const;
   void back_single(const Step& step, const Block<T>& b) const;

@@ -27,12 +27,13 @@ class Learned {
   // Gradients of one part of a batch; the parts are added up in their order, with those of the parameters' groups.
   void begin(int parts, bool keep);
   T* gradient(int part) {
-    return gradients_.empty() ? nullptr : gradients_.data() + static_cast<int64_t>(part) * 2 * plan_.groups;
+    return gradients_.empty() ? nullptr : gradients_.data() + static_cast<int64_t>(part) * 2 * values_;
   }
   T* gradient() { return totals_.data(); }  // fractions, then integer bits; without the price
   void add_up(int parts, const T* weights, const T* used, const T* gradients);
 
   void update();
+  bool finite() const { return finite_; }  // all weights, as last rounded
   double bits() const;  // sum over the weights of their bits times the bits of what they are multiplied by
 
   // Fractions of all groups, then their integer bits (of values; parameters have as many as they need).
@@ -43,12 +44,17 @@ class Learned {
 
  private:
   LearnedGrids<T> grids(const LearnedGroups& of) const;
+  void pay(const LearnedProduct& product, T each, T* to) const;
   void add_price(std::vector<T>* to) const;
 
   const Plan& plan_;
-  mutable std::vector<T> grids_;  // six arrays [groups]
-  std::vector<T> weight_bits_;    // of the numbers of all learned parameters
-  std::vector<T> gradients_, totals_;
+  int64_t values_ = 0;                    // groups of inputs
+  bool finite_ = true;
+  mutable std::vector<T> grids_;          // six arrays [groups of inputs]
+  std::vector<T> weight_bits_;            // of the numbers of all learned parameters
+  std::vector<T> gradients_;              // [parts][groups of inputs][2]
+  std::vector<T> totals_, priced_;
+  mutable std::vector<T> row_, columns_;  // of the inputs of one product
   const LearnedKernels<T>& kernels_ = Real<T>::kernels().learned;
 };
 

@@ -14,24 +14,25 @@ int add_learned(Plan* plan, const ir::Node& node, const NodeSpec& spec, const ch
     refuse(node, "has a trained width of " + found->first + ", which must round half_even and saturate");
   if (parameter && !format.is_signed) refuse(node, "has a trained width of " + found->first + ", which must be signed");
   const int64_t share = found->second == "tensor" ? size : found->second == "channel" ? channel : 1;
-  LearnedGroups groups{parameter, format.is_signed, size, share, plan->groups, 0};
-  if (parameter)
-    for (const LearnedGroups& other : plan->learned) groups.bits += other.parameter ? other.size : 0;
+  LearnedGroups groups{parameter, format.is_signed, size, share, plan->groups};
+  for (const LearnedGroups& other : plan->learned) (other.parameter ? groups.bits : groups.values) +=
+      other.parameter ? other.size : other.groups();
   plan->groups += groups.groups();
   plan->learned.push_back(groups);
   return static_cast<int>(plan->learned.size()) - 1;
 }
 
-void add_price(Plan* plan, const ir::Node& node, const NodeSpec& spec, const Step& step) {
+void add_price(Plan* plan, const ir::Node& node, const NodeSpec& spec, Step* step) {
   const bool weights = spec.learned.count("weight") > 0, inputs = spec.learned.count("data_in") > 0;
   if (weights != inputs) refuse(node, "must have trained widths of both data_in and weight, or of neither");
   if (!weights) return;
   LearnedProduct product;
   for (const Rounded& r : plan->rounded)
-    if (r.place == step.weight) product.weights = r.learned;
+    if (r.place == step->weight) product.weights = r.learned;
   for (const Step& before : plan->steps)
-    if (before.out == step.a) product.inputs = before.learned;
+    if (before.out == step->a) product.inputs = before.learned;
   plan->learned_products.push_back(product);
+  step->sparse = true;
 }
 
 }  // namespace chop::trainer

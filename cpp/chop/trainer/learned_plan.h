@@ -10,6 +10,6 @@ int add_learned(Plan* plan, const ir::Node& node, const NodeSpec& spec, const ch
                 int64_t channel);
 
 // Adds what a linear layer's widths cost, if they are trained.
-void add_price(Plan* plan, const ir::Node& node, const NodeSpec& spec, const Step& step);
+void add_price(Plan* plan, const ir::Node& node, const NodeSpec& spec, Step* step);
 
 }  // namespace chop::trainer

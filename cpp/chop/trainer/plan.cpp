@@ -97,7 +97,7 @@ class Builder {
     plan_.products += elements(node) * (multiplied(*node.parameter("weight")) / node.parameter("weight")->shape[0]);
     round(node, "weight", step.weight);
     if (step.bias >= 0) round(node, "bias", step.bias);
-    add_price(&plan_, node, *spec_of(node), step);
+    add_price(&plan_, node, *spec_of(node), &step);
     return out;
   }
 

@@ -43,6 +43,7 @@ struct Step {
   double factor = 1.0;                // add: a + factor b
   std::vector<GridRun> grids;         // quantize: of the rows
   int learned = -1;                   // quantize: groups whose widths are trained, instead of the grids
+  bool sparse = false;                // linear: many weights become zero
   ValueOperand values;                // quantize: to the values of a format, instead of the grids
   bool add_a = false, add_b = false;  // the gradient is added to what is there
 };
@@ -70,6 +71,7 @@ struct LearnedGroups {
   int64_t size = 0, share = 1;  // numbers (of an input: features), and how many of them a group has
   int64_t first = 0;            // of its groups, among all
   int64_t bits = 0;             // of a parameter: place of its numbers' bits
+  int64_t values = 0;           // of an input: of its groups, among those of inputs
   int64_t groups() const { return size / share; }
 };
 

@@ -151,6 +151,7 @@ class TrainerOf final : public Trainer {
     return which >= State::widths ? 2 * plan_.groups : plan_.parameters;
   }
   int64_t& updates() override { return weights_.updates; }
+  bool& skips_zeros() override { return runner_.skips_zeros(); }
   int64_t& width_updates() override { return weights_.learned.updates; }
   double& width_rate() override { return weights_.learned.rate; }
   double& bit_price() override { return weights_.learned.price; }
@@ -211,9 +212,13 @@ class TrainerOf final : public Trainer {
   void verify_order(const EpochCall& call) const {
     if (!call.order) return;
     const auto rows = static_cast<uint64_t>(rows_);
+    // Of the batches of this call, and the next one, which is fetched ahead.
+    const int64_t left = call.count - call.first_row, batches = (left - 1) / call.batch_size + 1;
+    const bool some = call.max_steps >= 0 && call.max_steps + 1 < batches;
+    const int64_t end = some ? call.first_row + (call.max_steps + 1) * call.batch_size : call.count;
     bool outside = false;  // without a branch a row, so that it costs no more than reading them
-    for (int64_t i = 0; i < call.count; ++i) outside |= static_cast<uint64_t>(call.order[i]) >= rows;
-    for (int64_t i = 0; outside && i < call.count; ++i)
+    for (int64_t i = call.first_row; i < end; ++i) outside |= static_cast<uint64_t>(call.order[i]) >= rows;
+    for (int64_t i = call.first_row; outside && i < end; ++i)
       check(static_cast<uint64_t>(call.order[i]) < rows, "training: order[", i, "] must be a row in 0..", rows_ - 1,
             ", got ", call.order[i]);
   }

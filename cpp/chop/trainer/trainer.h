@@ -76,6 +76,7 @@ class Trainer {
   virtual int64_t state_size(State which) const = 0;
   virtual int64_t& updates() = 0;
   virtual int64_t& width_updates() = 0;
+  virtual bool& skips_zeros() = 0;  // see BlockRunner
   // Of the widths that are trained: their learning rate (0: they stay), and the price of a bit in the loss.
   virtual double& width_rate() = 0;
   virtual double& bit_price() = 0;

@@ -321,6 +321,11 @@ class Trainer:
     @width_updates.setter
     def width_updates(self, updates: int) -> None: ...
     @property
+    def skips_zeros(self) -> bool:
+        """Whether pruned weights cost no time."""
+    @skips_zeros.setter
+    def skips_zeros(self, skips: bool) -> None: ...
+    @property
     def width_numbers(self) -> int:
         """Numbers of a state of the widths."""
     @property

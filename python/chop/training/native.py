@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -244,7 +245,7 @@ class NativeTrainer:
 
     def _confusion(self, counts: Sequence[int]) -> Tensor:
         classes = self._core.classes
-        return torch.tensor(counts, dtype=torch.int64).reshape(classes, classes)
+        return torch.frombuffer(array("q", counts), dtype=torch.int64).reshape(classes, classes)
 
 
 def _doubles(memory: bytearray) -> Tensor:

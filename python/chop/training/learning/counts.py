@@ -15,15 +15,14 @@ from chop.tools.errors import ConfigError
 __all__ = ["COUNTS", "Target"]
 
 
-def span(codes: Tensor) -> Tensor:
-    """Bits from the highest to the lowest set one of whole numbers, float64; 0 for 0.
+def lowest_bit(codes: Tensor) -> Tensor:
+    """Place of the last set bit of whole numbers in a floating-point dtype, int32; 0 for 0.
 
-    >>> span(torch.tensor([0.0, 1.0, -4.0, 6.0, 5.0])).tolist()
-    [0.0, 1.0, 1.0, 2.0, 3.0]
+    >>> lowest_bit(torch.tensor([0.0, 1.0, -4.0, 6.0])).tolist()
+    [0, 0, 2, 1]
     """
-    whole = codes.abs().long()
-    odd = (whole // (whole & -whole).clamp(min=1)).double()
-    return torch.frexp(odd)[1].double()
+    whole = codes.long()
+    return torch.frexp((whole & -whole).to(codes.dtype))[1] - (whole != 0).int()
 
 
 def _of_paper(weight_bits: Tensor, input_bits: Tensor) -> float:

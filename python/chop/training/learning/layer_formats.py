@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from chop.training.learning.counts import COUNTS, span
+from chop.training.learning.counts import COUNTS, lowest_bit
 from chop.training.trained_widths import LayerWidths
 
 Widths = npt.NDArray[np.int64]
@@ -50,20 +50,17 @@ class LayerFormats:
         input_bits = widths.input_bits.double().expand(inputs)
         input_fracs = widths.input_fractions.round().double().expand(inputs)
         codes = widths.codes(weight) * (input_bits > 0)
-        whole = codes.abs().long()
-        lowest = (
-            torch.frexp((whole & -whole).double())[1] - (whole > 0).long()
-        )  # position of the last set bit
-        spans = span(codes)
+        lowest = lowest_bit(codes)
+        spans = (torch.frexp(codes)[1] - lowest).double()
         fracs = widths.weight_fractions.round().double().expand_as(weight).long() - lowest
-        used = whole > 0
+        used = codes != 0
         return cls(
             weight_width=torch.where(used, spans.long() + 1, 0).numpy(),
             weight_frac_width=torch.where(used, fracs, 0).numpy(),
             data_in_width=torch.where(input_bits > 0, input_bits.long() + 1, 0).numpy(),
             data_in_frac_width=torch.where(input_bits > 0, input_fracs.long(), 0).numpy(),
             spans=spans,
-            codes=codes * 2.0 ** -lowest.double(),
+            codes=torch.from_numpy(np.ldexp(codes.numpy(), -lowest.numpy())),
             input_bits=input_bits,
         )
 
@@ -83,13 +80,14 @@ class LayerFormats:
         if not of_weight.any():
             return 0.0
         weight_grid, input_grid = int(fracs[of_weight].max()), int(grids[of_input].max())
-        sizes = self.codes.abs() * torch.from_numpy(2.0 ** (weight_grid - fracs.astype(np.float64)))
-        largest = 2.0 ** (self.input_bits + torch.from_numpy(input_grid - grids.astype(np.float64)))
-        sums = sizes @ torch.where(self.input_bits > 0, largest, 0.0)
+        bits = self.input_bits.numpy()
+        sizes = np.ldexp(np.abs(self.codes.numpy()), weight_grid - fracs)
+        largest = np.where(bits > 0, np.ldexp(1.0, bits.astype(np.int64) + input_grid - grids), 0.0)
+        sums = sizes @ largest
         grid = weight_grid + input_grid
         if bias is not None:
-            bias_fracs = torch.as_tensor(np.asarray(bias_frac_width, np.float64))
+            bias_fracs = np.asarray(bias_frac_width, np.int64)
             finest = max(grid, int(bias_fracs.max()))
-            codes = torch.round(bias.detach().double() * 2.0**bias_fracs).abs()
-            sums = sums * 2.0 ** (finest - grid) + codes * 2.0 ** (finest - bias_fracs)
+            codes = np.abs(np.round(np.ldexp(bias.detach().double().numpy(), bias_fracs)))
+            sums = np.ldexp(sums, finest - grid) + np.ldexp(codes, finest - bias_fracs)
         return float(sums.max())

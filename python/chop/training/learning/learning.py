@@ -86,6 +86,8 @@ class Learning:
         self._shares = recipe.shares(bounds) if bounds else [recipe.distill] * len(stages)
         self._taught: Tensor | None = None  # the float model's probabilities
         self._steps = -(-self._rows // recipe.batch_size)  # of an epoch
+        self.epochs = recipe.epochs_of(bounds) if bounds else [recipe.epochs] * len(stages)
+        self._rates = list[float]()  # of all steps of a stage
         try:
             self.trainer = self._trainer(train)
         except ValueError as error:
@@ -127,13 +129,14 @@ class Learning:
                 self._begin()
             if (targets := self._targets(self.rows[0][1], self._shares[at.stage])) is not None:
                 self.trainer.set_targets(targets)
+            self._rates = self._rates_of(self._steps * self.epochs[at.stage])
             price = Price(stage, at.begin, self.recipe.reach, self.recipe.aim)
             price.value = at.price or price.value
-            while at.epoch < self.recipe.epochs:
+            while at.epoch < self.epochs[at.stage]:
                 loss = self._epoch(price)
                 self._check(loss)
                 at.epoch += 1
-                if at.epoch == self.recipe.epochs:
+                if at.epoch == self.epochs[at.stage]:
                     break
                 if tell:
                     tell(self)
@@ -161,13 +164,13 @@ class Learning:
     def _epoch(self, price: Price) -> float:
         """Train on all rows; return the mean loss."""
         recipe, at = self.recipe, self.position
-        order = epoch_order(recipe.seed, at.stage * recipe.epochs + at.epoch, self._rows)
-        total, row, losses = self._steps * recipe.epochs, 0, 0.0
+        order = epoch_order(recipe.seed, sum(self.epochs[: at.stage]) + at.epoch, self._rows)
+        total, row, losses = len(self._rates), 0, 0.0
         while row < self._rows:
             step = at.epoch * self._steps + row // recipe.batch_size
             self._set_price(price, step / total)
             count = min(_EVERY, self._steps - row // recipe.batch_size)
-            rates = [_cosine(recipe.learning_rate, (step + k) / total) for k in range(count)]
+            rates = self._rates[step : step + count]
             try:
                 part = self.trainer.epoch(recipe.batch_size, rates, order, first_row=row, max_steps=count)
             except NonFiniteLossError as error:
@@ -180,6 +183,12 @@ class Learning:
             row = part.next_row
             losses += part.loss * part.rows
         return losses / self._rows
+
+    def _rates_of(self, steps: int) -> list[float]:
+        """Learning rates of the weights in a stage of so many steps; those of the stage before where it had as many."""
+        if len(self._rates) == steps:
+            return self._rates
+        return [_cosine(self.recipe.learning_rate, step / steps) for step in range(steps)]
 
     def _set_price(self, price: Price, t: float) -> None:
         at = self.position

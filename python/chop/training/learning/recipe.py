@@ -18,6 +18,8 @@ class WidthRecipe:
 
     Attributes:
         epochs: passes over the rows for each target.
+        epochs_narrow: passes for the narrowest of several targets; from the widest, which has ``epochs``, they go to it
+            in a straight line of the target's logarithm. None: ``epochs`` for all.
         batch_size: rows of a batch.
         learning_rate: of the weights' Adam; it falls on a cosine over each target's epochs, by steps.
         width_rate: of the widths' own Adam. In one step a width moves by about this much, so a run needs some hundred
@@ -42,6 +44,7 @@ class WidthRecipe:
     """
 
     epochs: int = 20
+    epochs_narrow: int | None = None
     batch_size: int = 128
     learning_rate: float = 4e-3
     width_rate: float = 5e-3
@@ -57,8 +60,10 @@ class WidthRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("start_bits", 0), ("seed", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
+            if value is None and name == "epochs_narrow":
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"learn_widths: {name} must be a whole number from {least}, got {value!r}")
         if self.start_bits > _MOST_BITS:
@@ -101,9 +106,17 @@ class WidthRecipe:
         """
         if self.distill_wide is None or len(targets) < 2:
             return [self.distill] * len(targets)
-        whole = math.log(targets[0] / targets[-1])
-        gone = [math.log(targets[0] / each) / whole for each in targets]
-        return [self.distill_wide + (self.distill - self.distill_wide) * each for each in gone]
+        return [self.distill_wide + (self.distill - self.distill_wide) * gone for gone in _way(targets)]
+
+    def epochs_of(self, targets: Sequence[float]) -> list[int]:
+        """Return the epochs for each of some targets, widest first.
+
+        >>> WidthRecipe(epochs=20, epochs_narrow=40).epochs_of([10_000, 1_000, 100])
+        [20, 30, 40]
+        """
+        if self.epochs_narrow is None or len(targets) < 2:
+            return [self.epochs] * len(targets)
+        return [round(self.epochs + (self.epochs_narrow - self.epochs) * gone) for gone in _way(targets)]
 
     @classmethod
     def of(cls, given: WidthRecipe | Mapping[str, Any] | None) -> WidthRecipe:
@@ -125,7 +138,14 @@ class WidthRecipe:
         return cls(**dict(given or {}))
 
 
+def _way(targets: Sequence[float]) -> list[float]:
+    """How far each of some targets is from the widest, which is the first, to the narrowest, in logarithms."""
+    whole = math.log(targets[0] / targets[-1])
+    return [math.log(targets[0] / each) / whole for each in targets]
+
+
 _MOST_BITS = 12
+_LEAST = {"epochs": 1, "epochs_narrow": 1, "batch_size": 1, "start_bits": 0, "seed": 0}
 _LIMITS = {
     "learning_rate": math.inf,
     "width_rate": 1.0,
