@@ -36,7 +36,9 @@ def trainer(dtype: str, x: Tensor, y: Tensor, skips: bool) -> NativeTrainer:
     widths = {}
     for name, of in made.widths.read().items():
         fractions = torch.empty_like(of.weight_fractions).uniform_(0.6, 4.4)
-        fractions[torch.rand_like(fractions) < 0.7] = -4.0  # pruned, as is every third feature but of the first layer
+        fractions[
+            torch.rand_like(fractions) < 0.7
+        ] = -4.0  # pruned, as is every third feature but of the first layer
         some = torch.arange(of.input_fractions.numel()) % 3 == 1
         bits = torch.where(some & (name != next(iter(made.widths.read()))), -3.0, 3.0).to(fractions)
         widths[name] = LayerWidths(bits, torch.ones_like(bits), fractions)

@@ -72,20 +72,22 @@ inline void transpose(typename VectorOf<T>::type* v) {
   transpose_level<T, 1>(v);
 }
 
-// Whether a comparison of vectors is true in any lane.
-template <class Truth>
-inline bool any_lane(Truth truth) {
+// A bit for each lane in which a comparison of vectors of T is true.
+template <class T, class Truth>
+inline unsigned lanes_where(Truth truth) {
 #if defined(__AVX512F__)
   const auto bits = __builtin_bit_cast(__m512i, truth);
-  return _mm512_test_epi32_mask(bits, bits) != 0;
+  return sizeof(T) == 4 ? _mm512_test_epi32_mask(bits, bits) : _mm512_test_epi64_mask(bits, bits);
 #elif defined(__AVX__)
-  return _mm256_movemask_ps(__builtin_bit_cast(__m256, truth)) != 0;
+  return static_cast<unsigned>(sizeof(T) == 4 ? _mm256_movemask_ps(__builtin_bit_cast(__m256, truth))
+                                              : _mm256_movemask_pd(__builtin_bit_cast(__m256d, truth)));
 #elif defined(__SSE2__)
-  return _mm_movemask_ps(__builtin_bit_cast(__m128, truth)) != 0;
+  return static_cast<unsigned>(sizeof(T) == 4 ? _mm_movemask_ps(__builtin_bit_cast(__m128, truth))
+                                              : _mm_movemask_pd(__builtin_bit_cast(__m128d, truth)));
 #else
-  bool any = false;
-  for (unsigned l = 0; l < sizeof truth / sizeof truth[0]; ++l) any |= truth[l] != 0;
-  return any;
+  unsigned found = 0;
+  for (int l = 0; l < VectorOf<T>::lanes; ++l) found |= (truth[l] != 0 ? 1u : 0u) << l;
+  return found;
 #endif
 }
 

@@ -1,7 +1,7 @@
 #include "chop/kernels/simd_tables.h"
 // clang-format off: after the tables
+#include "chop/kernels/lanes.inl"
 #include "chop/kernels/rounding.inl"
-#include "chop/kernels/vector.inl"
 // clang-format on
 
 namespace chop::CHOP_ISA {
@@ -77,15 +77,20 @@ void values(const LearnedValues<T>& p) {
   }
 }
 
+template <int h, class V, int... l>
+inline V with_lanes_exchanged(V v, Places<l...>) {
+  return v + __builtin_shufflevector(v, v, (l ^ h)...);
+}
+
 // The sum of the lanes, by halves.
 template <class T>
 inline T sum_of(typename VectorOf<T>::type v) {
-  T lanes[VectorOf<T>::lanes];
-  store(lanes, v);
-  CHOP_UNROLL for (int half = VectorOf<T>::lanes / 2; half > 0; half /= 2) {
-    CHOP_UNROLL for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  }
-  return lanes[0];
+  constexpr int lanes = VectorOf<T>::lanes;
+  using All = FirstPlaces<lanes>;
+  if constexpr (lanes > 8) v = with_lanes_exchanged<8>(v, All{});
+  if constexpr (lanes > 4) v = with_lanes_exchanged<4>(v, All{});
+  if constexpr (lanes > 2) v = with_lanes_exchanged<2>(v, All{});
+  return with_lanes_exchanged<1>(v, All{})[0];
 }
 
 // A group without bits: everything is lost, and f would get it back.

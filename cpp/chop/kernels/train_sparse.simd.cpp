@@ -10,7 +10,7 @@
 namespace chop::CHOP_ISA {
 namespace {
 
-constexpr int kMostRows = 1024;  // of a layer's inputs or outputs, for the lists below
+constexpr int kMostRows = 512;  // of a layer's inputs or outputs, for the lists below
 
 template <class T>
 struct Entry {
@@ -33,9 +33,9 @@ inline int rows_with_numbers(const TrainBlock& block, const T* x, int rows, int*
       wild |= v - v != V{};
     }
     found[count] = r;
-    count += any_lane(filled);
+    count += lanes_where<T>(filled) != 0;
   }
-  return any_lane(wild) ? -1 : count;
+  return lanes_where<T>(wild) ? -1 : count;
 }
 
 template <class T, int vecs>
@@ -58,24 +58,76 @@ inline void sum_entries(const TrainProduct<T>& p, int o, int s, const Entry<T>* 
 }
 
 template <class T>
-bool sparse_product(const TrainProduct<T>& p) {
+inline void sum_row(const TrainProduct<T>& p, int o, const Entry<T>* entries, int count) {
   constexpr int lanes = VectorOf<T>::lanes, vecs = 8;
-  int live[kMostRows];
+  int s = 0;
+  for (; s + vecs * lanes <= p.block.rows; s += vecs * lanes) sum_entries<T, vecs>(p, o, s, entries, count);
+  for (; s < p.block.rows; s += lanes) sum_entries<T, 1>(p, o, s, entries, count);
+}
+
+template <class T>
+inline void one_row(const TrainProduct<T>& p, int o, const int* live, int ins) {
   Entry<T> entries[kMostRows];
+  const T* w = p.w + o * p.w_out;
+  int count = 0;
+  for (int k = 0; k < ins; ++k) {
+    const T weight = w[live[k] * p.w_in];
+    entries[count] = {p.x + live[k] * p.block.ld, weight};
+    count += weight != T(0);
+  }
+  sum_row(p, o, entries, count);
+}
+
+// As many rows of the result as lanes, whose weights lie side by side.
+template <class T>
+inline void rows_side_by_side(const TrainProduct<T>& p, int o, const int* live, int ins) {
+  using V = typename VectorOf<T>::type;
+  constexpr int lanes = VectorOf<T>::lanes;
+  Entry<T> entries[lanes][kMostRows];
+  int counts[lanes] = {};
+  for (int k = 0; k < ins; ++k) {
+    const T *w = p.w + live[k] * p.w_in + o, *x = p.x + live[k] * p.block.ld;
+    for (unsigned left = lanes_where<T>(load(w) != V{}); left; left &= left - 1) {
+      const int l = __builtin_ctz(left);
+      entries[l][counts[l]++] = {x, w[l]};
+    }
+  }
+  for (int l = 0; l < lanes; ++l) sum_row(p, o + l, entries[l], counts[l]);
+}
+
+// Weights of a row that lie side by side.
+template <class T>
+inline void row_side_by_side(const TrainProduct<T>& p, int o, const unsigned* live) {
+  using V = typename VectorOf<T>::type;
+  constexpr int lanes = VectorOf<T>::lanes;
+  Entry<T> entries[kMostRows];
+  const T* w = p.w + o * p.w_out;
+  int count = 0, i = 0;
+  for (; i + lanes <= p.ins; i += lanes)
+    for (unsigned left = lanes_where<T>(load(w + i) != V{}) & live[i / lanes]; left; left &= left - 1) {
+      const int at = i + __builtin_ctz(left);
+      entries[count++] = {p.x + at * p.block.ld, w[at]};
+    }
+  for (; i < p.ins; ++i)
+    if (w[i] != T(0)) entries[count++] = {p.x + i * p.block.ld, w[i]};
+  sum_row(p, o, entries, count);
+}
+
+template <class T>
+bool sparse_product(const TrainProduct<T>& p) {
+  constexpr int lanes = VectorOf<T>::lanes;
+  int live[kMostRows];
   const int ins = p.ins > kMostRows ? -1 : rows_with_numbers(p.block, p.x, p.ins, live);
   if (ins < 0) return false;
-  for (int o = 0; o < p.outs; ++o) {
-    const T* w = p.w + o * p.w_out;
-    int count = 0;
-    for (int k = 0; k < ins; ++k) {
-      const T weight = w[live[k] * p.w_in];
-      entries[count] = {p.x + live[k] * p.block.ld, weight};
-      count += weight != T(0);
-    }
-    int s = 0;
-    for (; s + vecs * lanes <= p.block.rows; s += vecs * lanes) sum_entries<T, vecs>(p, o, s, entries, count);
-    for (; s < p.block.rows; s += lanes) sum_entries<T, 1>(p, o, s, entries, count);
+  int o = 0;
+  if (p.w_in == 1) {
+    unsigned masks[kMostRows / lanes] = {};
+    for (int k = 0; k < ins; ++k) masks[live[k] / lanes] |= 1u << live[k] % lanes;
+    for (; o < p.outs; ++o) row_side_by_side(p, o, masks);
+  } else if (p.w_out == 1) {
+    for (; o + lanes <= p.outs; o += lanes) rows_side_by_side(p, o, live, ins);
   }
+  for (; o < p.outs; ++o) one_row(p, o, live, ins);
   return true;
 }
 

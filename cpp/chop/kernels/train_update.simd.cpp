@@ -31,7 +31,7 @@ struct AdamFactors {
   bool rests;  // a parameter stays where its first moment is zero
 };
 
-// Parameters whose gradients stay zero keep their place: most of a network that is pruned needs no root and no quotient.
+// Parameters whose gradients stay zero keep their place: most of a pruned network needs no root and no quotient.
 template <class T>
 inline void adam_part(const AdamFactors<T>& o, T* __restrict p, const T* __restrict g, T* __restrict first,
                       T* __restrict second, int n) {
