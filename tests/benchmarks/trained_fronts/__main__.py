@@ -65,6 +65,11 @@ def about(recorded: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
+def processor() -> str:
+    """What CPU seconds of a run are seconds of."""
+    return str(machine.describe()["cpu"])
+
+
 def run_case(name: str, ways: Sequence[str], ledger: Ledger, options: argparse.Namespace) -> list[str]:
     """Make the runs that are not there yet; return why some could not."""
     make, seeds = CASES[name]
@@ -90,7 +95,7 @@ def run_case(name: str, ways: Sequence[str], ledger: Ledger, options: argparse.N
                 lacking.add(str(why))
                 continue
             key = {"case": name, "way": way, "seed": seed, "settings": run.settings}
-            ledger.add(key | found | {"load": [load, machine.load()]})
+            ledger.add(key | found | {"load": [load, machine.load()], "processor": processor()})
             write(ledger, options.out)
     return sorted(lacking)
 

@@ -46,10 +46,9 @@ to the lowest set one of each weight's code, biases left out. Of HGQ2 the weight
 trace of the training rows. Accuracy is the share of right rows in %. The point of a way is the one within so many EBOPs
 that is best on the validation rows; what stands here is its accuracy on the test rows, mean ± standard deviation over
 seeds (folds), and in brackets the points' mean EBOPs. CPU seconds are processor time of one thread for a way's whole
-front of one seed; HGQ2's are without compilation and measuring. Ways ran at different times, at the load
-averages in the last row of each table: where more is to do than two cores can, CPU seconds rise, so that a share
-between ways with different loads is rough. HGQ2's load was the higher one. Rows are synthetic but for the real jets:
-compare ways, not jets."""
+front of one seed; HGQ2's are without compilation and measuring. Ways ran at different times and on two machines, at the
+load averages in the last row of each table: where more is to do than two cores can, CPU seconds rise, so that a share
+is rough. Shares are of runs on one processor. Rows are synthetic but for the real jets: compare ways, not jets."""
 
 
 def at(points: Sequence[dict[str, Any]], target: float) -> dict[str, Any] | None:
@@ -72,13 +71,14 @@ def accuracies(by_seed: dict[int, list[dict[str, Any]]], target: float) -> list[
     return [point for points in by_seed.values() if (point := at(points, target)) is not None]
 
 
-def seconds_of(runs: Sequence[dict[str, Any]], case: str, way: str) -> float | None:
-    """CPU seconds of a way for one seed, the mean over seeds."""
-    spent: dict[int, float] = {}
+def seconds_of(runs: Sequence[dict[str, Any]], case: str, way: str) -> dict[str, float]:
+    """Processor -> CPU seconds of a way for one seed, the mean over seeds."""
+    spent: dict[str, dict[int, float]] = {}
     for run in runs:
         if run["case"] == case and run["way"] == way:
-            spent[run["seed"]] = spent.get(run["seed"], 0.0) + run["cpu_seconds"]
-    return statistics.mean(spent.values()) if spent else None
+            seeds = spent.setdefault(run["processor"], {})
+            seeds[run["seed"]] = seeds.get(run["seed"], 0.0) + run["cpu_seconds"]
+    return {name: statistics.mean(seeds.values()) for name, seeds in sorted(spent.items())}
 
 
 def as_markdown(found: dict[str, Any]) -> str:
@@ -107,7 +107,11 @@ def case_table(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]
         rows.append([f"{target:,}", *cells, *([f"{earlier.get(target, '–')}"] if earlier else [])])
     last = [""] if earlier else []
     rows.append(["seeds", *(", ".join(map(str, points_of(runs, case, way))) for way in ways), *last])
-    rows.append(["CPU seconds a seed", *(f"{seconds_of(runs, case, way):,.0f}" for way in ways), *last])
+    for name in sorted({run["processor"] for run in runs if run["case"] == case}):
+        spent = [seconds_of(runs, case, way).get(name) for way in ways]
+        rows.append(
+            [f"CPU seconds a seed, {name}", *("–" if s is None else f"{s:,.1f}" for s in spent), *last]
+        )
     rows.append(["load average", *(_loads(runs, case, way) for way in ways), *last])
     head = [LABELS[way] for way in ways] + (["HGQ2, earlier run"] if earlier else [])
     return table(["EBOPs at most", *head], rows)
@@ -147,17 +151,31 @@ def verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) 
             above = ours - max(peers)
             met = "met" if above >= BETTER else "missed"
             lines.append(f"- {target:,} EBOPs: {above:+.1f} points against HGQ2 (goal +{BETTER:.1f}: {met})")
-    cpu = [seconds_of(runs, case, way) for way in (LEARNED, PEER)]
-    if cpu[0] and cpu[1]:
-        met = "met" if cpu[1] >= SHARE * cpu[0] else "missed"
-        lines.append(f"- CPU seconds: 1/{cpu[1] / cpu[0]:.1f} of HGQ2's (goal 1/{SHARE}: {met})")
-    if cpu[0] and (earlier := EARLIER.get(case)):
-        least = EARLIER_SECONDS * len(earlier)
+    return lines + _shares(runs, case)
+
+
+def _shares(runs: Sequence[dict[str, Any]], case: str) -> list[str]:
+    """What of HGQ2's CPU seconds the learned front takes, on each processor that ran both."""
+    ours, theirs = (seconds_of(runs, case, way) for way in (LEARNED, PEER))
+    lines = []
+    for name in ours.keys() & theirs.keys():
+        met = "met" if theirs[name] >= SHARE * ours[name] else "missed"
         lines.append(
-            f"- CPU seconds against HGQ2's earlier run, by which most goals above are judged: 1/{least / cpu[0]:.1f} "
-            f"or less ({len(earlier)} points of at least {EARLIER_SECONDS} s)"
+            f"- CPU seconds, both on {name}: 1/{theirs[name] / ours[name]:.1f} of HGQ2's (goal 1/{SHARE}: {met})"
         )
-    return lines
+    if ours and theirs and not ours.keys() & theirs.keys():
+        least, most = min(theirs.values()), max(ours.values())
+        lines.append(
+            f"- CPU seconds: 1/{least / most:.1f} of HGQ2's, but on other processors, which says little of the "
+            f"goal 1/{SHARE}"
+        )
+    if ours and (earlier := EARLIER.get(case)):
+        least, most = EARLIER_SECONDS * len(earlier), max(ours.values())
+        lines.append(
+            f"- CPU seconds against HGQ2's earlier run, by which most goals above are judged, on another machine: "
+            f"1/{least / most:.1f} or less ({len(earlier)} points of at least {EARLIER_SECONDS} s)"
+        )
+    return sorted(lines)
 
 
 def study_line(study: dict[str, Any]) -> str:
