@@ -56,6 +56,7 @@ def test_a_trained_front(changed: Any, run: Any, on_workers: Any, tmp_path: Path
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers(workers: int, changed: Any, run: Any, tmp_path: Path) -> None:
     source = Source(SOURCE, {"imports": "tests.search.slow_metrics"})
+    (tmp_path / "cluster").mkdir()
     with running(tmp_path / "cluster", workers) as cluster:
         for sampler in sorted(SAMPLERS):
             config = changed({**SLOW, "strategy.setup.sampler": sampler, "strategy.setup.batch": 6})
