@@ -39,6 +39,29 @@ def data(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     return 2 * torch.randn(ROWS, 16, dtype=dtype), torch.randint(0, 5, (ROWS,))
 
 
+def without_ties(config: dict[str, Any], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out rows with a number midway between two codes of its row's scale: there the last bit of a sum decides.
+
+    Half of a row's largest number is one, and sums of codes are that often.
+    """
+    levels = 2 ** (config["data_in_width"] - 1) - 1
+    while True:
+        model, found = network(config), torch.zeros(len(x), dtype=torch.bool)
+
+        def look(_: nn.Module, inputs: tuple[Tensor], found: Tensor = found) -> None:
+            codes = levels * inputs[0] / inputs[0].abs().amax(1, keepdim=True)
+            found |= ((codes - codes.floor() - 0.5).abs() < 1e-9).any(1)
+
+        for layer in model:
+            if not isinstance(layer, (nn.BatchNorm1d, nn.Tanh)):
+                layer.register_forward_pre_hook(look)
+        for training in (True, False):
+            model.train(training)(x)
+        if not found.any():
+            return x, y
+        x, y = x[~found], y[~found]
+
+
 def test_all_formats_are_here() -> None:
     assert set(_core.value_formats()) & set(QUANTIZERS) == {config["name"] for config in FORMATS.values()}
 
@@ -46,8 +69,11 @@ def test_all_formats_are_here() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_gradients_equal_those_of_the_modules(name: str) -> None:
     model, (x, y) = network(FORMATS[name]).train(), data()
+    if name == "scale_integer":
+        x, y = without_ties(FORMATS[name], x, y)
+        assert len(x) > ROWS // 4
     trainer = NativeTrainer(model, x, y, dtype="float64")
-    epoch = trainer.epoch(ROWS, 0.0)
+    epoch = trainer.epoch(len(x), 0.0)
     reference = copy.deepcopy(model)
     loss = F.cross_entropy(reference(x), y)
     loss.backward()
