@@ -102,7 +102,7 @@ class Evaluator:
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)
         self._memo = _core.FormatMemo()
-        self._told: set[str] = set()  # rules for nothing, each logged once: a search asks a thousand times
+        self._seen: set[tuple[str, str]] = set()  # rules: those for nothing are logged once
         self._standards: dict[bool, Asked] = {}
         # Nodes that share a module must get the same rule, which only the whole config can tell.
         modules = self._targets.modules.values()
@@ -248,8 +248,10 @@ class Evaluator:
     def _resolved(self, config: Config) -> _core.Formats:
         """Formats of a config with a rule that was not seen before."""
         rules = [rule for rule in resolve_quantize_config(self._targets, config) if rule.formats]
-        keys = [key for key in config if key != "by" and key not in self._told]
-        self._told.update(check_rule_keys(keys, config["by"], self._targets, "evaluate"))
+        by = config["by"]
+        if new := [key for key in config if key != "by" and (by, key) not in self._seen]:
+            check_rule_keys(new, by, self._targets, "evaluate")
+            self._seen.update((by, key) for key in new)
         native, calls = self._torch.of(rules)
         found: dict[str, list[CoreNode]] = {}
         for rule in native:

@@ -8,16 +8,8 @@ from torch import Tensor, nn
 
 from chop.nn.quantized.modules import LinearInteger
 from chop.training import LayerWidths, NativeTrainer
+from tests.training.test_trained_widths import WIDE
 
-WIDE = {
-    "name": "integer",
-    "data_in_width": 16,
-    "data_in_frac_width": 8,
-    "weight_width": 16,
-    "weight_frac_width": 8,
-    "bias_width": 12,
-    "bias_frac_width": 7,
-}
 SHARED = {"weight": "element", "data_in": "element"}
 
 
