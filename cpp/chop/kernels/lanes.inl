@@ -50,6 +50,20 @@ inline typename VectorOf<T>::type lane_sums(typename VectorOf<T>::type* v) {
   return v[0];
 }
 
+// Adds the products of each of `outs` rows of g with each of lanes / outs rows of x, a vector of every row.
+template <class T, int outs>
+inline void add_pairs(typename VectorOf<T>::type* sum, const T* const* g, int64_t at_g, const T* const* x,
+                      int64_t at_x) {
+  using V = typename VectorOf<T>::type;
+  constexpr int ins = VectorOf<T>::lanes / outs;
+  V left[outs];
+  CHOP_UNROLL for (int a = 0; a < outs; ++a) left[a] = load(g[a] + at_g);
+  CHOP_UNROLL for (int b = 0; b < ins; ++b) {
+    const V right = load(x[b] + at_x);
+    CHOP_UNROLL for (int a = 0; a < outs; ++a) sum[a * ins + b] += left[a] * right;
+  }
+}
+
 template <class T, int h>
 inline void transpose_level(typename VectorOf<T>::type* v) {
   constexpr int lanes = VectorOf<T>::lanes;

@@ -76,14 +76,7 @@ void gradient_tile(const TrainWeightGradient<T>& p, int o, int i) {
   CHOP_UNROLL for (int a = 0; a < outs; ++a) g[a] = p.g + (o + a < p.outs ? o + a : p.outs - 1) * p.block.ld;
   CHOP_UNROLL for (int b = 0; b < ins; ++b) x[b] = p.x + (i + b < p.ins ? i + b : p.ins - 1) * p.block.ld;
   V sum[lanes] = {};
-  for (int s = 0; s < p.block.rows; s += lanes) {
-    V left[outs];
-    CHOP_UNROLL for (int a = 0; a < outs; ++a) left[a] = load(g[a] + s);
-    CHOP_UNROLL for (int b = 0; b < ins; ++b) {
-      const V right = load(x[b] + s);
-      CHOP_UNROLL for (int a = 0; a < outs; ++a) sum[a * ins + b] += left[a] * right;
-    }
-  }
+  for (int s = 0; s < p.block.rows; s += lanes) add_pairs<T, outs>(sum, g, s, x, s);
   T found[lanes];
   store(found, lane_sums<T>(sum));
   T* dw = p.dw + static_cast<int64_t>(o) * p.ins + i;

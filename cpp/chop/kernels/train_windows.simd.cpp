@@ -117,14 +117,8 @@ inline void gradient_tile(const TrainConvGradient<T>& p, int o, int j, const Str
   for (int row = strip.begin; row < strip.end; ++row) {
     for (int s = 0; s < p.samples; s += lanes) {
       int64_t from = row * p.x_row + s, by = row * p.g_row + s;
-      for (int column = 0; column < p.columns; ++column, from += p.x_column, by += p.g_column) {
-        V left[outs];
-        CHOP_UNROLL for (int a = 0; a < outs; ++a) left[a] = load(g[a] + by);
-        CHOP_UNROLL for (int b = 0; b < terms; ++b) {
-          const V right = load(x[b] + from);
-          CHOP_UNROLL for (int a = 0; a < outs; ++a) sum[a * terms + b] += left[a] * right;
-        }
-      }
+      for (int column = 0; column < p.columns; ++column, from += p.x_column, by += p.g_column)
+        add_pairs<T, outs>(sum, g, by, x, from);
     }
   }
   if (strip.end < strip.rows) {
