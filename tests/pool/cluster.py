@@ -23,12 +23,13 @@ _WORKER = "from distributed.cli.dask_worker import main; main()"
 class Cluster:
     """A scheduler and nodes, each a nanny with one worker."""
 
-    def __init__(self, folder: Path, nodes: int, ttl: str = "30s") -> None:
+    def __init__(self, folder: Path, nodes: int, ttl: str = "30s", failures: int = 3) -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(REPO),
             "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": ttl,
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures),
             "OMP_NUM_THREADS": "1",
         }
         self.scheduler = self._start(
@@ -91,8 +92,8 @@ def _wait_for(condition: Any, what: str) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, nodes: int = 2, ttl: str = "30s") -> Iterator[Cluster]:
-    cluster = Cluster(folder, nodes, ttl)
+def running(folder: Path, nodes: int = 2, ttl: str = "30s", failures: int = 3) -> Iterator[Cluster]:
+    cluster = Cluster(folder, nodes, ttl, failures)
     try:
         yield cluster
     finally:

@@ -129,6 +129,33 @@ def test_a_frozen_worker_is_done_without(cluster: Cluster, on_dask: Pool) -> Non
     assert sorted(on_dask.run(work.double, recipe(), range(9))) == [(i, 2 * i) for i in range(9)]
 
 
+def test_only_an_item_that_ends_its_worker_by_itself_is_lost(tmp_path: Path) -> None:
+    """One worker, and a scheduler that blames a task at once: for what another one did, and for being slow."""
+    with (
+        running(tmp_path, 1, ttl="5s", failures=0) as harsh,
+        open_pool(cluster=str(harsh.file)) as pool,
+    ):
+        done = []
+        with pytest.raises(LostItemsError, match=r"^3: the worker ended 1 times") as caught:
+            for pair in pool.run(work.deadly, recipe(kills=3), range(6)):
+                done.append(pair)
+        assert caught.value.items == [3]
+        assert sorted(done) == [(i, i) for i in range(6) if i != 3]
+        frozen = recipe(kills=3, by="SIGSTOP", once=str(tmp_path / "once"))
+        assert sorted(pool.run(work.deadly, frozen, range(6))) == [(i, i) for i in range(6)]
+
+
+def test_a_cluster_of_this_command_that_has_no_worker_left_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chop.pool.dask_pool.ALONE_SECONDS", 1.0)
+    with open_pool(1) as pool:
+        found = pool.run(work.double, recipe(seconds=0.05), range(30))
+        next(found)
+        (nanny,) = pool._local.workers.values()  # type: ignore[attr-defined]
+        nanny.auto_restart = False
+        nanny.process.process.kill()
+        assert len(list(found)) == 29
+
+
 def test_a_scheduler_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chop.pool.dask_pool.CONNECT_SECONDS", 3)
     with (

@@ -33,10 +33,10 @@ def raises(state: dict[str, Any], item: int) -> int:
 
 
 def deadly(state: dict[str, Any], item: int) -> int:
-    """Ends its worker: for one item each time, or once where a file says so."""
+    """Ends or freezes its worker: for one item each time, or once where a file says so."""
     once = state.get("once")
     if item == state["kills"] and not (once and Path(once).exists()):
         if once:
             Path(once).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[state.get("by", "SIGKILL")])
     return item

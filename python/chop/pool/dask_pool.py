@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,10 +28,15 @@ logger = get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 15  # to a scheduler; as long, too, until one that is gone is given up
+WAIT_SECONDS = 0.1  # for a result, between two looks at the workers
+LOOK_SECONDS = 1.0  # a look is a call of the scheduler
+ALONE_SECONDS = 30.0  # without a worker; a nanny starts one anew in some seconds
+MOST_TRIES = 4  # of an item whose workers were slow, each as many times as the scheduler allows
 SETTINGS = {
     "distributed.scheduler.worker-ttl": "30s",  # after which a frozen worker's tasks go to others
 }
 _ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+")
+_Waiting = dict[Any, tuple[Any, int]]  # future -> its item, and how often it was tried
 
 
 class DaskPool:
@@ -55,6 +62,7 @@ class DaskPool:
         self._local: Any = None
         self._seen: set[str] = set()
         self._now: set[str] = set()
+        self._next_look, self._alone_since = 0.0, 0.0
 
     @property
     def at_once(self) -> int:
@@ -72,32 +80,48 @@ class DaskPool:
         name = f"{function.__module__}:{function.__qualname__}"
         wanted = {**facts_of_process(), "model, rows or config": recipe.identity}
         # Without ``pure`` each call is a task of its own; user code that raises is not tried again.
-        futures = client.map(_task, given, source=source, function=name, pure=False, retries=0)
-        open_items = {future.key: item for future, item in zip(futures, given, strict=True)}
+        send = partial(client.map, _task, source=source, function=name, pure=False, retries=0)
+        waiting: _Waiting = {future: (item, 1) for future, item in zip(send(given), given, strict=True)}
+        blamed: list[tuple[Any, int]] = []  # for the end of a worker, and how often they were tried
         lost: list[Item] = []
+        reason = ""
         try:
-            finished = distributed.as_completed(futures, client.loop, with_results=True, raise_errors=False)
-            del futures  # what nobody holds the cluster forgets
-            for future, found in finished:
-                item = open_items.pop(future.key)
-                self._look()
-                if future.status == "error":
-                    if not isinstance(found[1], distributed.KilledWorker):
+            while waiting:
+                for future, found in self._finished(waiting):
+                    item, tries = waiting.pop(future)
+                    if future.status == "finished":
+                        yield item, _checked(found, wanted)
+                    elif future.status != "error":
+                        raise ConnectionError(f"{self._where()} is gone; the same command goes on")
+                    elif not isinstance(found[1], distributed.KilledWorker):
                         raise found[1]
-                    lost.append(item)
-                elif future.status != "finished":
-                    raise ConnectionError(f"{self._where()} is gone; the same command goes on")
-                else:
-                    yield item, _checked(found, wanted)
+                    elif why := _why_lost(client, found[1], tries):
+                        lost.append(item)
+                        reason = why
+                    else:
+                        blamed.append((item, tries + 1))
+                if blamed:  # one by one: then nothing else can have ended the worker
+                    item, tries = blamed.pop(0)
+                    waiting = {send([item])[0]: (item, tries)}
         finally:
-            if open_items and client.status == "running":
-                client.cancel([distributed.Future(key, client) for key in open_items])
+            if waiting and client.status == "running":
+                client.cancel(list(waiting))
         if lost:
-            tries = int(dask.config.get("distributed.scheduler.allowed-failures")) + 1
-            raise LostItemsError(
-                [item for item in given if item in lost],
-                f"{', '.join(map(str, lost[:3]))}{', …' if len(lost) > 3 else ''}: the worker ended {tries} times",
-            )
+            named = f"{', '.join(map(str, lost[:3]))}{', …' if len(lost) > 3 else ''}"
+            raise LostItemsError([item for item in given if item in lost], f"{named}: {reason}")
+
+    def _finished(self, waiting: _Waiting) -> Generator[tuple[Any, Any], None, None]:
+        """Yield futures with what they hold, as they come; what nobody holds the cluster forgets."""
+        finished = distributed.as_completed(
+            list(waiting), self._client.loop, with_results=True, raise_errors=False
+        )
+        while not finished.is_empty():
+            self._look()
+            if finished.has_ready():
+                yield next(finished)
+            else:
+                with finished.thread_condition:
+                    finished.thread_condition.wait(WAIT_SECONDS)
 
     def words(self) -> str:
         """How many workers there are, and how many were lost."""
@@ -128,6 +152,7 @@ class DaskPool:
                     silence_logs=logging.CRITICAL,
                 )  # fmt: skip
             self._client = self._connected()
+            self._next_look, self._alone_since = 0.0, time.monotonic()
             self._tell()
         return self._client
 
@@ -154,10 +179,20 @@ class DaskPool:
         return "the cluster of this command" if self._cluster is None else f"the scheduler at {self._cluster}"
 
     def _look(self) -> None:
-        """Note which workers there are; the client is told every two seconds."""
-        if self._client is not None:
-            self._now = set(self._client.scheduler_info().get("workers", ()))
-            self._seen |= self._now
+        """Note which workers there are, once a second; where there has been none for long, start one or say so."""
+        now = time.monotonic()
+        if self._client is None or self._client.status != "running" or now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        self._now = set(self._client.scheduler_info().get("workers", ()))
+        self._seen |= self._now
+        if self._now:
+            self._alone_since = now
+        elif now - self._alone_since > ALONE_SECONDS:
+            self._alone_since = now
+            if self._local is not None:  # a nanny does not restart a worker that ended while it came up
+                self._local.scale(len(self._local.worker_spec) + 1)
+            logger.warning("%s has no worker: waiting for one", self._where())
 
 
 def _has_bokeh() -> bool:
@@ -169,6 +204,33 @@ def _has_bokeh() -> bool:
 def _task(item: Any, source: tuple[str, str], function: str) -> Answer:
     worker = distributed.get_worker()
     return answer(f"{worker.name} at {worker.address}", source, function, item)
+
+
+def _why_lost(client: Any, killed: Any, tries: int) -> str:
+    """Say why an item is not tried again; empty where it is.
+
+    Dask blames a task for the end of a worker that had another task, too, and of one that was ended because it was too
+    slow to answer. The second says nothing about the item, the first little.
+    """
+    slow = {
+        worker
+        for event in _events(client, "scheduler", "worker-ttl-timed-out")
+        for worker in event["workers"]
+    }
+    ended = [
+        len(event["processing-tasks"])
+        for event in _events(client, "all", "remove-worker")
+        if killed.task in event["processing-tasks"] and event["worker"] not in slow
+    ]
+    times = killed.allowed_failures + 1
+    if len(ended) >= times and 2 * ended.count(1) >= times:
+        return f"the worker ended {times} times"
+    return f"the worker ended or did not answer {times * tries} times" if tries >= MOST_TRIES else ""
+
+
+def _events(client: Any, topic: str, action: str) -> list[dict[str, Any]]:
+    found = [event for _, event in client.get_events(topic)]
+    return [event for event in found if isinstance(event, dict) and event.get("action") == action]
 
 
 def _checked(found: Answer, wanted: dict[str, str]) -> Any:
