@@ -183,6 +183,8 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "text": lambda r: r.choice(TEXTS),
     "name": lambda r: r.choice(["x", "y"]),
     "output": lambda r: r.choice(["x", "y"]),
+    **{f"number_{what}.name": lambda r: other(r)[0] for what in ("rule", "grid")},
+    "numbers": lambda r: other(r)[1],
     "op": lambda r: r.choice(["linear", "relu", "input"]),
     "inputs": lambda r: [r.choice(["x", "y"])],
     "attributes": lambda r: r.choice([{}, {"eps": 1e-5}, {"shape": [1, 2]}]),
@@ -223,7 +225,7 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "TrainingSpecification.__init__.nodes": lambda r: TRAINABLE[3],
     "calls": lambda r: some(r, call, 1),
     "x": lambda r: floats(ROWS, FEATURES),
-    "y": lambda r: r.choice([labels(), None]),
+    **{name: lambda r: r.choice([labels(), None]) for name in ("y", "labels")},
     "Trainer.set_data.y": lambda r: labels(),
     "Trainer.evaluate.y": lambda r: labels(),
     "fake_quantize.y": lambda r: floats(ROWS, FEATURES),
@@ -232,7 +234,6 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "metrics": lambda r: some(r, lambda r: r.choice(METRICS)),
     "specs": lambda r: some(r, lambda r: r.choice(METRICS)),
     "logits": lambda r: floats(ROWS, CLASSES),
-    "labels": lambda r: r.choice([labels(), None]),
     "reference": lambda r: r.choice([floats(ROWS, CLASSES), None]),
     "groups": lambda r: r.choice([1, 2, 5]),
     "SweepSpace.__init__.groups": lambda r: [[(formats(r), some(r, widths))] for _ in range(2)],
@@ -267,15 +268,9 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     "first_row": lambda r: r.choice([0, 35]),
     "max_steps": lambda r: r.choice([-1, 1]),
     "rates": lambda r: r.choice([[], [1e-3], [1e-3, 1e-4]]),
-    "Trainer.read.name": lambda r: r.choice(["parameters", "first", "gradients", "running", "widths"]),
-    "Trainer.write.name": lambda r: r.choice(["parameters", "first", "gradients", "running", "widths"]),
     "Trainer.set_targets.targets": lambda r: floats(ROWS, CLASSES).softmax(1),
     "Trainer.learn_widths.rate": lambda r: r.choice([0.0, 0.01]),
     "Trainer.learn_widths.price": lambda r: r.choice([0.0, 1e-4]),
-    "Trainer.read.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),
-    "Trainer.write.tensor": lambda r: floats(r.choice([sum(TRAINABLE[0]), 10])),
-    "updates": lambda r: r.choice([0, 5]),
-    "width_updates": lambda r: r.choice([0, 5]),
     "skips_zeros": lambda r: r.random() < 0.5,
     "batches": lambda r: [r.randrange(5)],
     "Statistic.__init__.name": lambda r: r.choice(sorted(_core.statistics())),
@@ -297,4 +292,9 @@ ARGUMENTS: dict[str, Callable[[random.Random], Any]] = {
     },
     **{name: lambda r: r.random() < 0.5 for name in ("avoid_repeats", "nesterov")},
     **{name: lambda r: (r.choice([1.0, 8.0, 32.0]), 7.0, 8.0) for name in ("data_in", "weight", "bias")},
+    **{name: lambda r: r.choice([0, 5]) for name in ("updates", "width_updates")},
 }
+PARTS = ["parameters", "first", "gradients", "running", "widths"]
+for way in ("read", "write"):
+    ARGUMENTS[f"Trainer.{way}.name"] = lambda r: r.choice(PARTS)
+    ARGUMENTS[f"Trainer.{way}.tensor"] = lambda r: floats(r.choice([sum(TRAINABLE[0]), 10]))

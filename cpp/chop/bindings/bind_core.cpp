@@ -49,6 +49,39 @@ std::vector<std::string> value_format_names() {
   return names;
 }
 
+const quantizers::ValueFormat& format_of(const std::string& name, const std::vector<double>& numbers) {
+  const quantizers::ValueFormat& format = quantizers::value_formats().get(name);
+  quantizers::check_numbers(format, numbers.size());
+  return format;
+}
+
+const char* kind_name(RuleKind kind) {
+  switch (kind) {
+    case RuleKind::significant: return "significant";
+    case RuleKind::power_of_two: return "power_of_two";
+    case RuleKind::steps: return "steps";
+    case RuleKind::scaled: return "scaled";
+    case RuleKind::two_values: return "two_values";
+    case RuleKind::three_values: break;
+  }
+  return "three_values";
+}
+
+// For float32 numbers, and nothing known of a block.
+pybind11::dict number_rule(const std::string& name, const std::vector<double>& numbers) {
+  using pybind11::arg;
+  const NumberRule rule = format_of(name, numbers).rule(numbers.data(), {}, quantizers::kFloat32);
+  return pybind11::dict(arg("kind") = kind_name(rule.kind), arg("bits") = rule.bits, arg("lowest") = rule.lowest,
+                        arg("largest") = rule.largest, arg("step") = rule.step, arg("low") = rule.low,
+                        arg("high") = rule.high, arg("threshold") = rule.threshold);
+}
+
+std::optional<std::pair<int, double>> number_grid(const std::string& name, const std::vector<double>& numbers) {
+  const quantizers::ValueFormat& format = format_of(name, numbers);
+  const auto grid = format.grid ? format.grid(numbers.data()) : std::nullopt;
+  return grid ? std::optional(std::pair(grid->step, grid->largest)) : std::nullopt;
+}
+
 }  // namespace
 
 void bind_core(pybind11::module_& m) {
@@ -58,6 +91,10 @@ void bind_core(pybind11::module_& m) {
       "Name of the instruction set that the kernels use.");
   m.def("available_isas", isa_names, "Instruction sets that were built and that this processor runs, slowest first.");
   m.def("value_formats", value_format_names, "Names of the number formats beside the fixed-point grids.");
+  m.def("number_rule", number_rule, arg("name"), arg("numbers"),
+        "How a number format brings float32 numbers to its values, of which each stands for itself: see NumberRule.");
+  m.def("number_grid", number_grid, arg("name"), arg("numbers"),
+        "(step, largest): its values are multiples of 2**step with such magnitudes; None: they lie on no known grid.");
   m.def("quantizers", quantizer_names, "Names of the quantizers with a native twin.");
   m.def("fake_quantize", fake_quantize, arg("x"), arg("y"), arg("width"), arg("frac_width"), arg("is_signed"),
         arg("isa"), arg("rounding") = "half_even", arg("overflow") = "saturate",

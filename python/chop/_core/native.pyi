@@ -382,6 +382,12 @@ def nodes_for_torch(graph: Graph) -> list[str]:
 def value_formats() -> list[str]:
     """Names of the number formats beside the fixed-point grids."""
 
+def number_rule(name: str, numbers: Sequence[float]) -> dict[str, str | int | float]:
+    """How a number format brings float32 numbers to its values, of which each stands for itself: see NumberRule."""
+
+def number_grid(name: str, numbers: Sequence[float]) -> tuple[int, float] | None:
+    """(step, largest): its values are multiples of 2**step with such magnitudes; None: they lie on no known grid."""
+
 def quantizers() -> list[str]:
     """Names of the quantizers with a native twin."""
 

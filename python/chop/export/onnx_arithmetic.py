@@ -9,10 +9,11 @@ import numpy as np
 
 from chop.export.onnx_builder import OnnxBuilder, save
 from chop.export.onnx_layers import build, grid_values
+from chop.export.onnx_numbers import on_numbers
 from chop.export.onnx_rules import EXECUTORS, refusals, run_everywhere
 from chop.export.target import Refusal, Sample, Target, register
 from chop.integers import QuantizedView, ViewNode
-from chop.nn.quantizers import IntegerFormat
+from chop.nn.quantizers import IntegerFormat, NumberFormat
 
 
 class ArithmeticStyle:
@@ -20,8 +21,12 @@ class ArithmeticStyle:
 
     sums_in_double = True
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
+    def quantize(
+        self, b: OnnxBuilder, x: str, format: IntegerFormat | NumberFormat, alone: bool = False
+    ) -> str:
         """Add the quantizer of an activation."""
+        if isinstance(format, NumberFormat):
+            return on_numbers(b, x, format)
         v = b.op("Mul", [x, b.scalar(2.0**format.frac_width)])
         codes = self._rounded(b, x, v, format)
         if format.overflow == "wrap":
@@ -73,7 +78,7 @@ class OnnxArithmetic(Target):
     name, file = "onnx-arithmetic", "model.onnx"
     writer, executor = ("onnx",), EXECUTORS
     as_numbers = ("onnx.reference",)
-    takes_features = True
+    takes_features = takes_numbers = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from refusals(view)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from chop.export.onnx_builder import OnnxBuilder
 from chop.export.onnx_operations import OPERATIONS, Maker
 from chop.export.onnx_windows import convolution_in_double
-from chop.integers import QuantizedView, ViewNode, sums_of
-from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.integers import Format, QuantizedView, ViewNode, sums_of
+from chop.nn.quantizers import ElementFormat
 from chop.nn.quantizers.element_format import laid_over
 
 LAYERS = frozenset({"linear", "conv1d", "conv2d"})
@@ -28,8 +28,11 @@ class Style(Protocol):
 
     sums_in_double: bool
 
-    def quantize(self, b: OnnxBuilder, x: str, format: IntegerFormat, alone: bool = False) -> str:
-        """Add the quantizer of an activation and return its value; ``alone`` if it is not a layer's own."""
+    def quantize(self, b: OnnxBuilder, x: str, format: Any, alone: bool = False) -> str:
+        """Add the quantizer of an activation and return its value; ``alone`` if it is not a layer's own.
+
+        ``format`` is an IntegerFormat, or a NumberFormat where the target takes those.
+        """
 
     def parameter(self, b: OnnxBuilder, node: ViewNode, name: str, flip: bool = False) -> str:
         """Add a weight or bias on its grid and return its value; to ``flip`` is to put inputs before outputs."""
@@ -61,12 +64,12 @@ def _on_grid(
     b: OnnxBuilder,
     x: str,
     shape: Sequence[int],
-    format: IntegerFormat | ElementFormat,
+    format: Format,
     style: Style,
     alone: bool,
 ) -> str:
     """The quantizer of an activation; of features with formats of their own, each format is made and then chosen."""
-    if isinstance(format, IntegerFormat):
+    if not isinstance(format, ElementFormat):
         return style.quantize(b, x, format, alone)
     over = laid_over(format.shape, format.axis, (1, *shape))
     y = b.scalar(0.0)
@@ -83,7 +86,9 @@ def _quantized(
     alone = node.op.endswith("_scalar")  # runtimes drop x * 1, x + 0 and the like
     made: dict[tuple[str, str], str] = {}
     for place, (operand, x) in enumerate(zip(names, inputs, strict=True)):
-        if (operand, x) not in made:
+        if operand not in node.formats:
+            made[operand, x] = x
+        elif (operand, x) not in made:
             shape = view[node.inputs[place]].shape
             made[operand, x] = _on_grid(b, x, shape, node.formats[operand], style, alone)
     return [made[key] for key in zip(names, inputs, strict=True)]

@@ -18,7 +18,7 @@ from chop.export.target import (
     missing_packages,
     unknown_operations,
 )
-from chop.integers import QuantizedView, ViewNode, sums_of
+from chop.integers import QuantizedView, ViewNode, has_sums, largest_code, lies_on_grid, sums_of
 from chop.tools.logger import get_logger
 
 _DOUBLE_EXACT = 2**53
@@ -45,16 +45,33 @@ def products_and_floats(view: QuantizedView) -> Iterator[Refusal]:
             )
         elif node.op in PRODUCTS:
             yield from _product(view, node)
+        elif node.op in LAYERS and not has_sums(node):
+            yield Refusal(
+                node.name,
+                "",
+                "its operands do not all lie on grids: its sums depend on the order of additions",
+            )
         elif node.op in LAYERS and (bound := sums_of(node).bound) >= _DOUBLE_EXACT:
-            yield Refusal(node.name, "", f"its sums reach {bound:,}, which double does not hold exactly")
+            yield Refusal(node.name, "", f"its sums reach {_text(bound)}, which double does not hold exactly")
 
 
 def _product(view: QuantizedView, node: ViewNode) -> Iterator[Refusal]:
-    x, w = node.one_format("data_in"), node.one_format("weight")
-    inner = view[node.inputs[0]].shape[-1]
-    bound = inner * max(-x.qmin, x.qmax) * max(-w.qmin, w.qmax)
+    bound = view[node.inputs[0]].shape[-1]
+    for format in node.formats.values():
+        if not lies_on_grid(format):
+            yield Refusal(
+                node.name,
+                "",
+                f"the numbers of {format} lie on no grid: float32 sums would depend on their order",
+            )
+            return
+        bound *= largest_code(format)
     if bound >= 2**24:
-        yield Refusal(node.name, "", f"float32 sums would depend on their order; bound {bound:,}")
+        yield Refusal(node.name, "", f"float32 sums would depend on their order; bound {_text(bound)}")
+
+
+def _text(bound: int) -> str:
+    return f"{bound:,}" if bound < 2**64 else f"2^{bound.bit_length() - 1}"
 
 
 def _average(node: ViewNode) -> Iterator[Refusal]:

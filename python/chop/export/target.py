@@ -14,7 +14,8 @@ import numpy as np
 
 from chop.export.proof import Proof
 from chop.integers import QuantizedView, ViewNode
-from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.nn.quantizers import ElementFormat, NumberFormat
+from chop.nn.quantizers.number_formula import has_formula
 from chop.registry import Registry
 from chop.tools.errors import ConfigError
 
@@ -70,6 +71,7 @@ class Target(ABC):
         as_numbers: how the names of those executors begin whose outputs are compared as numbers, because they do not
             keep the sign of zero.
         takes_features: whether it can give each feature or channel of a node's data a format of its own.
+        takes_numbers: whether it can bring data to the numbers of any format whose numbers stand for themselves.
     """
 
     name: ClassVar[str]
@@ -78,6 +80,7 @@ class Target(ABC):
     executor: ClassVar[tuple[str, ...]] = ()
     as_numbers: ClassVar[tuple[str, ...]] = ()
     takes_features: ClassVar[bool] = False
+    takes_numbers: ClassVar[bool] = False
 
     @abstractmethod
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
@@ -112,7 +115,7 @@ class Target(ABC):
         self.check_packages()
 
     def _all_refusals(self, view: QuantizedView) -> list[Refusal]:
-        found = list(_number_formats(view))
+        found = list(_number_formats(view, self.takes_numbers))
         found = found or ([] if self.takes_features else list(_features(view)))
         return found or list(self.refusals(view))
 
@@ -182,17 +185,23 @@ def _features(view: QuantizedView) -> Iterator[Refusal]:
                 )
 
 
-def _number_formats(view: QuantizedView) -> Iterator[Refusal]:
+def _number_formats(view: QuantizedView, taken: bool) -> Iterator[Refusal]:
+    """Refuse number formats; where they are ``taken``, those of data that have no formula. Parameters are numbers."""
     for node in view:
         for operand, format in node.formats.items():
-            if not isinstance(format, IntegerFormat | ElementFormat):
-                yield Refusal(node.name, operand, f"holds no numbers of the format {format}")
+            if not isinstance(format, NumberFormat) or (taken and operand in node.values):
+                continue
+            if not taken:
+                yield Refusal(node.name, operand, f"holds no numbers of the format {format}", "torch")
+            elif not has_formula(format):
+                yield Refusal(node.name, operand, f"the numbers of {format} depend on their block")
 
 
 def foreign_quantizers(view: QuantizedView) -> Iterator[Refusal]:
-    """Yield a refusal for each node that another arithmetic than ``integer`` quantizes."""
+    """Yield a refusal for each node that another arithmetic than ``integer`` quantizes, but for number formats."""
     for node in view:
-        if node.quantizer not in (None, "integer"):
+        numbers = all(isinstance(format, NumberFormat) for format in node.formats.values())
+        if node.quantizer not in (None, "integer") and not numbers:
             yield Refusal(node.name, "", f"holds no numbers of the quantizer {node.quantizer!r}")
 
 

@@ -18,10 +18,11 @@ from chop.export.onnx_layers import LAYERS, OPERATION_NAMES, PRODUCTS
 from chop.export.onnx_rules import products_and_floats
 from chop.export.proof import rows_at_once
 from chop.export.target import Refusal, Sample, Target, foreign_quantizers, register, unknown_operations
-from chop.integers import QuantizedView, ViewNode, sums_of
-from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.integers import Format, QuantizedView, ViewNode, sums_of
+from chop.nn.quantizers import IntegerFormat, NumberFormat
 from chop.nn.quantizers.element_format import laid_over
 from chop.nn.quantizers.integer_formula import fake_quantize_formula
+from chop.nn.quantizers.number_formula import number_formula
 
 _READER = """
 import sys, numpy, torch
@@ -64,7 +65,8 @@ class PlainModule(nn.Module):
     def _value(self, node: ViewNode, inputs: list[Tensor]) -> Tensor:
         if node.is_quantized:
             names = ["data_in", "weight"] if node.op in PRODUCTS else ["data_in"] * len(inputs)
-            inputs = [_on_grid(x, node.formats[name]) for x, name in zip(inputs, names, strict=True)]
+            given = [node.formats.get(name) for name in names]
+            inputs = [x if f is None else _on_grid(x, f) for x, f in zip(inputs, given, strict=True)]
         if node.op in LAYERS:
             return self._layer(node, inputs[0])
         if node.op.startswith("batch_norm"):
@@ -92,9 +94,11 @@ class PlainModule(nn.Module):
         return F.batch_norm(x, mean, variance, weight, bias, eps=float(node.attributes["eps"]))
 
 
-def _on_grid(x: Tensor, format: IntegerFormat | ElementFormat) -> Tensor:
+def _on_grid(x: Tensor, format: Format) -> Tensor:
     if isinstance(format, IntegerFormat):
         return fake_quantize_formula(x, format)
+    if isinstance(format, NumberFormat):
+        return number_formula(x, format)
     shape = laid_over(format.shape, format.axis, x.shape)
     y = torch.zeros_like(x)
     for each, mask in format.parts():
@@ -185,7 +189,7 @@ class TorchProgram(Target):
 
     name, file = "torch", "model.pt2"
     executor = ("torch",)
-    takes_features = True
+    takes_features = takes_numbers = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
         yield from unknown_operations(view, OPERATION_NAMES)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from chop.integers.execute import execute
 from chop.integers.making import integer_net
 from chop.integers.net import IntegerNet, NotIntegerError, Operation
-from chop.integers.sums import Sums, sums_of
-from chop.integers.view import QuantizedView, ViewNode, quantized_view
+from chop.integers.sums import Sums, has_sums, largest_code, lies_on_grid, sums_of
+from chop.integers.view import Format, QuantizedView, ViewNode, quantized_view
 
 __all__ = [
+    "Format",
     "IntegerNet",
     "NotIntegerError",
     "Operation",
@@ -16,7 +17,10 @@ __all__ = [
     "Sums",
     "ViewNode",
     "execute",
+    "has_sums",
     "integer_net",
+    "largest_code",
+    "lies_on_grid",
     "quantized_view",
     "sums_of",
 ]

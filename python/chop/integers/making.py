@@ -117,13 +117,13 @@ class _Maker:
 
     def _make_grid(self, node: ViewNode) -> Tensor:
         if node.op in {"linear", "conv1d", "conv2d"}:
-            x = self.codes(self.view[node.inputs[0]], (), node.formats["data_in"])
+            x = self.codes(self.view[node.inputs[0]], (), node.grid_format("data_in"))
             sums = sums_of(node)
             if sums.bits > _MOST_BITS:
                 raise NotIntegerError(node.name, f"the sum needs {sums.bits} bits")
             return self.b.layer(x, node, sums)
         if node.is_quantized:
-            inputs = [self.codes(self.view[name], (), node.formats["data_in"]) for name in node.inputs]
+            inputs = [self.codes(self.view[name], (), node.grid_format("data_in")) for name in node.inputs]
         else:
             inputs = [self.grid(self.view[name]) for name in node.inputs]
         if _is_quantizer(node):

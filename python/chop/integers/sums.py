@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
-from chop.integers.view import ViewNode
-from chop.nn.quantizers import ElementFormat, IntegerFormat
+from chop.integers.view import Format, ViewNode
+from chop.nn.quantizers import ElementFormat, NumberFormat
 
 _FLOAT32_EXACT = 2.0**24
+_HUGE = 2.0**128  # beyond float32
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Sums:
 
 
 def sums_of(node: ViewNode) -> Sums:
-    """Return the sums of a quantized ``linear``, ``conv1d`` or ``conv2d``.
+    """Return the sums of a quantized ``linear``, ``conv1d`` or ``conv2d`` for which :func:`has_sums`.
 
     >>> import torch
     >>> from torch import nn
@@ -59,17 +62,15 @@ def sums_of(node: ViewNode) -> Sums:
     >>> sums.frac_width, sums.low, sums.high, sums.bits
     (1, (-23,), (22,), 6)
     """
-    x, w = node.formats["data_in"], node.one_format("weight")
-    products = (x.common if isinstance(x, ElementFormat) else x).frac_width + w.frac_width
-    bias = node.one_format("bias") if "bias" in node.values else None
-    frac = products if bias is None else max(products, bias.frac_width)
-    shift = frac - products
-    weights = [[int(code) << shift for code in row] for row in _rows(node.codes("weight"))]
-    offsets = [0] * len(weights)
-    bias_shift = 0
-    if bias is not None:
-        bias_shift = frac - bias.frac_width
-        offsets = [int(code) << bias_shift for code in node.codes("bias").reshape(-1)]
+    x, weight, bias = node.formats["data_in"], _codes(node, "weight"), None
+    products = _frac_width(x) + weight.frac_width
+    frac = products
+    if "bias" in node.values:
+        bias = _codes(node, "bias")
+        frac = max(products, bias.frac_width)
+    shift, bias_shift = frac - products, 0 if bias is None else frac - bias.frac_width
+    weights = [[code << shift for code in row] for row in weight.rows]
+    offsets = [0] * len(weights) if bias is None else [row[0] << bias_shift for row in bias.rows]
     low, high, bound = [], [], 0
     ends = _ends(node, x)
     for o, (row, offset) in enumerate(zip(weights, offsets, strict=True)):
@@ -80,14 +81,65 @@ def sums_of(node: ViewNode) -> Sums:
     return Sums(frac, shift, bias_shift, tuple(low), tuple(high), bound)
 
 
-def _ends(node: ViewNode, x: IntegerFormat | ElementFormat) -> list[list[tuple[int, int]]]:
+def has_sums(node: ViewNode) -> bool:
+    """Whether a quantized layer's data and parameters all lie on grids, so that :func:`sums_of` can tell its sums."""
+    if "data_in" not in node.formats or not lies_on_grid(node.formats["data_in"]):
+        return False
+    return all(name in node.formats and np.isfinite(node.on_grid(name)).all() for name in node.values)
+
+
+def largest_code(format: Format) -> int:
+    """Return the largest magnitude of a format's codes, in units of its grid."""
+    if isinstance(format, NumberFormat):
+        low, high = _range(format)
+        return max(-low, high)
+    one = format.common if isinstance(format, ElementFormat) else format
+    return max(-one.qmin, one.qmax)
+
+
+class _Codes(NamedTuple):
+    rows: list[list[int]]  # one for each output
+    frac_width: int
+
+
+def _codes(node: ViewNode, parameter: str) -> _Codes:
+    """A parameter's codes on its grid; of a number format, on the coarsest grid that holds its values."""
+    if not isinstance(node.formats[parameter], NumberFormat):
+        return _Codes(_rows(node.codes(parameter)), node.one_format(parameter).frac_width)
+    values = node.on_grid(parameter)
+    ratios = [float(v).as_integer_ratio() for v in values.reshape(-1)]
+    frac = max((d.bit_length() - 1 for _, d in ratios), default=0)
+    codes = np.array([n << (frac - d.bit_length() + 1) for n, d in ratios], object)
+    return _Codes(_rows(codes.reshape(values.shape)), frac)
+
+
+def lies_on_grid(format: Format) -> bool:
+    """Whether all numbers of a format are known to be multiples of one, of bounded size."""
+    return not isinstance(format, NumberFormat) or (format.grid is not None and format.grid[1] < _HUGE)
+
+
+def _frac_width(format: Format) -> int:
+    if isinstance(format, NumberFormat):
+        assert format.grid is not None
+        return -format.grid[0]
+    return format.common.frac_width if isinstance(format, ElementFormat) else format.frac_width
+
+
+def _range(format: NumberFormat) -> tuple[int, int]:
+    assert format.grid is not None
+    step, largest = format.grid
+    most = int(Fraction(largest) / Fraction(2) ** step)
+    return -most, most
+
+
+def _ends(node: ViewNode, x: Format) -> list[list[tuple[int, int]]]:
     """For each group of a convolution the smallest and the largest code that each weight of a row may meet."""
     channels, taps = (
         node.values["weight"].shape[1],
         int(np.prod(node.values["weight"].shape[2:], dtype=np.int64)),
     )
     if not isinstance(x, ElementFormat):
-        return [[(x.qmin, x.qmax)] * (channels * taps)]
+        return [[_range(x) if isinstance(x, NumberFormat) else (x.qmin, x.qmax)] * (channels * taps)]
     each = [(0, 0)] * x.shape[0]
     for format, mask in x.parts():
         shift = x.common.frac_width - format.frac_width

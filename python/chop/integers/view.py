@@ -13,12 +13,14 @@ import torch
 
 from chop.evaluator import Config, Evaluator
 from chop.ir.graph.quantize_config import resolve_quantize_config
-from chop.nn.quantizers import ElementFormat, ElementQuantizer, IntegerFormat
+from chop.nn.quantizers import ElementFormat, ElementQuantizer, IntegerFormat, NumberFormat
 from chop.nn.quantizers.format import WIDTH_RANGE
 from chop.nn.quantizers.integer import integer_quantizer
+from chop.nn.quantizers.number_format import quantize_number
 from chop.tools.errors import ConfigError
 
-Formats = Mapping[str, IntegerFormat | ElementFormat]
+Format = IntegerFormat | ElementFormat | NumberFormat
+Formats = Mapping[str, Format]
 Made = TypeVar("Made")
 _NO_FORMATS: Formats = MappingProxyType({})
 
@@ -54,9 +56,15 @@ class ViewNode:
         return bool(self.formats)
 
     def one_format(self, operand: str) -> IntegerFormat:
-        """Return the format of an operand that has one for all its numbers, as parameters always do here."""
+        """Return the fixed-point format of an operand that has one for all its numbers."""
         format = self.formats[operand]
-        assert isinstance(format, IntegerFormat), f"node {self.name}: {operand} has a format for each channel"
+        assert isinstance(format, IntegerFormat), f"node {self.name}: {operand} is in {format}"
+        return format
+
+    def grid_format(self, operand: str) -> IntegerFormat | ElementFormat:
+        """Return the format of an operand that lies on fixed-point grids."""
+        format = self.formats[operand]
+        assert not isinstance(format, NumberFormat), f"node {self.name}: {operand} is in {format}"
         return format
 
     def on_grid(self, parameter: str) -> np.ndarray:
@@ -64,6 +72,8 @@ class ViewNode:
         values = self.values[parameter]
         if parameter not in self.formats:
             return values
+        if isinstance(f := self.formats[parameter], NumberFormat):
+            return quantize_number(torch.from_numpy(values.copy()), f).numpy()
         f = self.one_format(parameter)
         found: np.ndarray = integer_quantizer(
             values, f.width, f.frac_width, f.is_signed, f.rounding, f.overflow
@@ -82,6 +92,8 @@ class ViewNode:
                 f"node {self.name}: data_in has a format for each channel, and the number {value:g} has no channel"
             )
         given = torch.tensor(value, dtype=torch.float64)
+        if isinstance(f, NumberFormat):
+            return float(quantize_number(given, f))
         return float(integer_quantizer(given, f.width, f.frac_width, f.is_signed, f.rounding, f.overflow))
 
     def codes(self, parameter: str) -> np.ndarray:
@@ -143,7 +155,7 @@ def _on_common_grids(
     node: str, formats: Formats, values: Mapping[str, np.ndarray]
 ) -> tuple[Formats, Mapping[str, np.ndarray]]:
     """One format a parameter: those whose elements have their own are brought there, and lie on the common grid."""
-    found: dict[str, IntegerFormat | ElementFormat] = {}
+    found: dict[str, Format] = {}
     numbers = dict(values)
     for operand, format in formats.items():
         if not isinstance(format, ElementFormat):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from chop import _core
+from chop.nn.quantizers.number_formula import has_formula, number_formula
 from chop.nn.quantizers.plain import writes_plain
 from chop.nn.quantizers.spec import QUANTIZERS
 from chop.tools.errors import ConfigError
@@ -66,6 +68,11 @@ class NumberFormat:
     def by_block(self) -> bool:
         """Whether a value depends on other numbers of its block."""
         return bool(self.block_size)
+
+    @property
+    def grid(self) -> tuple[int, float] | None:
+        """``(step, largest)``: all values are multiples of ``2**step`` with such magnitudes; None: on no known grid."""
+        return _core.number_grid(self.name, list(self.numbers))
 
     def bits(self, shape: Sequence[int]) -> float:
         """Return the bits of a number of a tensor: its own, and its part of those that its block shares."""
@@ -150,12 +157,22 @@ def quantize_number(x: Tensor, format: NumberFormat) -> Tensor:
         TypeError: complex numbers.
     """
     if writes_plain():
-        raise ConfigError(f"{format.name}: there is no form of this format in torch's own operators")
+        return _plain(x, format)
     if x.dtype in _NATIVE and x.device.type == "cpu":
         if format.digits > 24 and x.dtype == torch.float32:
             _refuse(format, x.dtype, 24)
         return _call(x, format, 1023)
     return _Elsewhere.apply(x, format)
+
+
+def _plain(x: Tensor, format: NumberFormat) -> Tensor:
+    if not has_formula(format):
+        raise ConfigError(f"{format.name}: there is no form of this format in torch's own operators")
+    if x.dtype != torch.float32:
+        raise ConfigError(
+            f"{format.name}: its form in torch's own operators is of float32 numbers, got {x.dtype}"
+        )
+    return number_formula(x, format)
 
 
 def _call(x: Tensor, format: NumberFormat, top: int) -> Tensor:
