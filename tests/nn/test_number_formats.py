@@ -130,6 +130,24 @@ def test_scaled_integers_against_torch(width, shape, seed, granularity):
     )
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 24), st.integers(-120, 110), seeds)
+def test_scaled_integers_next_to_a_half_are_those_of_a_division(width, size, seed):
+    random, most = np.random.default_rng(seed), 2 ** (width - 1) - 1
+    largest = (random.uniform(1, 2, (90, 1)) * 2.0**size).astype(np.float32)
+    halves = (random.integers(-most, most, (90, 69)) + 0.5) * (largest.astype(np.float64) / most)
+    x = halves.astype(np.float32)
+    x[::3] = np.nextafter(x[::3], np.float32(np.inf))
+    x[:, :1] = largest
+    scale = np.abs(x).max(1, keepdims=True).astype(np.float64) / most
+    expected = (np.clip(np.rint(x / scale), -most, most) * scale).astype(np.float32)
+    y = quantizer_map["scale_integer"](torch.from_numpy(x), width, "row").numpy()
+    np.testing.assert_array_equal(y, expected)
+    one = scale[0, 0]
+    y = quantizer_map["scale_integer"](torch.from_numpy(x), width, scale=float(one)).numpy()
+    np.testing.assert_array_equal(y, (np.clip(np.rint(x / one), -most, most) * one).astype(np.float32))
+
+
 def test_a_given_scale_and_zero_point_against_torch():
     x = torch.randn(4000) * 3
     y = quantizer_map["scale_integer"](x, 8, symmetric=False, scale=0.0625, zero_point=37)

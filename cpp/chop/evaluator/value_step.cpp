@@ -72,6 +72,12 @@ bool ValueStep::across(const float* x, float* y) const {
     many.clear(kBlock);
     for (const Run& run : runs)
       kernels.look_across(x + run.first * kBlock, run.count, kBlock, kBlock, many.most, low, high);
+    if (const double part = rules_->part(); part != 0.0) {
+      for (const Run& run : runs)
+        kernels.scale_across(x + run.first * kBlock, y + run.first * kBlock, run.count, kBlock, kBlock, many.most,
+                             part);
+      continue;
+    }
     if (!rules_->find(kBlock, &many)) return false;
     for (const Run& run : runs)
       kernels.apply_across(x + run.first * kBlock, y + run.first * kBlock, run.count, kBlock, kBlock, many.rules,

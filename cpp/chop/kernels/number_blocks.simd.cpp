@@ -1,5 +1,4 @@
 #include "chop/kernels/number_values.inl"
-#include "chop/kernels/vector.inl"
 
 namespace chop::CHOP_ISA {
 namespace {
@@ -103,9 +102,31 @@ void apply_across(const float* x, float* y, int64_t rows, int64_t stride, int la
   });
 }
 
+void scale_across(const float* x, float* y, int64_t rows, int64_t stride, int lanes, const float* most, double part) {
+  double p[4][kNumberLanes];
+  int64_t wrong = 0;
+  for (int l = 0; l < lanes; ++l) {
+    const double step = static_cast<double>(most[l]) / part;
+    p[0][l] = step > 0.0 ? step : 1.0;
+    p[1][l] = -part, p[2][l] = part;
+    p[3][l] = 1.0 / p[0][l];
+    wrong |= !Scaled<double>::inverts(p[3][l]);
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x + r * stride;
+    float* to = y + r * stride;
+    if (!wrong) {
+      scale_quickly<double>(from, to, lanes, [&](int k, int64_t l) { return p[k][l]; });
+    } else {
+      CHOP_NO_ALIAS for (int l = 0; l < lanes; ++l) to[l] =
+          static_cast<float>(Scaled<double>::value(static_cast<double>(from[l]), p[0][l], p[1][l], p[2][l], 0.0));
+    }
+  }
+}
+
 }  // namespace
 
 extern const NumberBlockKernels number_blocks;
-const NumberBlockKernels number_blocks = {largest_of, apply_each, look_across, apply_across};
+const NumberBlockKernels number_blocks = {largest_of, apply_each, look_across, apply_across, scale_across};
 
 }  // namespace chop::CHOP_ISA

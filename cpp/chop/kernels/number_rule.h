@@ -59,6 +59,9 @@ struct NumberBlockKernels {
   void (*look_across)(const float* x, int64_t rows, int64_t stride, int lanes, float* most, float* low, float* high);
   void (*apply_across)(const float* x, float* y, int64_t rows, int64_t stride, int lanes,
                        const NumberRule* const* rules, bool narrow);
+  // The same by the rule `scaled` with codes -part..part and a step of most / part in each lane (1 where that is 0).
+  void (*scale_across)(const float* x, float* y, int64_t rows, int64_t stride, int lanes, const float* most,
+                       double part);
 };
 
 }  // namespace chop

@@ -1,5 +1,4 @@
 #include "chop/kernels/number_values.inl"
-#include "chop/kernels/vector.inl"
 
 namespace chop::CHOP_ISA {
 namespace {
@@ -18,7 +17,18 @@ struct Sums<double> {
 typedef long long Counts __attribute__((vector_size(kSums * 8)));
 
 template <class T>
+void scale(const T* x, T* y, int64_t n, const NumberRule& rule) {
+  double p[4];
+  Scaled<double>::read(rule, p);
+  for (int64_t i = 0; i < n; i += kNumberLanes) {
+    const int64_t count = n - i < kNumberLanes ? n - i : kNumberLanes;
+    scale_quickly<double>(x + i, y + i, count, [&](int k, int64_t) { return p[k]; });
+  }
+}
+
+template <class T>
 void apply(const T* x, T* y, int64_t n, const NumberRule& rule) {
+  if (rule.kind == RuleKind::scaled && Scaled<double>::inverts(1.0 / rule.step)) return scale(x, y, n, rule);
   with_rule<T>(rule.kind, rule.narrow, [=](auto each) {
     using Rule = decltype(each);
     using C = typename Rule::Real;

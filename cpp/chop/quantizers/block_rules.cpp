@@ -85,8 +85,6 @@ BlockRules::BlockRules(const ValueFormat& format, const double* numbers, const R
 }
 
 bool BlockRules::find(int count, ManyBlocks* blocks) const {
-  if (part_ != 0.0) return find_parts(count, blocks);
-  blocks->part = 0.0;
   blocks->narrow = true;
   bool computed = true;
   for (int b = 0; b < count; ++b) {
@@ -108,25 +106,6 @@ bool BlockRules::find(int count, ManyBlocks* blocks) const {
     computed = computed && rule.kind == blocks->rules[0]->kind && (rule.narrow || !is_far(rule));
   }
   return computed;
-}
-
-bool BlockRules::find_parts(int count, ManyBlocks* blocks) const {
-  if (blocks->part != part_) {
-    for (int b = 0; b < kNumberLanes; ++b) {
-      NumberRule& rule = blocks->made[b] = NumberRule();
-      rule.kind = RuleKind::scaled;
-      rule.low = -part_;
-      rule.high = part_;
-      blocks->rules[b] = &rule;
-    }
-    blocks->part = part_;
-    blocks->narrow = false;
-  }
-  for (int b = 0; b < count; ++b) {
-    const double step = static_cast<double>(blocks->most[b]) / part_;
-    blocks->made[b].step = step > 0.0 ? step : 1.0;
-  }
-  return true;
 }
 
 namespace {
@@ -171,7 +150,9 @@ class ManyRunner {
       many_.clear(count);
       float *low = rules_.ends() ? many_.low : nullptr, *high = rules_.ends() ? many_.high : nullptr;
       kernels_.look_across(x_ + at, numbers, places, count, many_.most, low, high);
-      if (rules_.find(count, &many_)) {
+      if (rules_.part() != 0.0) {
+        kernels_.scale_across(x_ + at, y_ + at, numbers, places, count, many_.most, rules_.part());
+      } else if (rules_.find(count, &many_)) {
         kernels_.apply_across(x_ + at, y_ + at, numbers, places, count, many_.rules, many_.narrow);
       } else {
         quantize_singly(format_, layout_, block, block + count, x_, y_);

@@ -20,7 +20,6 @@ struct ManyBlocks {
   const NumberRule* rules[kNumberLanes];
   NumberRule made[kNumberLanes];
   bool narrow = true;  // all of the rules
-  double part = 0.0;   // that `made` is for
 
   void clear(int count);
 };
@@ -35,10 +34,9 @@ class BlockRules {
   // Sets the rules of so many blocks; false: the kernels for many blocks cannot compute them.
   bool find(int count, ManyBlocks* blocks) const;
   bool ends() const { return (format_.needs & kEnds) != 0 && part_ == 0.0; }
+  double part() const { return part_; }  // of scale_across; 0: the rules are to be found
 
  private:
-  bool find_parts(int count, ManyBlocks* blocks) const;
-
   const ValueFormat& format_;
   const double* numbers_;
   RealType type_;
