@@ -32,6 +32,7 @@ pybind11_add_module(native MODULE NO_EXTRAS ${src}/bindings/module.cpp ${src}/bi
   ${src}/bindings/bind_tpe.cpp ${src}/bindings/bind_trainer.cpp ${src}/bindings/tensor_view.cpp
   ${src}/bindings/torch_call.cpp)
 target_link_libraries(native PRIVATE chop_core)
+target_precompile_headers(native PRIVATE <pybind11/pybind11.h> <pybind11/stl.h>)
 file(STRINGS ${CHOP_TORCH_DIR}/version.py torch_version REGEX "^__version__ = ")
 string(REGEX MATCH "[0-9][^'\"]*" torch_version "${torch_version}")
 set_source_files_properties(${src}/bindings/module.cpp PROPERTIES

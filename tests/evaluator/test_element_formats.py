@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +12,7 @@ from torch import nn
 from chop import Evaluator, MaseGraph, _core
 from chop.passes import quantize_transform_pass
 from chop.tools.errors import ConfigError
+from tests.instruction_sets import output_on
 
 from .element_oracle import bound, layer_sums, random_input, random_operand
 from .models import chain
@@ -102,12 +99,7 @@ def test_sums_are_those_of_whole_numbers_on_every_instruction_set(isa: str) -> N
         "    for widths in ('narrow', 'wide'):\n"
         "        for seed in range(100, 106): check(kind, widths, seed)\n"
     )
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "CHOP_CPU_ISA": isa, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    output_on(isa, code)
 
 
 def network(seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:

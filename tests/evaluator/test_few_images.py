@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 from chop import Evaluator, _core
+from tests.instruction_sets import output_on
 
 from .models import by_type, integer
 from .torch_models import quantized
@@ -81,14 +78,5 @@ print(digest.hexdigest())
 
 
 def test_every_instruction_set_gives_the_same_bits() -> None:
-    found = {
-        isa: subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env=os.environ | {"CHOP_CPU_ISA": isa},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for isa in _core.available_isas()
-    }
+    found = {isa: output_on(isa, PROGRAM) for isa in _core.available_isas()}
     assert len(set(found.values())) == 1, found

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +10,7 @@ import torch
 from torch import nn
 
 from chop import Evaluator, _core
+from tests.instruction_sets import output_on
 
 from .integer_oracle import layer_sums
 from .models import integer
@@ -117,12 +114,4 @@ print(_core.active_isa())
 
 @pytest.mark.parametrize("isa", _core.available_isas())
 def test_on_every_instruction_set(isa: str) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "CHOP_CPU_ISA": isa},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.stdout.strip() == isa, found.stderr[-3000:]
+    assert output_on(isa, PROGRAM).strip() == isa

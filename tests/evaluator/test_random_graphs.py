@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +12,7 @@ from torch import nn
 
 from chop import Evaluator, MaseGraph, _core
 from chop.passes.graph import quantize_transform_pass
+from tests.instruction_sets import output_on
 
 from .random_graphs import random_config, random_data, random_model
 
@@ -102,13 +99,4 @@ print(_core.active_isa(), sum(check(seed) == "exact" for seed in range(100, 106)
 
 @pytest.mark.parametrize("isa", _core.available_isas())
 def test_on_every_instruction_set(isa: str) -> None:
-    root = Path(__file__).parents[2]
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "CHOP_CPU_ISA": isa},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.stdout.split() == [isa, "True"], found.stderr[-3000:]
+    assert output_on(isa, PROGRAM).split() == [isa, "True"]

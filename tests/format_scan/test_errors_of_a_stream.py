@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -16,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 from chop import _core
 from chop.format_scan.frac_range import Magnitudes, frac_range
 from tests.format_scan.numpy_errors import squared_error
+from tests.instruction_sets import output_on
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
 anything = arrays.arrays(np.float32, st.integers(0, 70), elements=floats)
@@ -101,16 +98,10 @@ def test_instruction_sets_change_nothing() -> None:
         "for part in x.split(377): found.update(part.contiguous(), 3)\n"
         "print(repr([found.power, *found.errors]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "CHOP_CPU_ISA": "baseline"},
-    )
     x = torch.randn(5003, generator=torch.Generator().manual_seed(0)) * 3
     here = _core.QuantizationErrors(8, True, list(range(-8, 20)))
     here.update(x)
-    assert done.stdout.strip() == repr([here.power, *here.errors]), done.stderr
+    assert output_on("baseline", code).strip() == repr([here.power, *here.errors])
 
 
 def test_what_the_core_refuses() -> None:

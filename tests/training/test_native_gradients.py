@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from torch.nn import functional as F
 
 from chop import _core
 from chop.training import NativeTrainer
+from tests.instruction_sets import output_on
 from tests.training.random_models import ACTIVATIONS, RandomNetwork
 
 
@@ -157,8 +155,7 @@ torch.save(found, sys.argv[1])
 
 
 def gradients_under(isa: str, file: Path) -> dict[str, Tensor]:
-    environment = os.environ | {"CHOP_CPU_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", ISA_PROGRAM, str(file)], env=environment, check=True)
+    output_on(isa, ISA_PROGRAM, str(file))
     found: dict[str, Tensor] = torch.load(file, weights_only=True)
     return found
 
