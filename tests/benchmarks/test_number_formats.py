@@ -22,10 +22,6 @@ from .eager_formats import PEERS
 
 ROUNDS = 3
 SIZES = (16, 16, 8, 5)
-# Eager PyTorch takes few operations for these: 20 times its speed is at, or beyond, that of a copy.
-EAGER = {"scale_integer": 8, "block_fp": 15, "ternary": 15}
-# One row of data is a block with a division of its own.
-TRIAL = {"scale_integer": 75}
 
 
 def cpu_seconds(action) -> float:
@@ -66,8 +62,8 @@ def test_ten_million_floats(name: str) -> None:
     assert differs < 1e-3  # a float32 logarithm next to a border
     if single:
         assert copied / ours >= 0.4 and cloned / ours >= 0.5
-    else:
-        assert theirs / ours >= EAGER.get(name, 20)
+    else:  # where eager PyTorch takes few operations, memory is the limit
+        assert theirs / ours >= 20 or cloned / ours >= 1
 
 
 def rule_of(name: str, arguments: dict[str, object]) -> dict[str, object]:
@@ -134,4 +130,4 @@ def test_one_trial(name: str) -> None:
     row = {"format": name, "chop_ms": ours * 1e3, "loop_ms": theirs * 1e3, "ratio": theirs / ours}
     print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
     assert found[0] == pytest.approx(found[1], abs=2e-3)  # numbers at a border go to either side
-    assert theirs / ours >= TRIAL.get(name, 100)
+    assert theirs / ours >= 100

@@ -30,6 +30,13 @@ FORMATS: dict[str, dict[str, Any]] = {
         "block_minifloat", width=6, exponent_width=2, exponent_bias_width=6, block_size=[1, 4]
     ),
     "block_log": fields("block_log", width=4, exponent_bias_width=8, block_size=[1, 4]),
+    "block_fp_few_exponents": fields(
+        "block_fp", width=4, exponent_width=2, exponent_bias=None, block_size=[1, 4]
+    ),
+    "block_minifloat_few_biases": fields(
+        "block_minifloat", width=5, exponent_width=2, exponent_bias_width=2, block_size=[1, 4]
+    ),
+    "block_log_few_biases": fields("block_log", width=3, exponent_bias_width=2, block_size=[1, 4]),
     "binary": fields("binary", width=1, stochastic=False, bipolar=True),
     "binary_scaled": fields("binary", width=1, stochastic=False, bipolar=False),
     "ternary": fields("ternary", width=2, scaling_factor=False),

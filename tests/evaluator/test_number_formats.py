@@ -114,6 +114,33 @@ def test_small_formats_are_exact_and_say_so(name):
             assert torch.equal(ev.forward(config), quantized(net, config)(x))
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if "_few_" in name])
+def test_blocks_with_few_exponents_lie_on_a_grid(name):
+    net, x = mlp(), data((16,))
+    config = by_type("linear", config=FORMATS[name])
+    ev = Evaluator(net, x)
+    assert all(road.exact for road in ev.roads(config)) and {road.road for road in ev.roads(config)} & {
+        "int8",
+        "int16",
+        "fp32",
+    }
+    with torch.no_grad():
+        assert torch.equal(ev.forward(config), quantized(net, config)(x))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_data_that_two_configs_bring_to_one_format(name):
+    """The second one reads what the evaluator kept, and no result depends on it."""
+    net, x = Sums(), data((8,), rows=700)
+    layers = [{"by": "name", "default": {"config": {"name": None}}} for _ in range(3)]
+    for config, nodes in zip(layers, (["a"], ["a", "b"], ["a", "b", "c"]), strict=True):
+        config |= {node: {"config": FORMATS[name]} for node in nodes}
+    alone = [Evaluator(net, x).forward(config) for config in layers]
+    ev = Evaluator(net, x, threads=2)
+    for turn in (0, 1, 0, 2, 1, 2):
+        assert torch.equal(ev.forward(layers[turn]).view(torch.int32), alone[turn].view(torch.int32)), turn
+
+
 def test_block_formats_say_why_they_are_not_exact():
     ev = Evaluator(mlp(), data((16,)))
     certificate = ev.certificate(by_type("linear", config=FORMATS["block_fp"]))

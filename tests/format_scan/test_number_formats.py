@@ -127,6 +127,43 @@ def test_the_config_says_the_formats(name: str, width: int | None) -> None:
     assert name in repr(found) and "format" in found.to_frame().columns
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 8))
+def test_no_given_power_of_two_is_a_better_scale(seed: int, width: int) -> None:
+    x = numbers(seed)
+    layer = nn.Linear(len(x), 1, bias=False)
+    layer.weight.data = torch.from_numpy(x)[None]
+    found = chop.best_formats(
+        evaluator_of(nn.Sequential(layer), torch.zeros(2, len(x))),
+        width,
+        name="scale_integer",
+        entries={"scale": "best"},
+    )
+    row = next(row for row in found.rows if row.operand == "weight")
+    most = 2 ** (width - 1) - 1
+    scales = 2.0 ** np.arange(-60.0, 60.0)
+    errors = [error(x, np.clip(np.rint(x.astype(np.float64) / s), -most, most) * s) for s in scales]
+    assert row.mse * x.size == pytest.approx(min(errors), rel=1e-9, abs=1e-30)
+    assert math.frexp(row.entries["scale"])[0] == 0.5
+
+
+def test_lists_are_tried() -> None:
+    x, y = data(200, 8, 4)
+    ev = Evaluator(chain((8, 8, 4)), x, y)
+    sizes = [[1, 8], [1, 2], [1, 4]]
+    found = chop.best_formats(ev, 5, name="block_fp", entries={"block_size": sizes, "exponent_width": [4, 8]})
+    assert all(len(row.errors) >= 5 for row in found.rows)
+    alone = [chop.best_formats(ev, 5, name="block_fp", entries={"block_size": size}) for size in sizes]
+    for place, row in enumerate(found.rows):
+        assert row.mse == min(each.rows[place].mse for each in alone)
+    given = chop.best_formats(ev, 8, name="scale_integer", entries={"scale": "best"})
+    assert all(road.exact for road in ev.roads(given.config()))  # powers of two: whole numbers throughout
+    with pytest.raises(ConfigError, match="symmetric codes"):
+        chop.best_formats(ev, 8, name="scale_integer", entries={"scale": "best", "symmetric": False})
+    with pytest.raises(ConfigError, match="scale must be a positive number"):
+        chop.best_formats(ev, 8, name="scale_integer", entries={"scale": [0.5, "bests"]})
+
+
 def test_decided_entries_are_kept() -> None:
     x, y = data(200, 6, 4)
     ev = Evaluator(chain((6, 5, 4)), x, y)

@@ -6,6 +6,7 @@ namespace chop::evaluator {
 namespace {
 
 constexpr size_t kMostBytes = size_t{512} << 20;
+constexpr size_t kMostAsked = 64;
 
 std::shared_ptr<const Blocks> make(const Step& step, const Dataset& data, const ThreadPool& pool) {
   const auto blocks = std::make_shared<Blocks>(data.blocks(), step.groups());
@@ -39,6 +40,18 @@ void InputCache::keep(Entry entry) const {
   }
 }
 
+bool InputCache::again(const StepPtr& step) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find(asked_.begin(), asked_.end(), step);
+  if (found != asked_.end()) {
+    asked_.splice(asked_.begin(), asked_, found);
+    return true;
+  }
+  asked_.push_front(step);
+  if (asked_.size() > kMostAsked) asked_.pop_back();
+  return false;
+}
+
 void InputCache::fill(std::vector<Plan>* plans, const Dataset& data, const ThreadPool& pool) const {
   if (!data.packed()) return;
   const std::vector<int> data_alone{0};
@@ -46,9 +59,11 @@ void InputCache::fill(std::vector<Plan>* plans, const Dataset& data, const Threa
     plan.known.resize(plan.steps.size());
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       const PlannedStep& planned = plan.steps[i];
-      if (planned.inputs != data_alone || !planned.step->compact()) continue;
+      const bool costly = planned.step->costly();
+      if (planned.inputs != data_alone || planned.stage != Stage::rows || !(costly || planned.step->compact()))
+        continue;
       plan.known[i] = find(planned.step);
-      if (plan.known[i]) continue;
+      if (plan.known[i] || (costly && !again(planned.step))) continue;
       const size_t bytes =
           static_cast<size_t>(data.blocks()) * static_cast<size_t>(planned.step->groups()) * kGroupBytes;
       if (bytes > kMostBytes) continue;

@@ -1,5 +1,5 @@
-// What steps make of the data alone, in bytes or shorts: the next config with the same format of its first layer need
-// not read the floats again.
+// What steps make of the data alone: in bytes or shorts, so that the next config with the same format of its first
+// layer need not read the floats again; and numbers of formats that a second config asks for.
 #pragma once
 
 #include <list>
@@ -25,9 +25,12 @@ class InputCache {
   };
   std::shared_ptr<const Blocks> find(const StepPtr& step) const;
   void keep(Entry entry) const;
+  // Whether an earlier plan asked for a costly step, too.
+  bool again(const StepPtr& step) const;
 
   mutable ForkMutex mutex_;
   mutable std::list<Entry> entries_;  // the one used last is first
+  mutable std::list<StepPtr> asked_;  // costly ones, likewise
 };
 
 }  // namespace chop::evaluator

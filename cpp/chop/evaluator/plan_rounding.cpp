@@ -92,7 +92,8 @@ void PlanBuilder::to_values(Value* value, const quantizers::BoundFormat& format,
   value->block = push(key, {from}, [&] { return std::make_shared<ValueStep>(format, shape, node); });
   // Rounding may double a number at most, and lift a small one to 1.
   if (range.finite()) range.limit = 2.0 * larger(range.limit, 1.0);
-  if (const auto grid = format.grid(); grid && range.finite()) range.limit = grid->largest;
+  if (const auto grid = format.grid(); grid && range.finite())  // numbers below its smallest one may be lifted to it
+    range.limit = format.by_block() ? std::min(range.limit, grid->largest) : grid->largest;
   range.nonnegative = range.nonnegative && !format.by_block();
   value->range = range;
 }

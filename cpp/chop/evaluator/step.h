@@ -36,6 +36,9 @@ class Step {
   // Whether what it makes of the data is worth keeping: much smaller than the data itself.
   virtual bool compact() const { return false; }
 
+  // Whether to make it costs more than to read it again, so that it is worth keeping once it was made twice.
+  virtual bool costly() const { return false; }
+
   virtual size_t bytes() const { return 0; }  // that it holds beside a block, if that is worth counting
 
   int groups() const { return groups_; }  // of the block that it writes, kGroupBytes each

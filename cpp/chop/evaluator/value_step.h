@@ -17,6 +17,7 @@ class ValueStep : public Step {
  public:
   ValueStep(quantizers::BoundFormat format, const ir::Shape& shape, const std::string& node);
   void run(const void* const* in, void* out) const override;
+  bool costly() const override { return true; }
 
  private:
   quantizers::BoundFormat format_;

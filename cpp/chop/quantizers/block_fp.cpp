@@ -19,7 +19,13 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType&) {
   return rule;
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_fp", {3, kExponent, false, rule});
+// Of all blocks, whatever their exponent.
+std::optional<ValueGrid> grid(const double* n) {
+  const double bits = n[0] - 1.0, highest = power(n[1]) - 1.0 - n[2];
+  return ValueGrid{whole(-n[2] - bits), (power(bits) - 1.0) * power(highest - bits)};
+}
+
+[[maybe_unused]] const bool registered = value_formats().add("block_fp", {3, kExponent, false, rule, grid});
 
 }  // namespace
 }  // namespace chop::quantizers

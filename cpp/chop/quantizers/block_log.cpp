@@ -18,7 +18,12 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) 
   return power_rule(-bias, top - bias, type);
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_log", {2, kExponent, false, rule});
+// Of all blocks, whatever their bias.
+std::optional<ValueGrid> grid(const double* n) {
+  return ValueGrid{whole(1.0 - power(n[1])), power(power(n[0] - 1.0) - 1.0)};
+}
+
+[[maybe_unused]] const bool registered = value_formats().add("block_log", {2, kExponent, false, rule, grid});
 
 }  // namespace
 }  // namespace chop::quantizers

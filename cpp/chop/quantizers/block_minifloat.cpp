@@ -13,7 +13,13 @@ NumberRule rule(const double* n, const BlockFacts& facts, const RealType& type) 
   return float_rule(m + 1, 1.0 - bias - m, power(top - bias) * (2.0 - power(-m)), type);
 }
 
-[[maybe_unused]] const bool registered = value_formats().add("block_minifloat", {3, kExponent, false, rule});
+// Of all blocks, whatever their bias.
+std::optional<ValueGrid> grid(const double* n) {
+  const int m = whole(n[0] - n[1]) - 1;
+  return ValueGrid{whole(2.0 - power(n[2]) - m), power(power(n[1]) - 1.0) * (2.0 - power(-m))};
+}
+
+[[maybe_unused]] const bool registered = value_formats().add("block_minifloat", {3, kExponent, false, rule, grid});
 
 }  // namespace
 }  // namespace chop::quantizers

@@ -128,7 +128,9 @@ class ManyRunner {
       const int count = full < 1 ? 1 : static_cast<int>(std::min({full, int64_t{kNumberLanes}, last - block}));
       const int64_t length = full < 1 ? columns - place * size : size;
       kernels_.largest_of(x_ + at, count, length, many_.most);
-      if (rules_.find(count, &many_)) {
+      if (rules_.part() != 0.0) {
+        scale_rows(at, count, length);
+      } else if (rules_.find(count, &many_)) {
         kernels_.apply_each(x_ + at, y_ + at, count, length, many_.rules, many_.narrow);
       } else {
         quantize_singly(format_, layout_, block, block + count, x_, y_);
@@ -162,6 +164,18 @@ class ManyRunner {
   }
 
  private:
+  void scale_rows(int64_t at, int count, int64_t length) {
+    NumberRule rule;
+    rule.kind = RuleKind::scaled;
+    rule.low = -rules_.part();
+    rule.high = rules_.part();
+    for (int b = 0; b < count; ++b, at += length) {
+      const double step = static_cast<double>(many_.most[b]) / rules_.part();
+      rule.step = step > 0.0 ? step : 1.0;
+      number_kernels().f32.apply(x_ + at, y_ + at, length, rule);
+    }
+  }
+
   const BoundNumbers& format_;
   const BlockLayout& layout_;
   const BlockRules rules_;
@@ -178,7 +192,8 @@ bool quantize_many(const BoundNumbers& format, const BlockLayout& layout, int64_
   if (last - first < kFew || !BlockRules::can(*format.format)) return false;
   const size_t dims = layout.size.size();
   const bool by_exponent = (format.format->needs & kExponent) == kExponent;
-  if (by_exponent && (dims == 1 || (dims == 2 && layout.block[0] == 1))) {
+  const bool by_part = format.format->part_of_largest && format.format->part_of_largest(format.numbers) != 0.0;
+  if ((by_exponent || by_part) && (dims == 1 || (dims == 2 && layout.block[0] == 1))) {
     ManyRunner(format, layout, x, y).rows(first, last);
     return true;
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,13 @@ def number_spec(name: str) -> ValueSpec:
     return spec
 
 
+def listed(spec: ValueSpec, field: str, value: Any) -> list[Any]:
+    """Return the values of a field that are to be tried: those of a list, unless the list itself is one value."""
+    if not isinstance(value, list) or not value:
+        return [value]
+    return value if isinstance(value[0], list) or not spec.takes_lists(field) else [value]
+
+
 class _Tensor:
     """One operand: what is known of its numbers, and the errors of the formats that were tried."""
 
@@ -58,7 +66,9 @@ class _Tensor:
 
     def choose(self, spec: ValueSpec, entries: Mapping[str, Any]) -> None:
         """Find the formats to try."""
-        for each in spec.choices(entries, self.sizes.biases):
+        lists = [listed(spec, field, value) for field, value in entries.items()]
+        decided = [dict(zip(entries, values, strict=True)) for values in product(*lists)]
+        for each in (choice for one in decided for choice in spec.choices(one, self.sizes.biases)):
             where = f"{_WHERE}: {self.layer.nodes[0]}.{self.operand.name}_"
             fields = {field: spec.kinds[field].read(value, where + field) for field, value in each.items()}
             missing = [field for field in spec.fields if field not in fields]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chop import _core
 from chop.format_scan.frac_range import Magnitudes, frac_range
-from chop.format_scan.number_scan import NumberScan, number_spec
+from chop.format_scan.number_scan import NumberScan, listed, number_spec
 from chop.format_scan.operand_run import OperandRun, Walk
 from chop.format_scan.result import BestFormats, FormatChoice
 from chop.ir.graph.eval_run import batches_of, eval_mode
@@ -52,9 +52,9 @@ def best_formats(
     smallest is taken, which has the largest range; where all are equal (nothing but zeros), ``width // 2``.
     Of other number formats the exponent widths and exponent biases that can be the best are tried
     (:mod:`chop.format_scan.binades`), of ``binary`` and ``ternary`` their flags; blocks and all else are as
-    ``entries`` say. Of a ReLU's input the error is that of what the ReLU passes on: negative numbers cost nothing.
-    NaN and infinities count for nothing. Nodes that call one module get one format. Weights and data are
-    taken as they are now.
+    ``entries`` say, or what is best of the lists that they give. Of a ReLU's input the error is that of what the
+    ReLU passes on: negative numbers cost nothing. NaN and infinities count for nothing. Nodes that call one module
+    get one format. Weights and data are taken as they are now.
 
     Args:
         ev: the evaluator; its graph may be quantized, the float form is looked at.
@@ -63,7 +63,9 @@ def best_formats(
         signed: None takes the sign that quantized layers have: input of a ReLU without, all else with sign.
         objective: ``"mse"``.
         name: of the number format.
-        entries: fields of its operands that are decided, e.g. ``{"block_size": [1, 32]}``; not for ``integer``.
+        entries: fields of its operands that are decided, e.g. ``{"block_size": [1, 32]}``, or lists of what to try,
+            ``{"block_size": [[1, 4], [1, 16]]}``; not for ``integer``. ``{"scale": "best"}``, where numbers have a scale, is
+            the power of two that is best as the one scale of all data.
         batch_size: rows that run at once; memory grows with it.
         threads: threads of the scan; they change no bit of the result.
 
@@ -101,7 +103,9 @@ def best_formats(
             if field not in spec.kinds or field == "width":
                 known = ", ".join(f for f in spec.kinds if f != "width")
                 raise ConfigError(f"{_WHERE}: entries has no {field!r}; {name!r} has {known or 'none'}")
-            spec.check_field(field, value, f"{_WHERE}: {field}")
+            for each in listed(spec, field, value):
+                if not (each == "best" and field in spec.searched):
+                    spec.check_field(field, each, f"{_WHERE}: {field}")
         return NumberScan(ev.graph, layers, spec, widths, entries or {}).run(walk)
     if entries:
         raise ConfigError(f"{_WHERE}: entries are for formats other than integer, got {dict(entries)!r}")

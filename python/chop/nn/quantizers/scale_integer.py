@@ -5,6 +5,7 @@ Source: Jacob et al., arXiv:1712.05877; the arithmetic of ``torch.fake_quantize_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from chop.nn.quantizers.fields import Field, Flag, Real, Whole, Word
 from chop.nn.quantizers.number_format import NumberFormat, pairs
 from chop.nn.quantizers.spec import QUANTIZERS
-from chop.nn.quantizers.value_spec import ValueSpec, quantize_by
+from chop.nn.quantizers.value_spec import Biases, ValueSpec, quantize_by
 from chop.tools.errors import ConfigError
 
 _SCALE_BITS = 32
@@ -89,6 +90,7 @@ class ScaleIntegerSpec(ValueSpec):
         "scale": Real(positive=True),
         "zero_point": Whole(0, 2**32 - 1),
     }
+    searched = frozenset({"scale"})
     function = staticmethod(scale_integer_quantizer)
 
     def make_format(
@@ -126,6 +128,18 @@ class ScaleIntegerSpec(ValueSpec):
         return NumberFormat(
             self.name, pairs(arguments), numbers, width, shared, block if scale is None else (), first
         )
+
+    def choices(self, entries: Mapping[str, Any], biases: Biases) -> list[dict[str, Any]]:
+        if entries.get("scale") != "best":
+            return super().choices(entries, biases)
+        if not entries.get("symmetric", True):
+            raise ConfigError(
+                f"{self.name}: the best scale is known for symmetric codes, got symmetric = false"
+            )
+        top, exponent = math.frexp(2.0 ** (entries["width"] - 1) - 1)
+        # A step of one, and no error above it: codes of a finer step are among those of a coarser one.
+        scales = [2.0**-bias for bias in biases(top, exponent, 0, 0.0)]
+        return [{**entries, "scale": scale} for scale in scales or [1.0]]
 
     def at_operand(
         self, mase_op: str, operand: str, values: dict[str, Any], as_layer: bool

@@ -35,12 +35,14 @@ class ValueSpec(QuantizerSpec):
         make_format: a method ``(where, **arguments)`` that returns the :class:`NumberFormat` for arguments that their
             kinds have read, or raises ConfigError, opening with ``where``, for those that do not go together.
         usual: field -> what it is in a scan for the least error that says nothing of it.
+        searched: fields for which such a scan takes the word "best", and ``choices`` finds values.
     """
 
     kinds: ClassVar[Mapping[str, Field]]
     arguments: ClassVar[Mapping[str, str]] = {}
     make_format: Callable[..., NumberFormat]
     usual: ClassVar[Mapping[str, Any]] = {}
+    searched: ClassVar[frozenset[str]] = frozenset()
 
     def format(self, **arguments: Any) -> NumberFormat:
         """Return the format that the quantizer's function means by these arguments.
