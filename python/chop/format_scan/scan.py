@@ -64,8 +64,8 @@ def best_formats(
         objective: ``"mse"``.
         name: of the number format.
         entries: fields of its operands that are decided, e.g. ``{"block_size": [1, 32]}``, or lists of what to try,
-            ``{"block_size": [[1, 4], [1, 16]]}``; not for ``integer``. ``{"scale": "best"}``, where numbers have a scale, is
-            the power of two that is best as the one scale of all data.
+            ``{"block_size": [[1, 4], [1, 16]]}``; not for ``integer``. Where numbers have a scale,
+            ``{"scale": "best"}`` is the power of two that is best as the one scale of all data.
         batch_size: rows that run at once; memory grows with it.
         threads: threads of the scan; they change no bit of the result.
 
