@@ -14,14 +14,15 @@ struct ConvNetwork {
 
 class ConvNetworkMaker {
  public:
-  explicit ConvNetworkMaker(uint64_t seed) : random_(seed) {}
+  // Every fourth network is so wide that its products are worth matrices.
+  explicit ConvNetworkMaker(uint64_t seed) : random_(seed), wide_(seed % 4 == 0 ? 4 : 1) {}
 
   ConvNetwork make() {
     const int64_t channels = 1 + random_.below(5), height = 4 + random_.below(5), width = 4 + random_.below(5);
     specs_.push_back({"x", "input", {}, {}, {}, {ir::kBatch, channels, height, width}});
     last_ = "x", channels_ = channels;
     const int64_t parts = 2 + random_.below(3);
-    conv(1 + random_.below(9), 3, 1, 1);
+    conv(wide_ * (1 + random_.below(9)), 3, 1, 1);
     for (int64_t i = 0; i < parts; ++i) part();
     if (random_.below(2) == 0) {
       add("mean", "adaptive_avg_pool2d", {{"output_size", ir::List{1, 1}}});
@@ -63,13 +64,13 @@ class ConvNetworkMaker {
 
   void part() {
     switch (random_.below(6)) {
-      case 0: return conv(1 + random_.below(9), 3, 1, 1);
-      case 1: return conv(1 + random_.below(9), 3, 2, 1);
+      case 0: return conv(wide_ * (1 + random_.below(9)), 3, 1, 1);
+      case 1: return conv(wide_ * (1 + random_.below(9)), 3, 2, 1);
       case 2:
         conv(channels_ * (1 + random_.below(2)), 3, 1 + random_.below(2), channels_);
         return add(fresh("act"), "relu6", {});
       case 3:
-        conv(4 * (1 + random_.below(2)), 1, 1, 1);
+        conv(4 * wide_ * (1 + random_.below(2)), 1, 1, 1);
         add(fresh("act"), "relu", {});
         return conv(2 + 2 * random_.below(3), 3, 1, 2);
       case 4:
@@ -100,6 +101,7 @@ class ConvNetworkMaker {
   }
 
   testing::Random random_;
+  int64_t wide_;
   std::vector<ir::Graph::Spec> specs_;
   std::vector<std::string> layers_;
   std::string last_;

@@ -66,11 +66,14 @@ struct Shape {
   int out = 1, channels = 1, taps = 1, positions = 1, places = 1;
   int zero = 0, shift = 0;
   bool bias = true, padded = false;
+  bool added = false;  // integer kinds: random floats
+  bool roomy = false;  // one place only
   uint64_t seed = 1;
 
   std::string text() const {
     return join("out ", out, " channels ", channels, " taps ", taps, " positions ", positions, " places ", places,
-                " zero ", zero, " shift ", shift, " bias ", bias, " padded ", padded);
+                " zero ", zero, " shift ", shift, " bias ", bias, " padded ", padded, " added ", added, " roomy ",
+                roomy);
   }
 };
 
@@ -83,11 +86,12 @@ class Problem {
         shape(made_shape),
         per_group(channels_of(kind.x)),
         groups((shape.channels + per_group - 1) / per_group),
-        x_(int64_t{groups} * shape.places * kGroupBytes),
+        x_((int64_t{groups} * shape.places + (shape.roomy ? kMatrix : 0)) * kGroupBytes, 55),
         padding_(shape.padded ? int64_t{groups} * kGroupBytes : 0),
         weight_(order(false).count() * static_cast<int64_t>(kind.weight_bytes)),
         matrices_(kind.x == Encoding::u8x4 ? order(true).count() : 0),
-        bias_(shape.out * int64_t{kind.weight_bytes == 8 ? 8 : 4}) {
+        bias_(shape.out * int64_t{kind.weight_bytes == 8 ? 8 : 4}),
+        addend_(uniform_values(int64_t{shape.out} * (shape.positions + 1) * kBlock, -9.0f, 9.0f, shape.seed + 5)) {
     Random random(shape.seed);
     for (int64_t i = 0; i < int64_t{shape.positions} * shape.taps; ++i) {
       const bool padded = shape.padded && random.below(3) == 0;
@@ -129,6 +133,8 @@ class Problem {
     p.shift = shape.shift, p.scale = scale, p.out = shape.out, p.finish = finish;
     p.place_side_by_side();
     p.lanes = lanes;
+    p.roomy = shape.roomy;
+    if (shape.added) p.addend = addend_.data(), p.addend_across = shape.positions + 1;
     const int channels = channels_of(finish.to);
     Packed y(int64_t{shape.positions} * ((shape.out + channels - 1) / channels) * kGroupBytes, 77);
     p.y = y.data();
@@ -148,6 +154,7 @@ class Problem {
   WeightOrder order(bool matrices) const { return {shape.out, shape.taps, groups, per_group, matrices}; }
 
   Packed x_, padding_, weight_, matrices_, bias_;
+  std::vector<float> addend_;
 };
 
 // The finishes that products and encodings may have. alpha and beta: one per output.

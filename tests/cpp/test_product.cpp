@@ -24,6 +24,7 @@ Shape some_shape(int out, int channels, uint64_t seed, const Kind& kind) {
   shape.bias = random.below(4) != 0;
   if (kind.integers && random.below(2) == 0) shape.shift = static_cast<int>(random.below(9));
   if (kind.x == Encoding::u8x4 && random.below(2) == 0) shape.zero = 128;
+  shape.added = kind.integers && random.below(3) == 0;
   return shape;
 }
 
@@ -107,7 +108,11 @@ TEST(products_end_in_every_finish) {
         for (const float scale : {1.0f, 0x1p-9f}) {
           if (!kind->integers && scale != 1.0f) continue;
           Shape shape = some_shape(out, 5, static_cast<uint64_t>(out), *kind);
-          compare(some_problem(*kind, shape, false), finish, scale);
+          for (const bool added : {false, true}) {
+            if (added && !kind->integers) continue;
+            shape.added = added;
+            compare(some_problem(*kind, shape, false), finish, scale);
+          }
         }
 }
 

@@ -22,6 +22,17 @@ Span part_of(int64_t count, int64_t parts, int64_t index) {
 
 using ScoresPtr = std::unique_ptr<Scores>;
 
+// Whether the plans of a range, from the second on, begin with too little of the one before to keep all that planes
+// hold for it: one plan's planes stay in the caches.
+bool run_apart(const Schedule& schedule, Span plans) {
+  for (int64_t i = plans.first; i < plans.last; ++i) {
+    const Plan& plan = schedule.at(static_cast<size_t>(i));
+    const size_t shared = i == plans.first ? 0 : schedule.shared[static_cast<size_t>(i)];
+    if (plan.images == 0 || 2 * shared > plan.steps.size()) return false;
+  }
+  return true;
+}
+
 // The plans of one range on the blocks of one chunk: found[i] belongs to the plan at plans.first + i. reference: of the
 // float model, null where no metric compares with it.
 std::vector<ScoresPtr> score_chunk(const Schedule& schedule, Span plans, const Plan* reference, const Dataset& data,
@@ -31,6 +42,13 @@ std::vector<ScoresPtr> score_chunk(const Schedule& schedule, Span plans, const P
   for (int64_t i = plans.first; i < plans.last; ++i) {
     all.push_back(&schedule.at(static_cast<size_t>(i)));
     found.push_back(metrics.start(blocks.first * kBlock));
+  }
+  if (!reference && all.size() > 1 && run_apart(schedule, plans)) {
+    for (int64_t i = plans.first; i < plans.last; ++i) {
+      std::vector<ScoresPtr> one = score_chunk(schedule, {i, i + 1}, nullptr, data, blocks, metrics);
+      found[static_cast<size_t>(i - plans.first)] = std::move(one.front());
+    }
+    return found;
   }
   const int together = reference ? reference->together : 1;
   Runner runner = all.size() == 1 ? Runner(*all.front(), data, together) : Runner(all, data, together);

@@ -6,6 +6,7 @@
 
 #include "chop/core/check.h"
 #include "chop/evaluator/element_codes.h"
+#include "chop/evaluator/plan_key.h"
 #include "chop/kernels/kernels.h"
 #include "chop/quantizers/quantizer.h"
 
@@ -34,19 +35,12 @@ std::vector<double> numbers(const ir::Node& node, const char* name, const NodeFo
   return {codes.begin(), codes.end()};
 }
 
-double total(const std::vector<double>& weight, size_t inputs, size_t o) {
-  double sum = 0.0;
-  for (size_t i = 0; i < inputs; ++i) sum += std::fabs(weight[o * inputs + i]);
-  return sum;
-}
-
-// The largest |sum| of any output when no |input| is larger than x_max.
-double worst_case(const std::vector<double>& weight, const std::vector<double>& bias, size_t inputs, double x_max,
+// The largest |sum| of any output when no |input| is larger than x_max. magnitudes: of each output's weights.
+double worst_case(const std::vector<double>& magnitudes, const std::vector<double>& bias, double x_max,
                   double product_unit, double bias_unit) {
   double bound = 0.0;
-  for (size_t o = 0; o * inputs < weight.size(); ++o) {
-    const double sum =
-        total(weight, inputs, o) * x_max * product_unit + (bias.empty() ? 0.0 : std::fabs(bias[o]) * bias_unit);
+  for (size_t o = 0; o < magnitudes.size(); ++o) {
+    const double sum = magnitudes[o] * x_max * product_unit + (bias.empty() ? 0.0 : std::fabs(bias[o]) * bias_unit);
     bound = larger(bound, sum);
   }
   return bound;
@@ -67,65 +61,38 @@ CodeRange codes_of(const std::vector<double>& codes) {
   return range;
 }
 
-class Packer {
- public:
-  Packer(const Window& window, int channels, bool matrices)
-      : w_(window),
-        order_{w_.out / w_.groups, w_.taps, (w_.channels / w_.groups + channels - 1) / channels, channels, matrices} {}
+template <class T>
+void store_bias(const std::vector<double>& bias, int groups, Layer* layer) {
+  const std::vector<T> numbers(bias.begin(), bias.end());
+  layer->bias.resize(numbers.size() * sizeof(T));
+  if (!numbers.empty()) std::memcpy(layer->bias.data(), numbers.data(), layer->bias.size());
+  layer->bias_bytes = layer->bias.size() / static_cast<size_t>(groups);
+}
 
-  // weight: [out][channels / groups][taps], as torch keeps it.
-  template <class T>
-  void pack(const std::vector<double>& weight, std::vector<std::byte>* to, size_t* group_bytes) const {
-    const int channels = w_.channels / w_.groups;
-    const auto group = static_cast<size_t>(order_.count());
-    std::vector<T> packed(group * static_cast<size_t>(w_.groups));
-    size_t from = 0;
-    for (int g = 0; g < w_.groups; ++g)
-      for (int o = 0; o < order_.out; ++o)
-        for (int c = 0; c < channels; ++c)
-          for (int t = 0; t < w_.taps; ++t)
-            packed[static_cast<size_t>(g) * group + static_cast<size_t>(order_.place(o, t, c))] =
-                static_cast<T>(weight[from++]);
-    store(packed, to);
-    *group_bytes = group * sizeof(T);
+// weight: () -> the numbers; exponent: they are the weights' codes times 2^exponent. key: names those codes.
+template <class Weights>
+void pack(const Window& window, const Weights& weight, int exponent, const std::vector<double>& bias,
+          const LayerInput& input, const Key& key, Layer* layer) {
+  WeightLayout layout{layer->road, layer->encoding, false, 1};
+  if (layer->road == Road::int8) {
+    const int channels = channels_of(layer->encoding), merged = input.side_by_side;
+    const int groups = (window.channels / window.groups + channels - 1) / channels;
+    layout.matrices =
+        kernels().product.takes_matrices(window.out / window.groups, window.taps / merged, groups * merged);
+    if (layout.matrices) layout.merged = merged;
   }
-
-  template <class T>
-  void pack_bias(const std::vector<double>& bias, std::vector<std::byte>* to, size_t* group_bytes) const {
-    store(std::vector<T>(bias.begin(), bias.end()), to);
-    *group_bytes = bias.size() / static_cast<size_t>(w_.groups) * sizeof(T);
-  }
-
- private:
-  template <class T>
-  static void store(const std::vector<T>& numbers, std::vector<std::byte>* to) {
-    to->resize(numbers.size() * sizeof(T));
-    if (!numbers.empty()) std::memcpy(to->data(), numbers.data(), to->size());
-  }
-
-  const Window& w_;
-  WeightOrder order_;
-};
-
-void pack(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias, Layer* layer) {
-  const int channels = channels_of(layer->encoding);
-  const int groups = (window.channels / window.groups + channels - 1) / channels;
-  layer->matrices =
-      layer->road == Road::int8 && kernels().product.takes_matrices(window.out / window.groups, window.taps, groups);
-  const Packer packer(window, channels, layer->matrices);
+  layer->matrices = layout.matrices;
+  layer->merged = layout.merged;
+  layer->shares_weight = input.cache != nullptr;
+  const auto make = [&] { return pack_weights(window, weight(), layout); };
+  layer->weight =
+      input.cache ? input.cache->packed(key, layout, exponent, make) : std::make_shared<PackedWeights>(make());
   switch (layer->road) {
-    case Road::int8: packer.pack<int8_t>(weight, &layer->weight, &layer->weight_bytes); break;
-    case Road::int16: packer.pack<int16_t>(weight, &layer->weight, &layer->weight_bytes); break;
-    case Road::int32: packer.pack<int32_t>(weight, &layer->weight, &layer->weight_bytes); break;
-    case Road::float64:
-      packer.pack<double>(weight, &layer->weight, &layer->weight_bytes);
-      return packer.pack_bias<double>(bias, &layer->bias, &layer->bias_bytes);
+    case Road::float64: return store_bias<double>(bias, window.groups, layer);
     case Road::exact_float32:
-    case Road::float32:
-      packer.pack<float>(weight, &layer->weight, &layer->weight_bytes);
-      return packer.pack_bias<float>(bias, &layer->bias, &layer->bias_bytes);
+    case Road::float32: return store_bias<float>(bias, window.groups, layer);
+    default: return store_bias<int32_t>(bias, window.groups, layer);
   }
-  packer.pack_bias<int32_t>(bias, &layer->bias, &layer->bias_bytes);
 }
 
 std::vector<double> scaled(std::vector<double> numbers, double unit) {
@@ -165,12 +132,10 @@ struct CodeSums {
 
 // Inputs of the int8 road carry `zero` on top; what that adds to each sum is taken off its bias, modulo 2^32 as the
 // kernel counts.
-void take_off_zero(const LayerCodes& codes, size_t inputs, const Layer& layer, std::vector<double>* bias) {
+void take_off_zero(const std::vector<double>& sums, const Layer& layer, std::vector<double>* bias) {
   constexpr double kModulus = 4294967296.0;
   for (size_t o = 0; o < bias->size(); ++o) {
-    double sum = 0.0;
-    for (size_t i = 0; i < inputs; ++i) sum += codes.weight[o * inputs + i];
-    const double off = std::remainder((*bias)[o] - std::ldexp(sum * layer.zero, layer.shift), kModulus);
+    const double off = std::remainder((*bias)[o] - std::ldexp(sums[o] * layer.zero, layer.shift), kModulus);
     (*bias)[o] = off == kModulus / 2 ? -off : off;
   }
 }
@@ -189,38 +154,74 @@ std::vector<double> reaching(std::vector<double> weight, const ElementFormats& f
   return weight;
 }
 
-Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& format, bool finite, bool nonnegative) {
+// What is known of a layer's weights, and the weights themselves, where somebody asks for them.
+class Weights {
+ public:
+  Weights(const ir::Node& node, const NodeFormat& format, const LayerInput& input) : node_(node), format_(format) {
+    key_ = {input.node, reinterpret_cast<intptr_t>(&quantizers::registry().get(format.quantizer))};
+    append(&key_, format.operand("weight"));
+    if (const ElementFormats* each = format.each("weight")) append(&key_, *each);
+    const auto outputs = static_cast<size_t>(node.parameter("weight")->shape.front());
+    const auto make = [&] { return sums_of(codes(), outputs); };
+    sums_ = input.cache ? input.cache->sums(key_, make) : std::make_shared<WeightSums>(make());
+  }
+
+  const std::vector<double>& codes() {
+    if (codes_.empty()) codes_ = numbers(node_, "weight", &format_);
+    return codes_;
+  }
+  const WeightSums& sums() const { return *sums_; }
+  const Key& key() const { return key_; }
+
+ private:
+  const ir::Node& node_;
+  const NodeFormat& format_;
+  Key key_;
+  std::vector<double> codes_;
+  std::shared_ptr<const WeightSums> sums_;
+};
+
+Layer code_layer(const ir::Node& node, const Window& window, const NodeFormat& format, const LayerInput& input) {
   const FixedPoint &x = *format.operand("data_in"), &weight = *format.operand("weight");
-  const LayerCodes codes = layer_codes(node, format);
+  const LayerCodes grids = layer_grids(node, format);
+  Weights known(node, format, input);
   Layer layer;
   layer.codes_in = true;
-  layer.unit = std::ldexp(1.0, -codes.finest);
-  layer.shift = codes.shift;
+  layer.unit = std::ldexp(1.0, -grids.finest);
+  layer.shift = grids.shift;
   const ElementFormats* features = format.each("data_in");
-  layer.bound =
-      worst_case(features ? reaching(codes.weight, *features, window, x) : codes.weight, codes.bias, inputs_of(window),
-                 features ? 1.0 : x.largest_code(), std::ldexp(1.0, codes.shift), std::ldexp(1.0, codes.bias_shift));
+  const double unit = std::ldexp(1.0, grids.shift), bias_unit = std::ldexp(1.0, grids.bias_shift);
+  if (features) {
+    const auto reach = sums_of(reaching(known.codes(), *features, window, x), static_cast<size_t>(window.out));
+    layer.bound = worst_case(reach.magnitudes, grids.bias, 1.0, unit, bias_unit);
+  } else {
+    layer.bound = worst_case(known.sums().magnitudes, grids.bias, x.largest_code(), unit, bias_unit);
+  }
   layer.offset = layer.bound * layer.unit;
-  const CodeRange weights = format.each("weight") ? codes_of(codes.weight) : codes_of(weight, false);
-  const CodeRange inputs = codes_of(x, nonnegative);
-  layer.road = CodeSums{x,           inputs,      weights,      finite,
-                        layer.bound, codes.shift, codes.finest, window.groups > 1 && window.groups == window.channels}
+  const CodeRange weights = format.each("weight") ? codes_of(known.codes()) : codes_of(weight, false);
+  const CodeRange inputs = codes_of(x, input.nonnegative);
+  layer.road = CodeSums{x,           inputs,      weights,      input.finite,
+                        layer.bound, grids.shift, grids.finest, window.groups > 1 && window.groups == window.channels}
                    .road();
   if (layer.road == Road::float64 || layer.road == Road::exact_float32) {
-    pack(window, scaled(codes.weight, std::ldexp(1.0, codes.shift - codes.finest)),
-         scaled(codes.bias, std::ldexp(1.0, codes.bias_shift - codes.finest)), &layer);
+    const int exponent = grids.shift - grids.finest;
+    const auto numbers_of_weights = [&] { return scaled(known.codes(), std::ldexp(1.0, exponent)); };
+    pack(window, numbers_of_weights, exponent, scaled(grids.bias, std::ldexp(1.0, grids.bias_shift - grids.finest)),
+         input, known.key(), &layer);
     return layer;
   }
   layer.scale = static_cast<float>(layer.unit);
-  std::vector<double> bias = scaled(codes.bias, std::ldexp(1.0, codes.bias_shift));
+  std::vector<double> bias = scaled(grids.bias, bias_unit);
   bias.resize(static_cast<size_t>(window.out));
   if (layer.road == Road::int16) layer.encoding = Encoding::s16x2;
   if (layer.road == Road::int8) {
     layer.encoding = Encoding::u8x4;
     layer.zero = inputs.within(0, 255) ? 0 : 128;
-    if (layer.zero) take_off_zero(codes, inputs_of(window), layer, &bias);
+    if (layer.zero) take_off_zero(known.sums().sums, layer, &bias);
   }
-  pack(window, codes.weight, bias, &layer);
+  if (std::all_of(bias.begin(), bias.end(), [](double b) { return b == 0.0; })) bias.clear();
+  const auto codes = [&]() -> const std::vector<double>& { return known.codes(); };
+  pack(window, codes, 0, bias, input, known.key(), &layer);
   return layer;
 }
 
@@ -234,9 +235,9 @@ Layer float_layer(const ir::Node& node, const Window& window, const NodeFormat* 
   const std::vector<double> weight = scaled(numbers(node, "weight", format), unit_of(format, "weight"));
   const std::vector<double> bias = scaled(numbers(node, "bias", format), unit_of(format, "bias"));
   Layer layer;
-  layer.gain = worst_case(weight, {}, inputs_of(window), 1.0, 1.0, 1.0);
+  layer.gain = worst_case(sums_of(weight, static_cast<size_t>(window.out)).magnitudes, {}, 1.0, 1.0, 1.0);
   for (const double b : bias) layer.offset = larger(layer.offset, std::fabs(b));
-  pack(window, weight, bias, &layer);
+  pack_numbers(window, weight, bias, &layer);
   return layer;
 }
 
@@ -256,7 +257,8 @@ const char* road_name(Road road) {
 
 void pack_numbers(const Window& window, const std::vector<double>& weight, const std::vector<double>& bias,
                   Layer* layer) {
-  pack(window, weight, bias, layer);
+  const auto numbers = [&]() -> const std::vector<double>& { return weight; };
+  pack(window, numbers, 0, bias, {}, {}, layer);
 }
 
 bool takes_codes(const ir::Node& node, const NodeFormat* format) {
@@ -267,9 +269,8 @@ bool takes_codes(const ir::Node& node, const NodeFormat* format) {
   return format && on_grid("data_in") && on_grid("weight") && (!node.parameter("bias") || on_grid("bias"));
 }
 
-LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format) {
+LayerCodes layer_grids(const ir::Node& node, const NodeFormat& format) {
   LayerCodes codes;
-  codes.weight = numbers(node, "weight", &format);
   codes.bias = numbers(node, "bias", &format);
   const int product_frac = format.operand("data_in")->frac_width + format.operand("weight")->frac_width;
   const int bias_frac = codes.bias.empty() ? product_frac : format.operand("bias")->frac_width;
@@ -279,9 +280,14 @@ LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format) {
   return codes;
 }
 
-Layer make_layer(const ir::Node& node, const Window& window, const NodeFormat* format, bool finite, bool nonnegative) {
-  return takes_codes(node, format) ? code_layer(node, window, *format, finite, nonnegative)
-                                   : float_layer(node, window, format);
+LayerCodes layer_codes(const ir::Node& node, const NodeFormat& format) {
+  LayerCodes codes = layer_grids(node, format);
+  codes.weight = numbers(node, "weight", &format);
+  return codes;
+}
+
+Layer make_layer(const ir::Node& node, const Window& window, const NodeFormat* format, const LayerInput& input) {
+  return takes_codes(node, format) ? code_layer(node, window, *format, input) : float_layer(node, window, format);
 }
 
 }  // namespace chop::evaluator

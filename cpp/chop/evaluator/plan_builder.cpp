@@ -17,12 +17,6 @@ namespace {
 
 using ir::Node;
 
-std::vector<int32_t> all_rows(int count) {
-  std::vector<int32_t> rows(static_cast<size_t>(count));
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
-}
-
 // Whether the value's layer can pack its output for the reader itself: the channels of one are those of the other,
 // place by place. A linear layer on more than two dimensions reads along the places of a convolution.
 bool feeds(const Value& value, const Window& reader) {
@@ -80,22 +74,36 @@ Ending PlanBuilder::ending(const Value& value, const std::vector<int32_t>* rows)
   return ending;
 }
 
+int PlanBuilder::push_product(const Value& value, Encoding to, int zero) {
+  Key key{kProduct, static_cast<int64_t>(to), zero};
+  key.insert(key.end(), value.key.begin(), value.key.end());
+  std::vector<int> inputs{value.source};
+  if (value.addend >= 0) inputs.push_back(value.addend);
+  const auto make = [&] {
+    Ending end = ending(value, nullptr);
+    end.finish.to = to;
+    end.finish.zero = zero;
+    end.adds = value.addend >= 0;
+    return product_step(value, std::move(end));
+  };
+  return push(key, std::move(inputs), make, stage(value));
+}
+
 int PlanBuilder::settle(Value* value) {
   if (value->layer) {
-    Key key{kProduct, static_cast<int64_t>(Encoding::f32), 0};
-    key.insert(key.end(), value->key.begin(), value->key.end());
-    value->block = push(
-        key, {value->source}, [&] { return product_step(*value, ending(*value, nullptr)); }, stage(*value));
+    value->block = push_product(*value, Encoding::f32, 0);
   } else if (value->open) {
     Key key{kEncoded, static_cast<int64_t>(Encoding::f32), value->channels, value->places};
     key.insert(key.end(), value->key.begin(), value->key.end());
     const auto make = [&] {
-      const std::vector<int32_t> rows = all_rows(value->channels * value->places);
+      std::vector<int32_t> rows(static_cast<size_t>(value->rows()));
+      std::iota(rows.begin(), rows.end(), 0);
       return std::make_shared<EncodeStep>(rows, ending(*value, &rows));
     };
     value->block = push(key, {value->block}, make, stage(*value));
   }
   value->layer = nullptr;
+  value->addend = -1;
   if (value->capped >= 0) cap(value);
   value->open = false;
   value->affine = nullptr;
@@ -115,17 +123,9 @@ Value PlanBuilder::taken(Value& from) {
 int PlanBuilder::encode(Value* value, const Window& reader, const Layer& layer) {
   const Encoding to = layer.encoding;
   if (to == Encoding::f32) return settle(value);
-  Key key{value->layer ? kProduct : kEncoded, static_cast<int64_t>(to), layer.zero};
+  if (value->layer) return push_product(*value, to, layer.zero);
+  Key key{kEncoded, static_cast<int64_t>(to), layer.zero};
   key.insert(key.end(), value->key.begin(), value->key.end());
-  if (value->layer) {
-    const auto make = [&] {
-      Ending end = ending(*value, nullptr);
-      end.finish.to = to;
-      end.finish.zero = layer.zero;
-      return product_step(*value, std::move(end));
-    };
-    return push(key, {value->source}, make, stage(*value));
-  }
   key.insert(key.end(), {value->channels, reader.channels, reader.groups, reader.places_in, reader.channels_last});
   const auto make = [&] {
     const std::vector<int32_t> rows = value->plane > 0 ? plane_input_rows(reader, to) : input_rows(reader, to);
@@ -151,14 +151,18 @@ void PlanBuilder::product(const Node& node, size_t index, const NodeFormat* form
   const ElementFormats rows = features ? row_formats(*features, input_window, *format) : ElementFormats();
   const bool finite = in.range.finite();
   const bool nonnegative = features ? rounded(in.range, rows).nonnegative : in.range.nonnegative;
-  Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative};
+  const PlaneWindow* planes = in.plane > 0 ? facts(index).planes.get() : nullptr;
+  const int side_by_side = planes && planes->gathers() && window->groups == 1 ? window->taps : 1;
+  Key key{kLayer, static_cast<int64_t>(index), finite, nonnegative, side_by_side};
   append(&key, format);
   const auto layer = planner_.layers_.get(
       key,
       [&] {
         const bool by_values = format && !format->values.empty();
         return std::make_shared<Layer>(by_values ? make_value_layer(node, *window, *format, finite, nonnegative)
-                                                 : make_layer(node, *window, format, finite, nonnegative));
+                                                 : make_layer(node, *window, format,
+                                                              {finite, nonnegative, side_by_side, &planner_.weights_,
+                                                               static_cast<int64_t>(index)}));
       },
       [](const Layer& made) { return made.bytes(); });
   plan_.layers.push_back({node.name, layer->road, layer->bound});

@@ -18,6 +18,7 @@ namespace chop::evaluator {
 struct Value {
   int block = -1;   // where it is, in floats, before `pending`; -1: in `layer`, which is not run yet
   int source = -1;  // the block that `layer` reads
+  int addend = -1;  // the block of floats that is added behind `affine`; -1: none
   std::shared_ptr<const Window> window;
   std::shared_ptr<const Layer> layer;
   Key key;  // names the layer and what is pending
@@ -64,6 +65,8 @@ class PlanBuilder {
   void join(Value* value);
   bool plane_op(const ir::Node& node, size_t index, const NodeFormat* format);  // false: not one of those
   StepPtr product_step(const Value& value, Ending ending) const;
+  int push_product(const Value& value, Encoding to, int zero);
+  bool add_behind(const ir::Node& node);  // false: neither input is a product that can add the other one
 
   // The inputs' blocks, on the grids of the format; joined: as blocks of samples.
   struct Settled {

@@ -19,7 +19,8 @@ enum Tag : int64_t {
   kElements,
   kPlanes,
   kCapped,
-  kValues
+  kValues,
+  kAdded
 };
 
 // Null: no format.

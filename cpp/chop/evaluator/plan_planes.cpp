@@ -66,6 +66,26 @@ StepPtr PlanBuilder::product_step(const Value& value, Ending ending) const {
   return std::make_shared<PlaneProductStep>(value.window_on_planes, value.layer, std::move(ending));
 }
 
+bool PlanBuilder::add_behind(const Node& node) {
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    const Value& product = input(node, i);
+    if (!product.layer || product.readers > 1 || product.addend >= 0 || product.capped >= 0) continue;
+    if (product.pending.relu || product.pending.rounding != Rounding::none) continue;
+    if (product.layer->road != Road::int8 || is_depthwise(*product.window_on_planes, *product.layer)) continue;
+    Value other = taken(input(node, 1 - i));
+    const Range ranges[] = {input(node, i).range, other.range};
+    const int block = settle(&other);
+    Value sum = taken(input(node, i));
+    sum.addend = block;
+    sum.open = true;
+    sum.key.push_back(kAdded);
+    sum.range = range_after(node, {ranges[i], ranges[1 - i]});
+    values_.push_back(std::move(sum));
+    return true;
+  }
+  return false;
+}
+
 bool PlanBuilder::plane_op(const Node& node, size_t index, const NodeFormat* format) {
   const std::vector<Node>& nodes = planner_.graph_.nodes();
   const auto all = [&](auto holds) {
@@ -77,6 +97,7 @@ bool PlanBuilder::plane_op(const Node& node, size_t index, const NodeFormat* for
   const bool single = kSingle.count(node.op->name) > 0 && all([&](size_t i) { return nodes[i].shape == node.shape; });
   const bool mean = means_all_places(node, first), pool = is_max_pool(node) && facts(index).planes;
   if (!single && !mean && !pool) return false;
+  if (node.op->name == "add" && node.inputs.size() == 2 && !format && add_behind(node)) return true;
   const int channels = input(node, 0).channels, rows = input(node, 0).places, places = input(node, 0).plane;
   Settled inputs = settled_inputs(node, format, false);
   const auto make = [&]() -> StepPtr {

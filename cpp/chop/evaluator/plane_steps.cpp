@@ -17,8 +17,18 @@ int written_groups(const Window& rows, Encoding to) { return channel_groups(rows
 // A layer's input: groups of all channels, and memory for what its taps see of them.
 int input_groups(const Window& rows, Encoding encoding) { return groups_per_tap(rows, encoding) * rows.groups; }
 
-int product_groups(const PlaneWindow& w, Encoding from, Encoding to) {
-  return written_groups(w.rows, to) + (w.gathers() ? w.taps * input_groups(w.rows, from) : 0);
+// What the taps of one row of places see.
+int seen_groups(const PlaneWindow& w, const Layer& layer) { return w.taps * input_groups(w.rows, layer.encoding); }
+
+// What one call sees shall stay in the nearest cache.
+int rows_together(const PlaneWindow& w, const Layer& layer) {
+  constexpr int kNearGroups = (36 << 10) / kGroupBytes;
+  return w.gathers() ? std::clamp(kNearGroups / seen_groups(w, layer), 1, w.rows.places_out) : w.rows.places_out;
+}
+
+int product_groups(const PlaneWindow& w, const Layer& layer, Encoding to) {
+  const int seen = w.gathers() ? rows_together(w, layer) * seen_groups(w, layer) + kMatrix : 0;
+  return written_groups(w.rows, to) + seen;
 }
 
 uint32_t word_of_zero(const Layer& layer) { return static_cast<uint32_t>(layer.zero) * 0x01010101u; }
@@ -110,47 +120,57 @@ bool is_depthwise(const PlaneWindow& window, const Layer& layer) {
 
 PlaneProductStep::PlaneProductStep(std::shared_ptr<const PlaneWindow> window, std::shared_ptr<const Layer> layer,
                                    Ending ending)
-    : Step(product_groups(*window, layer->encoding, ending.finish.to)),
+    : Step(product_groups(*window, *layer, ending.finish.to)),
       window_(std::move(window)),
       layer_(std::move(layer)),
       ending_(std::move(ending)),
+      together_(rows_together(*window_, *layer_)),
       kernel_(kernel_of(layer_->road)) {
   const Window& w = window_->rows;
-  call_.groups = groups_per_tap(w, layer_->encoding);
-  call_.stride = window_->gathers() ? 1 : w.places_in;
-  call_.taps = window_->taps;
-  for (int t = 0; t < call_.taps; ++t) at_.push_back(t * input_groups(w, layer_->encoding));
+  const bool gathers = window_->gathers();
+  call_.groups = groups_per_tap(w, layer_->encoding) * layer_->merged;
+  call_.stride = gathers ? 1 : w.places_in;
+  call_.taps = window_->taps / layer_->merged;
+  for (int row = 0; row < together_; ++row)
+    for (int t = 0; t < call_.taps; ++t)
+      at_.push_back(gathers ? row * seen_groups(*window_, *layer_) + t * input_groups(w, layer_->encoding) : row);
   call_.at = at_.data();
-  call_.positions = 1;
+  call_.roomy = gathers && layer_->matrices;
+  call_.matrices = layer_->matrices;
   call_.shift = layer_->shift;
   call_.scale = layer_->scale;
+  fold_scales(&ending_, &call_.scale);
   call_.out = w.out / w.groups;
   call_.finish = finish_of(ending_);
   call_.along = 1;
-  call_.across = w.places_out;
+  call_.across = call_.addend_across = w.places_out;
 }
 
 void PlaneProductStep::run(const void* const* in, void* out) const {
   const PlaneWindow& w = *window_;
   std::byte* seen = group_at(out, written_groups(w.rows, ending_.finish.to));
   const int planes = input_groups(w.rows, layer_->encoding);
-  for (int row = 0; row < w.rows.places_out; ++row) {
-    if (w.gathers()) kernels().planes.gather(gather_of(w, row, planes, in[0], word_of_zero(*layer_), seen));
-    products(row, w.gathers() ? seen : group_at(in[0], row), group_at(out, row));
+  for (int row = 0; row < w.rows.places_out; row += together_) {
+    const int count = std::min(together_, w.rows.places_out - row);
+    for (int i = 0; i < count && w.gathers(); ++i) {
+      std::byte* to = group_at(seen, int64_t{i} * seen_groups(w, *layer_));
+      kernels().planes.gather(gather_of(w, row + i, planes, in[0], word_of_zero(*layer_), to));
+    }
+    const float* addend = ending_.adds ? static_cast<const float*>(in[1]) + int64_t{row} * kBlock : nullptr;
+    products(row, count, w.gathers() ? seen : group_at(in[0], row), addend, group_at(out, row));
   }
 }
 
-// One row of each output, from what its taps see at x.
-void PlaneProductStep::products(int row, const std::byte* x, std::byte* y) const {
+void PlaneProductStep::products(int row, int count, const std::byte* x, const float* addend, std::byte* y) const {
   Product call = call_;
-  call.lanes = lanes_of(*window_, row);
+  call.positions = count;
+  call.lanes = count == 1 ? lanes_of(*window_, row) : kBlock;
   for (int g = 0; g < window_->rows.groups; ++g) {
-    const auto part = static_cast<size_t>(g);
     call.x = group_at(x, int64_t{g} * call.groups * call.stride);
     call.y = group_at(y, int64_t{g} * call.out * call.across);
-    call.weight = layer_->weight.data() + part * layer_->weight_bytes;
-    call.matrices = layer_->matrices;
-    call.bias = layer_->bias.empty() ? nullptr : layer_->bias.data() + part * layer_->bias_bytes;
+    call.weight = layer_->weight_of(g);
+    call.bias = layer_->bias_of(g);
+    call.addend = addend ? addend + int64_t{g} * call.out * call.addend_across * kBlock : nullptr;
     kernel_(call);
     if (call.finish.op.alpha) call.finish.op.alpha += call.out, call.finish.op.beta += call.out;
   }
@@ -171,12 +191,14 @@ DepthwiseStep::DepthwiseStep(std::shared_ptr<const PlaneWindow> window, std::sha
   for (int o = 0; o < w.out; ++o)
     for (int t = 0; t < call_.taps; ++t) {
       const int inside = o % call_.multiplier;
-      const auto* part = layer_->weight.data() + static_cast<size_t>(o / call_.multiplier) * layer_->weight_bytes;
+      const auto* part = layer_->weight_of(o / call_.multiplier);
       weight_.push_back(
           reinterpret_cast<const float*>(part)[(inside / kTile * call_.taps + t) * kTile + inside % kTile]);
     }
   call_.weight = weight_.data();
   call_.bias = layer_->bias.empty() ? nullptr : reinterpret_cast<const float*>(layer_->bias.data());
+  float scale = 1.0f;
+  fold_scales(&ending_, &scale);
   call_.finish = finish_of(ending_);
   call_.across = w.places_out;
 }

@@ -59,11 +59,13 @@ class PlaneProductStep : public Step {
   void run(const void* const* in, void* out) const override;
 
  private:
-  void products(int row, const std::byte* x, std::byte* y) const;
+  // `count` rows of each output from `row` on, from what their taps see at x.
+  void products(int row, int count, const std::byte* x, const float* addend, std::byte* y) const;
 
   std::shared_ptr<const PlaneWindow> window_;
   std::shared_ptr<const Layer> layer_;
   Ending ending_;
+  int together_;  // rows that one call takes
   std::vector<int32_t> at_;
   Product call_;
   void (*kernel_)(const Product&);

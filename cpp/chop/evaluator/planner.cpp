@@ -110,7 +110,8 @@ Planner::Planner(ir::Graph graph, double largest_input, bool fused_affine, std::
       fused_affine_(fused_affine),
       images_(images_together(graph_, rows)),
       steps_(kMostStepBytes),
-      layers_(kMostLayerBytes) {
+      layers_(kMostLayerBytes),
+      weights_(kMostLayerBytes) {
   const std::vector<Node>& nodes = graph_.nodes();
   size_t sources = 0;
   int64_t values = 0;

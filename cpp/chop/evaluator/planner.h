@@ -66,6 +66,7 @@ class Planner {
   mutable ForkMutex mutex_;
   mutable StepCache<Step> steps_;
   mutable StepCache<Layer> layers_;
+  mutable WeightCache weights_;
 };
 
 // Names of the nodes that only torch can compute.

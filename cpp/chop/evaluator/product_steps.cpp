@@ -1,5 +1,8 @@
 #include "chop/evaluator/product_steps.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "chop/kernels/kernels.h"
 
 namespace chop::evaluator {
@@ -11,6 +14,24 @@ int written_groups(const Window& window, Encoding to) {
 }
 
 }  // namespace
+
+void fold_scales(Ending* ending, float* scale) {
+  if (ending->alpha.empty() || ending->finish.to == Encoding::f32) return;
+  // Far from subnormal numbers and from infinity: what is computed then differs by a power of two, and by nothing else.
+  const auto within = [](float v, int bits) {
+    return v == 0.0f || (std::fabs(v) >= std::ldexp(1.0f, -bits) && std::fabs(v) <= std::ldexp(1.0f, bits));
+  };
+  const auto near = [&](const std::vector<float>& numbers) {
+    return std::all_of(numbers.begin(), numbers.end(), [&](float v) { return within(v, 20); });
+  };
+  float* inverse = &ending->finish.op.grid.inverse_step;
+  if (!within(*scale, 40) || !within(*inverse, 30) || !near(ending->alpha) || !near(ending->beta)) return;
+  const float after = ending->adds ? 1.0f : *inverse;  // an addend has no scale
+  for (float& alpha : ending->alpha) alpha *= *scale * after;
+  for (float& beta : ending->beta) beta *= after;
+  *scale = 1.0f;
+  if (!ending->adds) *inverse = 1.0f;
+}
 
 Finish finish_of(const Ending& ending) {
   Finish finish = ending.finish;
@@ -50,6 +71,8 @@ EncodeStep::EncodeStep(std::vector<int32_t> rows, Ending ending)
     : Step(static_cast<int>(rows.size()) / channels_of(ending.finish.to)),
       rows_(std::move(rows)),
       ending_(std::move(ending)) {
+  float scale = 1.0f;
+  fold_scales(&ending_, &scale);
   call_.rows = rows_.data();
   call_.groups = groups();
   call_.finish = finish_of(ending_);
@@ -82,6 +105,7 @@ ProductStep::ProductStep(std::shared_ptr<const Window> window, std::shared_ptr<c
   call_.taps = w.taps;
   call_.shift = layer_->shift;
   call_.scale = layer_->scale;
+  fold_scales(&ending_, &call_.scale);
   call_.out = w.out / w.groups;
   call_.finish = finish_of(ending_);
   call_.place_side_by_side();
@@ -99,9 +123,9 @@ void ProductStep::run(const void* const* in, void* out) const {
     Product call = call_;
     call.x = static_cast<const std::byte*>(in[0]) + part * step_in;
     call.y = static_cast<std::byte*>(out) + part * step_out;
-    call.weight = layer_->weight.data() + part * layer_->weight_bytes;
+    call.weight = layer_->weight_of(g);
     call.matrices = layer_->matrices;
-    call.bias = layer_->bias.empty() ? nullptr : layer_->bias.data() + part * layer_->bias_bytes;
+    call.bias = layer_->bias_of(g);
     if (call.finish.op.alpha) call.finish.op.alpha += g * call.out, call.finish.op.beta += g * call.out;
     kernel_(call);
   }

@@ -12,9 +12,13 @@ namespace chop::evaluator {
 // What becomes of a block on its way to its reader; alpha and beta: one per destination channel, or none.
 struct Ending {
   std::vector<float> alpha, beta;
-  Finish finish;  // its op's alpha and beta are set by the step
+  Finish finish;      // its op's alpha and beta are set by the step
+  bool adds = false;  // behind alpha and beta, floats of a second block; only where a step says so
 };
 
+// Moves the scale of sums and that of codes into alpha and beta, where no number is rounded by it. All are powers of
+// two.
+void fold_scales(Ending* ending, float* scale);
 // The ending's alpha and beta stay where they are.
 Finish finish_of(const Ending& ending);
 auto kernel_of(Road road) -> void (*)(const Product&);

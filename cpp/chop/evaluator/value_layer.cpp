@@ -94,7 +94,7 @@ std::optional<Layer> integer_layer(const ir::Node& node, const Window& window, c
     p = ir::Parameter::of(p.name, p.shape, {from.begin(), from.end()});
   }
   if (!takes_codes(rounded, &codes)) return std::nullopt;
-  Layer layer = make_layer(rounded, window, &codes, finite, nonnegative);
+  Layer layer = make_layer(rounded, window, &codes, {finite, nonnegative});
   if (layer.encoding == Encoding::f32) return std::nullopt;
   layer.codes_in = false;
   layer.value_codes = data;

@@ -68,6 +68,7 @@ struct WeightOrder {
 struct Product {
   const void* x = nullptr;        // groups in the encoding of the kernel
   const int32_t* at = nullptr;    // [positions][taps]: first group of each tap, or kPadded
+  int at_bytes = kGroupBytes;     // from one number in `at` to the next
   const void* padding = nullptr;  // `groups` groups with the code 0, `stride` = 1; where `at` has kPadded
   int positions = 1, taps = 1;
   int groups = 0;  // groups of a tap
@@ -76,12 +77,17 @@ struct Product {
   // u8x4: int8_t, s16x2: int16_t, f32: float, whole: int32_t (x are codes in f32), wide: double (x in f32)
   const void* weight = nullptr;
   bool matrices = false;  // u8x4 only: the weights are in matrices, see WeightOrder
+  bool roomy = false;     // with stride 1: kMatrix groups more than a tap has may be read, whatever is there
   // One per output, or null. Integer kernels: int32_t, in the unit of sum * 2^shift; else float, wide: double.
   const void* bias = nullptr;
   int shift = 0;       // integer kernels only
   float scale = 1.0f;  // integer kernels only, a power of two
   int out = 0;
   Finish finish;  // alpha and beta: one per output
+  // Integer kernels only: floats that are added behind alpha and beta, or null. Of output o at position p: the row
+  // o * addend_across + p.
+  const float* addend = nullptr;
+  int64_t addend_across = 1;
   // The channels that fill its last group up become the code 0.
   // Output o at position p goes to the group p * along + o / channels * across.
   void* y = nullptr;
@@ -107,7 +113,7 @@ struct ProductKernels {
 
   // Whether this layer's weights are worth matrices.
   bool takes_matrices(int out, int taps, int groups) const {
-    return has_matrices && out >= kMatrix && groups >= kMatrix * 3 / 4 && taps > 0;
+    return has_matrices && out >= kMatrix && groups >= kMatrix / 2 && taps > 0;
   }
 };
 

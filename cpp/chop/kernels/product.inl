@@ -12,12 +12,7 @@ namespace {
 // Vectors of samples at a time: with kTile outputs each, their sums and operands fit the registers.
 inline constexpr int kCols = kLanes == 16 ? 4 : 2;
 
-using V32 = VectorOf<float>::type;
-
-// A layer's last activation costs nothing on the way out of the registers.
-inline bool only_relu(const Elementwise& op) { return op.relu && !op.alpha && op.rounding == Rounding::none; }
-
-// Integer sums: the bias joins at the end where the sum is shifted, else it is the start.
+// Integer sums, as they are: the bias joins at the end where the sum is shifted, else it is the start.
 template <class Dot, int WeightBytes>
 struct IntegerSums : Dot {
   using V = Words;
@@ -28,16 +23,7 @@ struct IntegerSums : Dot {
   static V start(const Product& p, int o) {
     return V{} + (p.shift == 0 && p.bias ? static_cast<uint32_t>(static_cast<const int32_t*>(p.bias)[o]) : 0u);
   }
-  static void keep(const Product& p, int o, V sum, char* to) {
-    if (p.shift > 0)
-      sum = (sum << p.shift) + (p.bias ? static_cast<uint32_t>(static_cast<const int32_t*>(p.bias)[o]) : 0u);
-    if (p.finish.to == Encoding::f32) {
-      const auto v = __builtin_convertvector((Integers)sum, VectorOf<float>::type) * p.scale;
-      store(reinterpret_cast<float*>(to), only_relu(p.finish.op) ? (v < 0.0f ? V32{} : v) : v);
-    } else {
-      __builtin_memcpy(to, &sum, sizeof sum);
-    }
-  }
+  static void keep(V sum, char* to) { __builtin_memcpy(to, &sum, sizeof sum); }
 };
 
 template <class T>
@@ -48,14 +34,14 @@ struct FloatSums : Numbers<T> {
   static constexpr bool integers = false;
 
   static V start(const Product& p, int o) { return V{} + (p.bias ? static_cast<const T*>(p.bias)[o] : T(0)); }
-  static void keep(const Product&, int, V sum, char* to) {
+  static void keep(V sum, char* to) {
     const auto rounded = __builtin_convertvector(sum, typename VectorOf<T>::floats);
     __builtin_memcpy(to, &rounded, sizeof rounded);
   }
 };
 
 // Rows outputs from `o` on, at one position and of Cols vectors of samples from `s` on; `weight` is their tile's. Their
-// rows go to `to`, `distance` bytes apart: floats where the result is floats, else sums.
+// rows go to `to`, `distance` bytes apart.
 template <class Sums, int Rows, int Cols>
 inline void columns(const Product& p, const int32_t* at, int o, const char* weight, char* to, int64_t distance, int s) {
   constexpr int line = kTile * Sums::weight_bytes;  // weights of one group
@@ -67,7 +53,7 @@ inline void columns(const Product& p, const int32_t* at, int o, const char* weig
   for (int t = 0; t < p.taps; ++t) {
     const bool padded = at[t] == kPadded;
     const char* x = padded ? static_cast<const char*>(p.padding)
-                           : static_cast<const char*>(p.x) + static_cast<int64_t>(at[t]) * kGroupBytes;
+                           : static_cast<const char*>(p.x) + static_cast<int64_t>(at[t]) * p.at_bytes;
     const int64_t step = static_cast<int64_t>(padded ? 1 : p.stride) * kGroupBytes;
     x += s * 4;
     for (int g = 0; g < p.groups; ++g, x += step, w += line) {
@@ -80,8 +66,7 @@ inline void columns(const Product& p, const int32_t* at, int o, const char* weig
     }
   }
   CHOP_UNROLL for (int r = 0; r < Rows; ++r) {
-    CHOP_UNROLL for (int c = 0; c < Cols; ++c)
-        Sums::keep(p, o + r, sum[r][c], to + r * distance + (s + c * Sums::lanes) * 4);
+    CHOP_UNROLL for (int c = 0; c < Cols; ++c) Sums::keep(sum[r][c], to + r * distance + (s + c * Sums::lanes) * 4);
   }
 }
 
@@ -106,10 +91,9 @@ inline void some_rows(const Product& p, int rows, const int32_t* at, int o, cons
 }
 
 // Where rows of floats are, they are finished by the elementwise kernel, which knows every rounding.
-template <class Sums>
 inline void finish_floats(const Product& p, int o, int rows, char* y, int64_t distance) {
   const Elementwise& op = p.finish.op;
-  if (!op.alpha && op.rounding == Rounding::none && (!op.relu || Sums::integers)) return;
+  if (!op.alpha && op.rounding == Rounding::none && !op.relu) return;
   const int together = p.across == 1 ? rows : 1;  // rows side by side
   for (int r = 0; r < rows; r += together) {
     Elementwise some = op;
@@ -120,7 +104,7 @@ inline void finish_floats(const Product& p, int o, int rows, char* y, int64_t di
 }
 
 template <class Sums>
-inline void product_to_floats(const Product& p) {
+inline void floats_to_floats(const Product& p) {
   const int64_t distance = p.across * kGroupBytes;
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
   for (int position = 0; position < p.positions; ++position) {
@@ -129,61 +113,91 @@ inline void product_to_floats(const Product& p) {
       const int rows = p.out - o < kTile ? p.out - o : kTile;
       char* y = static_cast<char*>(p.y) + o * distance + position * p.along * kGroupBytes;
       some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, y, distance);
-      finish_floats<Sums>(p, o, rows, y, distance);
+      finish_floats(p, o, rows, y, distance);
     }
   }
 }
 
-// One tile's sums on their way into groups of codes.
+// What becomes of rows of sums, kBlock apart. Bias: whether that of integers is still to be added.
 template <class Sums>
-class CodesTile {
+class Ending {
  public:
-  explicit CodesTile(const Product& p) : p_(p), channels_(channels_of(p.finish.to)) {
-    for (int i = 0; i < kTile; ++i) group_.row[i] = sums_[i];
-    if (p.lanes < kBlock) __builtin_memset(sums_, 0, sizeof sums_);
-    kernel_ = Sums::integers ? finishes.codes_of_sums(p.finish, p.scale, &group_)
-                             : finishes.codes_of_floats(p.finish, &group_);
+  Ending(const Product& p, bool bias)
+      : p_(p), bias_(Sums::integers && bias ? static_cast<const int32_t*>(p.bias) : nullptr) {
+    const SumForm form{p.scale, p.shift, bias_ != nullptr, p.addend != nullptr};
+    if (p.finish.to == Encoding::f32) {
+      floats_ = finishes.floats_of_sums(p.finish.op, form.added);
+    } else if constexpr (Sums::integers) {
+      codes_ = finishes.codes_of_sums(p.finish, form, &group_);
+    } else {
+      codes_ = finishes.codes_of_floats(p.finish, &group_);
+    }
   }
 
-  char* sums() { return reinterpret_cast<char*>(sums_); }
-
-  // The sums are those of `rows` outputs from `o` on; y is the first of their groups.
-  void finish(int o, int rows, char* y) {
-    for (int i = 0; i < rows; i += channels_, y += p_.across * kGroupBytes) {
-      group_.row[0] = sums_[i], group_.row[1] = sums_[i + 1];
-      if (p_.finish.op.alpha) group_.alpha = p_.finish.op.alpha + o + i, group_.beta = p_.finish.op.beta + o + i;
-      group_.y = y;
-      if (i + channels_ <= rows) {
-        kernel_(group_);
+  // The sums of `rows` outputs from `o` on, of which a group's begin at multiples of kTile.
+  void finish(const uint32_t* sums, int position, int o, int rows) {
+    const int channels = channels_of(p_.finish.to);
+    char* y = static_cast<char*>(p_.y) + (position * p_.along + o / channels * p_.across) * kGroupBytes;
+    const float* addend =
+        p_.addend ? p_.addend + (static_cast<int64_t>(o) * p_.addend_across + position) * kBlock : nullptr;
+    for (int i = 0; i < rows; i += channels, y += p_.across * kGroupBytes) {
+      if (p_.finish.to == Encoding::f32) {
+        floats(sums + i * kBlock, o + i, addend, y);
       } else {
-        const bool here[kTile] = {true, i + 1 < rows, i + 2 < rows, false};
-        finish_partly(kernel_, group_, p_.finish, here);
+        codes(sums + i * kBlock, o + i, rows - i, addend, y);
       }
+      if (addend) addend += channels * p_.addend_across * kBlock;
     }
   }
 
  private:
+  void floats(const uint32_t* sums, int o, const float* addend, char* to) {
+    Elementwise op = p_.finish.op;
+    auto* y = reinterpret_cast<float*>(to);
+    FloatsRow row{sums, addend, 1.0f, 0.0f, p_.scale, bias_ ? bias_[o] : 0, p_.shift, y};
+    if (op.alpha) row.alpha = op.alpha[o], row.beta = op.beta[o];
+    floats_(row);
+    if (op.rounding == Rounding::none) return;
+    op.alpha = nullptr, op.relu = false;
+    elementwise(op, y, y, 1);
+  }
+
+  void codes(const uint32_t* sums, int o, int rows, const float* addend, char* y) {
+    const int channels = channels_of(p_.finish.to);
+    for (int k = 0; k < channels; ++k) {
+      group_.row[k] = sums + k * kBlock;
+      if (addend) group_.addend[k] = addend + k * p_.addend_across * kBlock;
+    }
+    if (p_.finish.op.alpha) group_.alpha = p_.finish.op.alpha + o, group_.beta = p_.finish.op.beta + o;
+    if (bias_) group_.bias = bias_ + o;
+    group_.y = y;
+    if (channels <= rows) return codes_(group_);
+    const bool here[kTile] = {true, 1 < rows, 2 < rows, false};
+    finish_partly(codes_, group_, p_.finish, here);
+  }
+
   const Product& p_;
-  int channels_;
-  CodesKernel kernel_;
+  const int32_t* bias_;
+  CodesKernel codes_ = nullptr;
+  FloatsKernel floats_ = nullptr;
   CodesGroup group_;
-  alignas(64) uint32_t sums_[kTile][kBlock];
 };
 
 template <class Sums>
 inline void product(const Product& p) {
   static_assert(kTile == 4 && kBlock % (kCols * Sums::lanes) == 0);
-  if (p.finish.to == Encoding::f32) return product_to_floats<Sums>(p);
+  if (!Sums::integers && p.finish.to == Encoding::f32) return floats_to_floats<Sums>(p);
   const int64_t tile_bytes = static_cast<int64_t>(p.taps) * p.groups * kTile * Sums::weight_bytes;
-  const int channels = channels_of(p.finish.to);
-  CodesTile<Sums> made(p);
+  alignas(64) uint32_t sums[kTile][kBlock];
+  if (p.lanes < kBlock) __builtin_memset(sums, 0, sizeof sums);
+  Ending<Sums> ending(p, p.shift > 0);
   for (int position = 0; position < p.positions; ++position) {
     const char* weight = static_cast<const char*>(p.weight);
-    char* y = static_cast<char*>(p.y) + position * p.along * kGroupBytes;
-    for (int o = 0; o < p.out; o += kTile, weight += tile_bytes, y += kTile / channels * p.across * kGroupBytes) {
+    for (int o = 0; o < p.out; o += kTile, weight += tile_bytes) {
       const int rows = p.out - o < kTile ? p.out - o : kTile;
-      some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, made.sums(), kGroupBytes);
-      made.finish(o, rows, y);
+      some_rows<Sums>(p, rows, p.at + static_cast<int64_t>(position) * p.taps, o, weight, reinterpret_cast<char*>(sums),
+                      kGroupBytes);
+      ending.finish(sums[0], position, o, rows);
     }
   }
 }

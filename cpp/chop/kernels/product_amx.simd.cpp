@@ -55,11 +55,12 @@ struct Tiles {
   }
   template <int sum, int weights, int samples>
   static void add() {
-    static_assert(sum < 4 && weights == 4 + sum / 2 && samples == 6 + sum % 2);
-    if constexpr (sum == 0) _tile_dpbsud(0, 4, 6);
-    if constexpr (sum == 1) _tile_dpbsud(1, 4, 7);
-    if constexpr (sum == 2) _tile_dpbsud(2, 5, 6);
-    if constexpr (sum == 3) _tile_dpbsud(3, 5, 7);
+#define CHOP_ADD(s, w, x) \
+  if constexpr (sum == s && weights == w && samples == x) _tile_dpbsud(s, w, x);
+    CHOP_ADD(0, 4, 6)
+    CHOP_ADD(1, 4, 7) CHOP_ADD(2, 5, 6) CHOP_ADD(3, 5, 7)                        // squares
+        CHOP_ADD(0, 4, 5) CHOP_ADD(1, 4, 6) CHOP_ADD(2, 4, 7) CHOP_ADD(3, 4, 5)  // lines
+#undef CHOP_ADD
   }
 };
 

@@ -44,15 +44,26 @@ void finish_row(const Finish& f, int output, const float* x, int channel, void* 
 // Output o at position p of a product, and the channels without an output that fill its group up.
 void finish_output(const Product& p, int position, int o, const float* row) {
   const int channels = channels_of(p.finish.to);
-  finish_into(p.finish, o, row, group_at(p.y, position * p.along + o / channels * p.across), o == p.out - 1);
+  void* y = group_at(p.y, position * p.along + o / channels * p.across);
+  if (!p.addend) return finish_into(p.finish, o, row, y, o == p.out - 1);
+  Elementwise before;
+  if (p.finish.op.alpha) before.alpha = p.finish.op.alpha + o, before.beta = p.finish.op.beta + o;
+  before.fused_affine = p.finish.op.fused_affine;
+  float sum[kBlock];
+  reference_kernels.elementwise(before, row, sum, 1);
+  for (int s = 0; s < kBlock; ++s) sum[s] += p.addend[(o * p.addend_across + position) * kBlock + s];
+  Finish rest = p.finish;
+  rest.op.alpha = nullptr;
+  finish_into(rest, o, sum, y, o == p.out - 1);
 }
 
 // A group of tap t.
 template <class T>
 const T* group_of(const Product& p, int position, int t, int group) {
   const int32_t at = p.at[position * p.taps + t];
-  const int64_t place = at == kPadded ? group : at + int64_t{group} * p.stride;
-  return static_cast<const T*>(at == kPadded ? p.padding : p.x) + place * (kGroupBytes / int64_t{sizeof(T)});
+  const int64_t place = at == kPadded ? group : int64_t{group} * p.stride;
+  const auto* from = static_cast<const char*>(at == kPadded ? p.padding : p.x);
+  return reinterpret_cast<const T*>(from + (at == kPadded ? 0 : int64_t{at} * p.at_bytes) + place * kGroupBytes);
 }
 
 template <class W>

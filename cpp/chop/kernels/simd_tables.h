@@ -31,21 +31,7 @@ struct OrderedProducts {
   ProductKernel ordered, wide;
 };
 
-// Rows of sums or floats, [kBlock] each, that become one group of codes; of as many rows as the group has channels,
-// and with an alpha and a beta for each of them.
-struct CodesGroup {
-  const void* row[kTile] = {};
-  const float* alpha = nullptr;
-  const float* beta = nullptr;
-  void* y = nullptr;
-  float before, after, low, high, rounder;  // see finish.simd.cpp
-};
-using CodesKernel = void (*)(const CodesGroup&);
-struct FinishKernels {
-  // The kernel for groups of sums (to be scaled) or of floats, and what it wants to know about the finish.
-  CodesKernel (*codes_of_sums)(const Finish&, float scale, CodesGroup*);
-  CodesKernel (*codes_of_floats)(const Finish&, CodesGroup*);
-};
+struct FinishKernels;  // finish.h
 struct ClassifyKernels {
   void (*rows)(const float*, int, const uint16_t*, int, bool, BlockScore*);
   double (*counts)(const float*, int, const uint16_t*, int, bool, int64_t*, int64_t*);

@@ -86,8 +86,9 @@ def as_markdown(cases: Sequence[CaseResult], verdicts: Sequence[Verdict], run: d
 def machine_line(run: dict[str, Any]) -> str:
     about = run["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    clock = "; **milliseconds of the process's processor time**" if run.get("clock") == "processor" else ""
     return (
-        f"{run['date']}; {about['cpu']} (family/model {about['family_model']}, {about['cores']} cores, "
+        f"{run['date']}{clock}; {about['cpu']} (family/model {about['family_model']}, {about['cores']} cores, "
         f"{' '.join(about['features'])}); chop on {about['chop_isa']}, torch on {about['torch_capability']}; "
         f"Python {about['python']}, {versions}; load average {run['load'][0]:.2f} at the start, "
         f"{run['load'][1]:.2f} at the end."
