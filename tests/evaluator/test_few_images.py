@@ -35,7 +35,13 @@ class Block(nn.Module):
         return self.head(torch.flatten(self.mean(self.narrow(x)), 1))
 
 
-SHAPES = [(6, 3, 2, (16, 16)), (5, 5, 1, (9, 13)), (4, 1, 2, (7, 7)), (3, 3, 3, (32, 32)), (20, 3, 2, (16, 16))]
+SHAPES = [
+    (6, 3, 2, (16, 16)),
+    (5, 5, 1, (9, 13)),
+    (4, 1, 2, (7, 7)),
+    (3, 3, 3, (32, 32)),
+    (20, 3, 2, (16, 16)),
+]
 
 
 def network(channels: int, size: int, stride: int) -> nn.Module:
