@@ -37,7 +37,8 @@ def test_one_objective_and_failed_trials() -> None:
 def test_the_bar_shows_the_best_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(0, 2, BestSoFar(["loss"], ["minimize"])) as progress:
         for value in (0.5, 0.125):
-            progress.after_trial(None, create_trial(value=value))
+            progress.seen([create_trial(value=value)])
+            progress.update()
     assert progress.n == 2
     said = capsys.readouterr().err
     assert "2/2" in said and "best loss 0.125" in said
@@ -48,7 +49,8 @@ def test_the_best_beside_the_bar_keeps_the_constraints(capsys: pytest.CaptureFix
         for value, excess in ((0.5, -0.1), (0.125, 0.1)):
             trial = create_trial(value=value)
             trial.set_constraint("accuracy.min", excess)
-            progress.after_trial(None, trial)
+            progress.seen([trial])
+            progress.update()
     assert "2/2 trials, best loss 0.5" in capsys.readouterr().err
 
 
@@ -94,7 +96,7 @@ def test_a_visualizer_draws_the_end(keys: Any, changed: Any, run: Any, tmp_path:
     if "strategy.name" not in keys:
         with pytest.raises(KeyboardInterrupt):
             run(changed({**keys, "strategy.setup.sampler": "tpe"}), tmp_path / "stopped", visualizer=Drawn())
-        assert drawn[1:] == [4]
+        assert drawn[1:] == [5]  # a trial is on disk before anybody is told of it
 
 
 def test_a_result_reads_well(config: Any, run: Any, tmp_path: Path) -> None:

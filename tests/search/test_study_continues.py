@@ -114,10 +114,10 @@ def test_two_writers_are_noticed(config: dict[str, Any], run: Any, tmp_path: Pat
     path, name = tmp_path / JOURNAL_NAME, result.study_name
     ours, theirs = (StudyJournal(path, name, ["maximize", "minimize"], ["a", "b"]) for _ in range(2))
     trial = result.study.trials[0]
-    theirs.append(trial)
+    theirs.append_all([trial])
     size = path.stat().st_size
     with pytest.raises(StudyIsShared):
-        ours.append(trial)
+        ours.append_all([trial])
     assert path.stat().st_size == size
 
 
@@ -128,16 +128,16 @@ def test_an_interrupted_search_goes_on(
 
     table = changed({"strategy.setup.sampler": "tpe", "strategy.setup.n_trials": 20})
     whole = run(table, tmp_path / "whole")
-    evaluate, calls = Evaluator.evaluate, []
+    evaluate, calls = Evaluator.evaluate_many, []
 
-    def interrupted(self: Any, config: Any = None, **kw: Any) -> Any:
-        calls.append(config)
+    def interrupted(*args: Any, **kw: Any) -> Any:
+        calls.append(args)
         if len(calls) == 13:
             raise KeyboardInterrupt
-        return evaluate(self, config, **kw)
+        return evaluate(*args, **kw)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Evaluator, "evaluate", interrupted)
+        patched.setattr(Evaluator, "evaluate_many", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(table, tmp_path / "cut")
     assert {path.name for path in (tmp_path / "cut").iterdir()} == FILES

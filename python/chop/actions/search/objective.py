@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,11 @@ class Objective:
     def directions(self) -> list[str]:
         """Direction of each metric, in the order of the sorted names."""
         return [table.direction or metric_class(name).direction for name, table in self.metrics.items()]
+
+    @property
+    def study_directions(self) -> list[Any]:
+        """Direction of each value of a trial."""
+        return [self.config.setup.direction] if self.sum_scaled_metrics else self.directions
 
     @property
     def value_names(self) -> list[str]:
@@ -199,14 +204,7 @@ class Objective:
         """Return the outcome of a config with weights that somebody trained; :attr:`weights` holds them then."""
         with trial_context(self.context, {"quantize": config}, self.context.threads) as context:
             context.graph.model.load_state_dict(dict(weights))
-            runners = [
-                *((SW_RUNNERS[name], options) for name, options in self.config.sw_runner.items()),
-                *((HW_RUNNERS[name], options) for name, options in self.config.hw_runner.items()),
-            ]
-            found = [_run(runner, context, options, config) for runner, options in runners]
-            count = len(self.config.sw_runner)
-            software, hardware = merged(found[:count]), merged(found[count:])
-            outcome = self._outcome(config, software, hardware, config, context)
+            outcome = self._outcome_on(context, config, config, self.config.sw_runner)
             return dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
 
     def float_metrics(self) -> Measured:
@@ -225,9 +223,7 @@ class Objective:
     def _measure(self, config: dict[str, Any]) -> Outcome:
         if self.own_models:
             return self._measure_own_model(self.context.threads, config)
-        software = merged(runner(config) for runner in self._software)
-        hardware = merged(runner(config) for runner in self._hardware)
-        return self._outcome(config, software, hardware, config, self.context)
+        return self.outcome_of(config, merged(runner(config) for runner in self._software))
 
     def _measure_own_model(self, threads: int, config: dict[str, Any]) -> Outcome:
         """A trial on a model of its own: runners are made on its context, those that train first."""
@@ -238,21 +234,26 @@ class Objective:
         names = sorted(self.config.sw_runner, key=lambda n: not getattr(SW_RUNNERS[n], "trains", False))
         try:
             with trial_context(self.context, passes, threads) as context:
-                software = merged(
-                    _run(SW_RUNNERS[name], context, self.config.sw_runner[name], quantization)
-                    for name in names
-                )
-                hardware = merged(
-                    _run(HW_RUNNERS[name], context, options, quantization)
-                    for name, options in self.config.hw_runner.items()
-                )
-                outcome = self._outcome(config, software, hardware, quantization, context)
+                outcome = self._outcome_on(context, config, quantization, names)
                 if self.trains:
                     outcome = dataclasses.replace(outcome, weights=self.weights.hold(context.graph.model))
         except TrialFailedError as error:
             logger.warning("a trial failed: %s", error)
             outcome = self.failed(config, str(error))
         return dataclasses.replace(outcome, passes=listed)
+
+    def _outcome_on(
+        self,
+        context: SearchContext,
+        config: dict[str, Any],
+        quantization: Mapping[str, Any],
+        names: Iterable[str],
+    ) -> Outcome:
+        """Make the runners on the context of a trial, those on data in the order of ``names``, and run them."""
+        own = self.config
+        software = merged(_run(SW_RUNNERS[n], context, own.sw_runner[n], quantization) for n in names)
+        hardware = merged(_run(HW_RUNNERS[n], context, o, quantization) for n, o in own.hw_runner.items())
+        return self._outcome(config, software, hardware, quantization, context)
 
     def failed(self, config: dict[str, Any], why: str) -> Outcome:
         """Return the outcome of a config that gave no figures."""

@@ -34,6 +34,14 @@ def graph_of(model: Any, load_name: str | None = None, load_type: str | None = N
     return model if isinstance(model, MaseGraph) else MaseGraph(model)
 
 
+def space_of(config: SearchConfig, graph: MaseGraph) -> Any:
+    """Return the search space of a config for a graph."""
+    from chop.actions.search.search_space import SEARCH_SPACES
+
+    own = config.search_space
+    return SEARCH_SPACES[own.name](graph, own.setup, own.seed)
+
+
 def prepare(
     config: SearchConfig,
     space: Any,
@@ -85,15 +93,11 @@ def resident_objective(options: Mapping[str, Any]) -> tuple[Objective, str]:
     from pathlib import Path
 
     from chop.actions.search.schema import parse_search_config
-    from chop.actions.search.search_space import SEARCH_SPACES
 
     about = Source(*options["of"]).call()
     config = parse_search_config(options["search"])
     graph = graph_of(about["model"], options["load_name"], options["load_type"])
-    space = SEARCH_SPACES[config.search_space.name](
-        graph, config.search_space.setup, config.search_space.seed
-    )
-    objective, identity = prepare(config, space, graph, about, int(options["seed"]), 1)
+    objective, identity = prepare(config, space_of(config, graph), graph, about, int(options["seed"]), 1)
     objective.weights.folder = Path()  # so that they are held; the command writes them
     return objective, identity
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chop.actions.search.preparing import graph_of, prepare, table_of, threads_of
+from chop.actions.search.preparing import graph_of, prepare, space_of, table_of, threads_of
 from chop.pool import Pool, Source, open_pool
 from chop.tools.errors import ConfigError
 from chop.tools.logger import get_logger
@@ -85,7 +85,6 @@ def search(
     """
     from chop.actions.search.completion import with_setup
     from chop.actions.search.schema import parse_search_config
-    from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
 
     pool = open_pool(workers, cluster)
@@ -93,9 +92,7 @@ def search(
     table = with_setup(table_of(search_config), setup_keys)
     config = parse_search_config(table)
     graph = graph_of(model, load_name, load_type)
-    space = SEARCH_SPACES[config.search_space.name](
-        graph, config.search_space.setup, config.search_space.seed
-    )
+    space = space_of(config, graph)
     strategy = STRATEGIES[config.strategy.name](config.strategy.setup, space, seed)
     _check_pool(strategy, config.strategy.name, pool, source)
     if save_path is None and not getattr(strategy, "in_memory", False):
@@ -146,17 +143,13 @@ def check_search_table(graph: MaseGraph, search_config: Mapping[str, Any]) -> No
         ConfigError, UnknownNameError: as :func:`search`.
     """
     from chop.actions.search.schema import parse_search_config
-    from chop.actions.search.search_space import SEARCH_SPACES
     from chop.actions.search.strategies import STRATEGIES
 
     config = parse_search_config(search_config)
-    space = SEARCH_SPACES[config.search_space.name](
-        graph, config.search_space.setup, config.search_space.seed
-    )
     setup = config.strategy.setup
     if getattr(setup, "storage", None) is not None:
         setup = setup.model_copy(update={"storage": None})
-    STRATEGIES[config.strategy.name](setup, space, 0)
+    STRATEGIES[config.strategy.name](setup, space_of(config, graph), 0)
 
 
 def _crew(

@@ -64,18 +64,16 @@ def compare_samplers(
         UnknownNameError: an unknown sampler, or anything unknown in the config.
         KeyboardInterrupt: Ctrl-C; the files of what was finished are written.
     """
-    from chop.actions.search.preparing import graph_of, table_of
+    from chop.actions.search.preparing import graph_of, prepare, space_of, table_of, threads_of
     from chop.actions.search.schema import parse_search_config
-    from chop.actions.search.search_space import SEARCH_SPACES
 
     config = parse_search_config(table_of(search_config))
     _check(config, samplers, seeds)
     graph = graph_of(model, None, "mz")
-    space = SEARCH_SPACES[config.search_space.name](
-        graph, config.search_space.setup, config.search_space.seed
-    )
+    space = space_of(config, graph)
     runs = _Runs(config, space, samplers, seeds, seed)
-    objective = _objective(config, space, graph, (data_module, model_info, dataset_info, task), seed)
+    about = {"model_info": model_info, "task": task, "dataset_info": dataset_info, "data_module": data_module}
+    objective, _ = prepare(config, space, graph, about, seed, threads_of(config.strategy.setup))
     runs.check(objective)
     if validate_only:
         return None
@@ -106,19 +104,6 @@ def _check(config: SearchConfig, samplers: Sequence[str], seeds: int) -> None:
         raise ConfigError(f"compare names the sampler {twice!r} twice")
     if seeds < 1:
         raise ConfigError(f"seeds must be at least 1, got {seeds}")
-
-
-def _objective(
-    config: SearchConfig, space: Any, graph: MaseGraph, data: tuple[Any, ...], seed: int
-) -> Objective:
-    from chop.actions.search.context import SearchContext
-    from chop.actions.search.objective import Objective
-    from chop.actions.search.preparing import threads_of
-
-    setup = config.strategy.setup
-    module, model_info, dataset_info, task = data
-    context = SearchContext(graph, module, model_info, dataset_info, task, threads_of(setup), seed=seed)
-    return Objective(space, context, config.strategy, setup.sum_scaled_metrics)
 
 
 class _Runs:

@@ -7,14 +7,19 @@ writes; its workers write nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chop.tools.best_file import JOURNAL_NAME
 from chop.tools.errors import ConfigError
 
-__all__ = ["ABOUT", "IDENTITY", "JOURNAL_NAME", "NoJournal", "StudyIsShared", "StudyJournal", "about_study"]
+if TYPE_CHECKING:
+    from chop.actions.search.objective import Objective
+
+__all__ = [
+    "ABOUT", "IDENTITY", "JOURNAL_NAME", "NoJournal", "StudyIsShared", "StudyJournal", "about_study", "filled_study",
+]  # fmt: skip
 
 SAMPLER_STATE = "chop:sampler_attrs"
 _GIVEN_UP = "abandoned"
@@ -70,23 +75,12 @@ class StudyJournal:
         about: Mapping[str, Any] | None = None,
         identity: str | None = None,
     ) -> None:
-        import optuna
-
-        from chop.actions.search.journal.file import JournalFile
-
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.name = path, name
-        self._file = JournalFile(path)
-        self._storage = optuna.storages.JournalStorage(self._file)
-        self._study = optuna.create_study(
-            storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True
-        )
-        self._id = self._storage.get_study_id_from_name(name)
-        self._count = len(self._study.get_trials(deepcopy=False))
-        if self._count == 0:  # new, or its maker was ended before the first trial
-            self._study.set_metric_names(list(metric_names))
-            if about is not None:
-                self._study.set_user_attr(ABOUT, dict(about))
+        self._file, self._study, self._count = _opened(path, name, directions, metric_names, about)
+        self._storage = self._study._storage
+        self._id = self._study._study_id
+        if self._count == 0:
             if identity is not None:
                 self._study.set_user_attr(IDENTITY, identity)
         elif identity is not None and self._study.user_attrs.get(IDENTITY) != identity:
@@ -111,10 +105,6 @@ class StudyJournal:
             )
         self._count = len(trials)
         return trials
-
-    def append(self, trial: Any) -> None:
-        """Write one finished trial; see :meth:`append_all`."""
-        self.append_all([trial])
 
     def append_all(self, trials: Sequence[Any]) -> None:
         """Write finished trials with one write and one fsync; they are on disk when this returns.
@@ -147,6 +137,54 @@ class StudyJournal:
                 self._size = self._file.size() if alone else -1
 
 
+def _opened(
+    path: Path,
+    name: str,
+    directions: Sequence[Any],
+    metric_names: Sequence[str],
+    about: Mapping[str, Any] | None,
+) -> tuple[Any, Any, int]:
+    """The file, its study of that name, made if it is not there, and how many trials that has."""
+    import optuna
+
+    from chop.actions.search.journal.file import JournalFile
+
+    file = JournalFile(path)
+    storage = optuna.storages.JournalStorage(file)
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=list(directions), load_if_exists=True
+    )
+    count = len(study.get_trials(deepcopy=False))
+    if count == 0:  # new, or its maker was ended before the first trial
+        study.set_metric_names(list(metric_names))
+        if about is not None:
+            study.set_user_attr(ABOUT, dict(about))
+    return file, study, count
+
+
+def filled_study(
+    path: Path,
+    name: str,
+    objective: Objective,
+    about: Mapping[str, Any],
+    trials_from: Callable[[int], Sequence[Any]],
+) -> Any:
+    """Return a study of a journal file after adding, in one go, the trials that it lacks; made if it is not there.
+
+    Args:
+        path, name, about: see :class:`StudyJournal`.
+        objective: says what a trial's values are.
+        trials_from: returns the trials from a number on.
+    """
+    file, study, there = _opened(path, name, objective.study_directions, objective.value_names, about)
+    trials = trials_from(there)
+    with file.locked():
+        added = len(study.get_trials(deepcopy=False)) - there  # by another run of this command
+        with file.gathered():
+            study.add_trials(trials[added:])
+    return study
+
+
 class NoJournal:
     """Stands for the journal of a study that is kept in memory only.
 
@@ -162,9 +200,6 @@ class NoJournal:
     def trials(self) -> list[Any]:
         """None: the study is new."""
         return []
-
-    def append(self, trial: Any) -> None:
-        """Written nowhere."""
 
     def append_all(self, trials: Sequence[Any]) -> None:
         """Written nowhere."""

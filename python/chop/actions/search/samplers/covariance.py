@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from chop.actions.search.samplers.whole_config import OneDrawSampler
 from chop.tools.fork_lock import ForkLock
 
 POINT = "chop:cmaes"  # trial attribute: the point before rounding
 LEAST_DIMENSIONS = 2  # of the package cmaes
 
 
-class CovarianceSampler(BaseSampler):
+class CovarianceSampler(OneDrawSampler):
     """The covariance matrix adaptation evolution strategy with margin for whole numbers (Hamano et al., 2022).
 
     Every parameter is an axis from 0 to 1. A generation is ``popsize`` finished trials in the order of their
@@ -36,15 +36,12 @@ class CovarianceSampler(BaseSampler):
     def __init__(
         self, lengths: Mapping[str, int], seed: int, sigma0: float, popsize: int | None, with_margin: bool
     ) -> None:
-        self._space: dict[str, BaseDistribution] = {n: IntDistribution(0, k - 1) for n, k in lengths.items()}
+        super().__init__(lengths)
         self._last = np.array([k - 1 for k in lengths.values()], dtype=np.float64)
         self._seed, self._sigma0, self._popsize, self._margin = seed, sigma0, popsize, with_margin
         self._told: list[int] = []
         self._strategy = self._made()
         self._lock = ForkLock()  # of the two above
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
-        return self._space
 
     def sample_relative(
         self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
@@ -60,11 +57,6 @@ class CovarianceSampler(BaseSampler):
         place = np.clip((asked[0] if self._margin else asked)[: len(self._last)], 0.0, 1.0)
         indexes = np.rint(place * self._last).astype(np.int64)
         return dict(zip(search_space, indexes.tolist(), strict=True))
-
-    def sample_independent(
-        self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        raise ValueError(f"parameter {param_name!r} is not part of this search space")
 
     def _made(self) -> Any:
         import cmaes

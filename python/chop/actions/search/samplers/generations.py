@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
@@ -11,11 +11,7 @@ from optuna.trial import TrialState, create_trial
 if TYPE_CHECKING:
     from optuna import Study
 
-
-class Plan(Protocol):
-    """Makes the sampler of a trial."""
-
-    def build(self, number: int) -> Any: ...
+    from chop.actions.search.samplers.registry import SamplerPlan
 
 
 class Generations:
@@ -32,7 +28,7 @@ class Generations:
         system_attributes: of the trials asked for last: their generation, under the sampler's key.
     """
 
-    def __init__(self, plan: Plan, study: Study, lengths: Mapping[str, int]) -> None:
+    def __init__(self, plan: SamplerPlan, study: Study, lengths: Mapping[str, int]) -> None:
         self._plan, self._study = plan, study
         self._distributions = {name: IntDistribution(0, length - 1) for name, length in lengths.items()}
         self.system_attributes: dict[str, Any] = {}

@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 
 from chop import _core
 from chop.actions.search.samplers.asked import batch_end
+from chop.actions.search.samplers.whole_config import OneDrawSampler
 from chop.tools.fork_lock import ForkLock
 
 
-class NativeTpeSampler(BaseSampler):
+class NativeTpeSampler(OneDrawSampler):
     """Proposes from the finished trials of the study, read where they were not told.
 
     A proposal depends on the seed, the trial's number and the trials that are there, so a study that was stopped goes
@@ -48,7 +48,7 @@ class NativeTpeSampler(BaseSampler):
         multivariate: bool = True,
         avoid_repeats: bool = True,
     ) -> None:
-        self._space: dict[str, BaseDistribution] = {n: IntDistribution(0, k - 1) for n, k in lengths.items()}
+        super().__init__(lengths)
         self._parameters = [(length, name in ordered) for name, length in lengths.items()]
         self._options = (seed, startup, candidates, multivariate, avoid_repeats)
         self.startup = startup
@@ -105,9 +105,6 @@ class NativeTpeSampler(BaseSampler):
             violation = sum(v for v in getattr(trial, "constraints", {}).values() if v > 0)
             core.tell(trial.number, [trial.params[name] for name in self._space], signed, violation)
 
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
-        return self._space
-
     def sample_relative(
         self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -116,11 +113,6 @@ class NativeTpeSampler(BaseSampler):
             core = self._made(study.directions)
         point = [] if core is None else core.propose(trial.number, running)
         return dict(zip(search_space, point, strict=True))
-
-    def sample_independent(
-        self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        raise ValueError(f"parameter {param_name!r} is not part of this search space")
 
     def _made(self, directions: Sequence[StudyDirection]) -> _core.Tpe | None:
         """The estimator; None in a space without a choice."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME, about_study
+from chop.actions.search.journal.study import JOURNAL_NAME, about_study, filled_study
 from chop.actions.search.metrics import evaluator_metrics, metric_class
 from chop.actions.search.results import SearchResult, best_entries, leave_results
+from chop.actions.search.strategies.quiet import quiet_optuna
 from chop.actions.search.strategies.registry import STRATEGIES
 from chop.actions.search.strategies.setup import StudySetup
 from chop.actions.search.strategies.trained_front import TrainedFront
@@ -141,10 +142,7 @@ class SearchStrategyExhaustive:
     def _trained(self, objective: Objective, report: SweepReport) -> TrainedFront:
         values = np.where(report.feasible[:, None], swept_values(objective, report), np.nan)
         most, margin = self.setup.most_trained, self.setup.margin
-        return TrainedFront(self.space, report, values, objective, self._directions(objective), most, margin)
-
-    def _directions(self, objective: Objective) -> list[Any]:
-        return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
+        return TrainedFront(self.space, report, values, objective, most, margin)
 
     def estimate(self, objective: Objective) -> None:
         """Print what a run would take."""
@@ -171,38 +169,24 @@ class SearchStrategyExhaustive:
 
     def _study(self, objective: Objective, report: SweepReport, name: str, journal: Path) -> Any:
         """The study of the journal, with the trials that it lacks added in one go."""
-        import optuna
-
-        from chop.actions.search.journal.file import JournalFile
-        from chop.actions.search.strategies.quiet import quiet_optuna
-
-        directions = self._directions(objective)
+        about = about_study("exhaustive (no seed: every configuration)", subject=objective.context.subject)
+        rows = self._rows_for_study(objective, report)
+        software = [m for m in objective.context.asked if metric_class(m).kind == "software"]
         with quiet_optuna():
-            file = JournalFile(journal)
-            storage = optuna.storages.JournalStorage(file)
-            study = optuna.create_study(
-                storage=storage, study_name=name, directions=directions, load_if_exists=True
+            return filled_study(
+                journal,
+                name,
+                objective,
+                about,
+                lambda there: [self._trial(objective, report, row, software) for row in rows[there:]],
             )
-            there = len(study.get_trials(deepcopy=False))
-            if there == 0:
-                study.set_metric_names(objective.value_names)
-                words = "exhaustive (no seed: every configuration)"
-                study.set_user_attr(ABOUT, about_study(words, subject=objective.context.subject))
-            rows = self._rows_for_study(objective, report, directions)
-            software = [m for m in objective.context.asked if metric_class(m).kind == "software"]
-            trials = [self._trial(objective, report, row, software) for row in rows[there:]]
-            with file.locked():
-                added = len(study.get_trials(deepcopy=False)) - there  # by another run of this command
-                with file.gathered():
-                    study.add_trials(trials[added:])
-        return study
 
-    def _rows_for_study(self, objective: Objective, report: SweepReport, directions: list[str]) -> list[int]:
+    def _rows_for_study(self, objective: Objective, report: SweepReport) -> list[int]:
         """The best rows of the results first, then others, evenly spaced."""
         values = swept_values(objective, report)
         # What is not a number is in no front.
         allowed = np.where(report.feasible[:, None], values, np.nan)
-        front = pareto_front(allowed, directions)[: self.setup.most_trials]
+        front = pareto_front(allowed, objective.study_directions)[: self.setup.most_trials]
         others = np.setdiff1d(np.flatnonzero(~np.isnan(values).any(axis=1)), front)
         room = self.setup.most_trials - len(front)
         if len(others) > room:

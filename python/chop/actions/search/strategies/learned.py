@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from chop.actions.search.journal.study import ABOUT, JOURNAL_NAME, about_study
+from chop.actions.search.journal.study import JOURNAL_NAME, about_study, filled_study
 from chop.actions.search.results import SearchResult, best_entries, leave_results
+from chop.actions.search.strategies.quiet import quiet_optuna
 from chop.actions.search.strategies.registry import STRATEGIES
 from chop.actions.search.strategies.setup import StudySetup
 from chop.search import QuantizationSpace
@@ -20,6 +20,7 @@ from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.objective import Objective
+    from chop.actions.search.outcome import Outcome
     from chop.actions.search.search_space import SearchSpace
     from chop.training import LearnedModel
     from chop.training.learning.learning import Learning
@@ -143,7 +144,15 @@ class SearchStrategyLearned:
         atomic_write(folder / "learned.csv", history_csv(learning.position.history))
         models = finished(learning, list(learning.front))
         outcomes = [self._outcome(objective, found, folder) for found in models]
-        study = self._study(objective, outcomes, f"search-{identity}", folder / JOURNAL_NAME)
+        about = about_study("learned", self.seed, objective.context.subject)
+        with quiet_optuna():
+            study = filled_study(
+                folder / JOURNAL_NAME,
+                f"search-{identity}",
+                objective,
+                about,
+                lambda there: [_trial(outcome) for outcome in outcomes[there:]],
+            )
         leave_results(study, folder, visualizer, objective, ended=True)
         return SearchResult(study, study.study_name, best_entries(study), folder, folder / JOURNAL_NAME)
 
@@ -170,36 +179,12 @@ class SearchStrategyLearned:
         objective.weights.write(outcome.user_attributes())
         return dataclasses.replace(outcome, config=named, formats=formats)
 
-    def _study(self, objective: Objective, outcomes: Sequence[Any], name: str, journal: Path) -> Any:
-        """The study of the journal, with the trials that it lacks added in one go."""
-        import optuna
-        from optuna.trial import create_trial
 
-        from chop.actions.search.journal.file import JournalFile
-        from chop.actions.search.strategies.quiet import quiet_optuna
+def _trial(outcome: Outcome) -> Any:
+    from optuna.trial import create_trial
 
-        summed = objective.sum_scaled_metrics
-        directions: list[Any] = [self.setup.direction] if summed else objective.directions
-        with quiet_optuna():
-            file = JournalFile(journal)
-            storage = optuna.storages.JournalStorage(file)
-            study = optuna.create_study(
-                storage=storage, study_name=name, directions=directions, load_if_exists=True
-            )
-            there = len(study.get_trials(deepcopy=False))
-            if there == 0:
-                study.set_metric_names(objective.value_names)
-                study.set_user_attr(ABOUT, about_study("learned", self.seed, objective.context.subject))
-            trials = [
-                create_trial(
-                    values=outcome.values,
-                    user_attrs=outcome.user_attributes(),
-                    constraints=outcome.excesses or None,
-                )
-                for outcome in outcomes[there:]
-            ]
-            with file.locked():
-                added = len(study.get_trials(deepcopy=False)) - there  # by another run of this command
-                with file.gathered():
-                    study.add_trials(trials[added:])
-        return study
+    return create_trial(
+        values=outcome.values,
+        user_attrs=outcome.user_attributes(),
+        constraints=outcome.excesses or None,
+    )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optuna.samplers import BaseGASampler
 
 from chop.actions.search.journal.recording import drop_running, hand_over
+from chop.actions.search.journal.study import StudyIsShared
+from chop.actions.search.results import leave_results
 from chop.actions.search.samplers.asked import AskedBatches
 from chop.actions.search.samplers.generations import Generations
 from chop.actions.search.strategies.batches import run_in_batches
+from chop.actions.search.strategies.progress import progress_of
 from chop.tools.logger import get_logger
 
 if TYPE_CHECKING:
     from chop.actions.search.journal.study import NoJournal, StudyJournal
     from chop.actions.search.objective import Objective
-    from chop.actions.search.strategies.progress import Progress
 
 logger = get_logger(__name__)
 
@@ -36,8 +39,6 @@ class Proposer(Protocol):
     @property
     def plan(self) -> Any: ...
 
-    def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]: ...
-
 
 class LoneRun:
     """One run of a study: restored from the journal, continued, mirrored into it.
@@ -46,7 +47,6 @@ class LoneRun:
         strategy: set-up, parameters and sampler.
         objective: measures points.
         journal: of the study.
-        directions: of its objectives.
         visualizer: receives the scaled metrics of each trial.
             Called with (study, trial) too, if it can be.
         silent: neither progress bar nor messages.
@@ -61,7 +61,6 @@ class LoneRun:
         strategy: Proposer,
         objective: Objective,
         journal: StudyJournal | NoJournal,
-        directions: list[Any],
         visualizer: Any,
         silent: bool = False,
     ) -> None:
@@ -70,6 +69,7 @@ class LoneRun:
         self.strategy, self.objective = strategy, objective
         self.journal, self.visualizer, self.silent = journal, visualizer, silent
         self._storage = optuna.storages.InMemoryStorage()
+        directions = objective.study_directions
         self.study = optuna.create_study(
             storage=self._storage, study_name=journal.name, directions=directions
         )
@@ -82,6 +82,18 @@ class LoneRun:
             objective.weights.seen([trial], directions)
         self.done = len(self.study.get_trials(deepcopy=False))
 
+    def finish_and_leave(self, folder: Path | None) -> None:
+        """Run the trials that are still missing, and write the files of results, also of a run that is ended early."""
+        leave = partial(leave_results, self.study, folder, self.visualizer, self.objective)
+        try:
+            self.finish()
+        except StudyIsShared:
+            raise
+        except BaseException:
+            leave()
+            raise
+        leave(ended=True)
+
     def finish(self) -> None:
         """Run the trials that are still missing."""
         setup, plan = self.strategy.setup, self.strategy.plan
@@ -89,41 +101,28 @@ class LoneRun:
         missing = total - self.done
         if not self.silent:
             self._log_start(total)
-        with self.strategy.progress_of(self.objective, self.silent)(self.done, total) as bar:
+        with progress_of(self.objective, self.silent)(self.done, total) as bar:
             bar.seen(self.study.get_trials(deepcopy=False))
-            if missing <= 0:
-                return
-            sampler: Any = plan.build(self.done)
-            self.study.sampler = sampler
-            sampler = self._batched(sampler, getattr(setup, "batch", 1))
-            if hasattr(sampler, "ask"):
-                self._in_batches(sampler, missing, bar)
+            if missing > 0:
+                sampler: Any = plan.build(self.done)
+                self.study.sampler = sampler
+                self._in_batches(self._proposer(sampler, getattr(setup, "batch", 1)), missing, bar)
                 self._complain()
-                return
-            self.study.optimize(
-                self._trial,
-                n_trials=missing,
-                timeout=setup.timeout,
-                callbacks=[self._after_trial, bar.after_trial, *self._watchers()],
-            )
 
-    def _batched(self, sampler: Any, batch: int) -> Any:
-        """What proposes many trials at a time, where the sampler or the set-up allows it."""
+    def _proposer(self, sampler: Any, batch: int) -> Any:
+        """What proposes: many trials at a time, where the sampler or the set-up allows it."""
         plan, lengths = self.strategy.plan, self.strategy.lengths
         if plan.each_trial and isinstance(sampler, BaseGASampler):
             return Generations(plan, self.study, lengths)
-        if batch > 1 and hasattr(sampler, "batch"):
-            sampler.batch = batch
-        elif batch > 1 and not hasattr(sampler, "ask"):
-            return AskedBatches(plan, self.study, lengths, batch)
-        if (
-            self.objective.workers is not None
-            and getattr(sampler, "batch", 1) == 1
-            and not _proposes_many(sampler)
-        ):
+        asks, in_batches = hasattr(sampler, "ask"), hasattr(sampler, "batch")
+        if self.objective.workers is not None and batch == 1 and (in_batches or not asks):
             logger.warning(
                 "the sampler proposes one trial at a time: workers need search.strategy.setup.batch"
             )
+        if not asks:
+            return AskedBatches(plan, self.study, lengths, batch)
+        if in_batches:
+            sampler.batch = batch
         return sampler
 
     def _complain(self) -> None:
@@ -142,7 +141,7 @@ class LoneRun:
         def keep(trials: list[Any], outcomes: list[Any]) -> None:
             self.objective.weights.seen(trials, directions)
             self.journal.append_all(trials)
-            self._save_sampler_state()
+            self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
             hand_over(self._storage, self._id, trials)
             for trial, outcome in zip(trials, outcomes, strict=True):
                 if self.visualizer is not None:
@@ -172,31 +171,6 @@ class LoneRun:
         if self.done:
             state = "goes on" if self.done < total else "is complete"
             logger.info("%d trials of %d are there already: the study %s", self.done, total, state)
-
-    def _trial(self, trial: Any) -> list[float]:
-        indexes = {name: trial.suggest_int(name, 0, n - 1) for name, n in self.strategy.lengths.items()}
-        outcome = self.objective.measure(indexes, trial.number)
-        for key, value in outcome.user_attributes().items():
-            trial.set_user_attr(key, value)
-        for key, value in outcome.excesses.items():
-            trial.set_constraint(key, value)
-        if self.visualizer is not None:
-            self.visualizer.log_metrics(outcome.scaled, step=trial.number)
-        return outcome.values
-
-    def _save_sampler_state(self) -> None:
-        self.journal.save_sampler_state(dict(self._storage.get_study_system_attrs(self._id)))
-
-    def _after_trial(self, study: Any, trial: Any) -> None:
-        self.objective.weights.seen([trial], study.directions)
-        self.journal.append(trial)
-        self._save_sampler_state()
-        if self.strategy.plan.each_trial:
-            study.sampler = self.strategy.plan.build(trial.number + 1)
-
-
-def _proposes_many(sampler: Any) -> bool:
-    return hasattr(sampler, "ask") and not hasattr(sampler, "batch")
 
 
 def _first_lost(study: Any) -> int:

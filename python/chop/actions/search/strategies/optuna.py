@@ -6,7 +6,6 @@ every trial as soon as it is finished, and the same command continues it. Worker
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,14 +16,12 @@ from chop.actions.search.journal.storage import StorageAddress
 from chop.actions.search.journal.study import (
     JOURNAL_NAME,
     NoJournal,
-    StudyIsShared,
     StudyJournal,
     about_study,
 )
-from chop.actions.search.results import SearchResult, best_entries, leave_results
+from chop.actions.search.results import SearchResult, best_entries
 from chop.actions.search.samplers import SamplerPlan
 from chop.actions.search.strategies.lone_run import LoneRun
-from chop.actions.search.strategies.progress import Progress, progress_of
 from chop.actions.search.strategies.quiet import quiet_optuna
 from chop.actions.search.strategies.registry import STRATEGIES
 from chop.actions.search.strategies.setup import StudySetup
@@ -141,7 +138,7 @@ class SearchStrategyOptuna:
             RuntimeError: another command is at work on the study.
             ChildProcessError: trials ended their workers each time.
         """
-        directions, names = self._directions(objective), objective.value_names
+        directions, names = objective.study_directions, objective.value_names
         name, copied = self.setup.study_name or f"search-{identity}", None
         with quiet_optuna():
             journal: StudyJournal | NoJournal
@@ -157,15 +154,8 @@ class SearchStrategyOptuna:
                 )
             if self.crew is not None:
                 objective.workers = self.crew.workers(objective, identity)
-            run = LoneRun(self, objective, journal, directions, visualizer)
-            try:
-                run.finish()
-            except StudyIsShared:
-                raise
-            except BaseException:
-                leave_results(run.study, folder, visualizer, objective)
-                raise
-            leave_results(run.study, folder, visualizer, objective, ended=True)
+            run = LoneRun(self, objective, journal, visualizer)
+            run.finish_and_leave(folder)
             if copied is not None:
                 assert self.address is not None
                 copy_study(run.study, copied, self.address)
@@ -181,20 +171,13 @@ class SearchStrategyOptuna:
     def run_in_memory(self, objective: Objective, name: str) -> Any:
         """Run the study ``name`` without a file or a progress bar, and return it (Optuna's)."""
         with quiet_optuna():
-            run = LoneRun(self, objective, NoJournal(name), self._directions(objective), None, silent=True)
+            run = LoneRun(self, objective, NoJournal(name), None, silent=True)
             run.finish()
         return run.study
 
-    def progress_of(self, objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
-        """Return what opens the progress bar, given trials done and in all."""
-        return progress_of(objective, self._directions(objective), silent)
-
     def _about(self, objective: Objective) -> dict[str, Any]:
-        who = self.plan.describe(len(self._directions(objective)))
+        who = self.plan.describe(len(objective.study_directions))
         return about_study(who, self.seed, objective.context.subject)
-
-    def _directions(self, objective: Objective) -> list[Any]:
-        return [self.setup.direction] if objective.sum_scaled_metrics else objective.directions
 
 
 def _rises_or_falls(choices: list[Any]) -> bool:

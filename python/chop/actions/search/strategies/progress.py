@@ -127,11 +127,6 @@ class Progress:
         if not self.silent and time.monotonic() >= self._next:
             self._look()
 
-    def after_trial(self, study: Any, trial: Any) -> None:
-        """One trial more is done: a callback of Optuna's."""
-        self.seen((trial,))
-        self.update()
-
     def _look(self) -> None:
         """The front is looked at a few times a second, however short the trials are."""
         for values in self._waiting:
@@ -143,12 +138,11 @@ class Progress:
         self._next = time.monotonic() + SECONDS
 
 
-def progress_of(
-    objective: Objective, directions: Sequence[Any], silent: bool = False
-) -> Callable[[int, int], Progress]:
+def progress_of(objective: Objective, silent: bool = False) -> Callable[[int, int], Progress]:
     """Return what opens the progress bar of a study, given trials done and in all."""
     names, scales = list(objective.metrics), [table.scale for table in objective.metrics.values()]
     if objective.sum_scaled_metrics:
         names, scales = ["sum"], [1.0]
     workers = str if objective.workers is None else objective.workers.pool.words
+    directions = objective.study_directions
     return lambda done, total: Progress(done, total, BestSoFar(names, directions, scales), silent, workers)
