@@ -18,7 +18,7 @@ from chop.tools.errors import ConfigError
 from tests.pool import work
 from tests.pool.cluster import Cluster, running
 
-pytest.importorskip("distributed", reason="distributed is not installed: pip install '.[dist]'")
+distributed = pytest.importorskip("distributed", reason="distributed is not installed: pip install '.[dist]'")
 
 
 def recipe(**options: Any) -> Recipe:
@@ -143,6 +143,29 @@ def test_only_an_item_that_ends_its_worker_by_itself_is_lost(tmp_path: Path) -> 
         assert sorted(done) == [(i, i) for i in range(6) if i != 3]
         frozen = recipe(kills=3, by="SIGSTOP", once=str(tmp_path / "once"))
         assert sorted(pool.run(work.deadly, frozen, range(6))) == [(i, i) for i in range(6)]
+
+
+def test_a_result_that_is_lost_on_its_way_and_cannot_be_had_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker of a result is killed before it is fetched, and the task kills the next one."""
+    fetch = distributed.Client._gather_remote
+
+    async def after_a_kill(self: Any, *args: Any) -> Any:
+        for worker in lost.workers()[: 1 - len(killed)]:
+            killed.append(worker.pid)
+            worker.kill()
+        return await fetch(self, *args)
+
+    killed: list[int] = []
+    monkeypatch.setattr(distributed.Client, "_gather_remote", after_a_kill)
+    with (
+        running(tmp_path, 1, failures=0) as lost,
+        open_pool(cluster=str(lost.file)) as pool,
+        pytest.raises(LostItemsError, match="7: the worker ended"),
+    ):
+        list(pool.run(work.deadly_again, recipe(once=str(tmp_path / "once")), [7]))
+    assert len(killed) == 1
 
 
 def test_a_cluster_of_this_command_that_has_no_worker_left_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,3 +40,12 @@ def deadly(state: dict[str, Any], item: int) -> int:
             Path(once).touch()
         os.kill(os.getpid(), signal.Signals[state.get("by", "SIGKILL")])
     return item
+
+
+def deadly_again(state: dict[str, Any], item: int) -> int:
+    """Returns what it was given, and ends its worker where it is asked for the same item again."""
+    once = Path(f"{state['once']}-{item}")
+    if once.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    once.touch()
+    return item

@@ -29,6 +29,7 @@ logger = get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 15  # to a scheduler; as long, too, until one that is gone is given up
 WAIT_SECONDS = 0.1  # for a result, between two looks at the workers
+FETCH_SECONDS = 60.0  # until a result that does not come is waited for anew
 LOOK_SECONDS = 1.0  # a look is a call of the scheduler
 ALONE_SECONDS = 30.0  # without a worker; a nanny starts one anew in some seconds
 MOST_TRIES = 4  # of an item whose workers were slow, each as many times as the scheduler allows
@@ -89,13 +90,11 @@ class DaskPool:
             while waiting:
                 for future, found in self._finished(waiting):
                     item, tries = waiting.pop(future)
-                    if future.status == "finished":
+                    if not isinstance(found, Exception):
                         yield item, _checked(found, wanted)
-                    elif future.status != "error":
-                        raise ConnectionError(f"{self._where()} is gone; the same command goes on")
-                    elif not isinstance(found[1], distributed.KilledWorker):
-                        raise found[1]
-                    elif why := _why_lost(client, found[1], tries):
+                    elif not isinstance(found, distributed.KilledWorker):
+                        raise found
+                    elif why := _why_lost(client, found, tries):
                         lost.append(item)
                         reason = why
                     else:
@@ -111,17 +110,30 @@ class DaskPool:
             raise LostItemsError([item for item in given if item in lost], f"{named}: {reason}")
 
     def _finished(self, waiting: _Waiting) -> Generator[tuple[Any, Any], None, None]:
-        """Yield futures with what they hold, as they come; what nobody holds the cluster forgets."""
-        finished = distributed.as_completed(
-            list(waiting), self._client.loop, with_results=True, raise_errors=False
-        )
+        """Yield futures with what they hold, or with the exception that they failed with, as they come.
+
+        Results are fetched here: what Dask's own iterator fetches it never yields where the worker of a result dies and
+        the task then fails.
+        """
+        finished = distributed.as_completed(list(waiting), self._client.loop)
         while not finished.is_empty():
             self._look()
-            if finished.has_ready():
-                yield next(finished)
-            else:
+            if not finished.has_ready():
                 with finished.thread_condition:
                     finished.thread_condition.wait(WAIT_SECONDS)
+                continue
+            future = next(finished)
+            try:
+                found = future.result(FETCH_SECONDS)
+            except TimeoutError:  # its worker is gone, and there may be none to do the task again
+                finished.add(future)
+                continue
+            except distributed.CancelledError:
+                raise ConnectionError(f"{self._where()} is gone; the same command goes on") from None
+            except Exception as error:
+                found = error
+            yield future, found
+            del future  # what nobody holds the cluster forgets
 
     def words(self) -> str:
         """How many workers there are, and how many were lost."""
