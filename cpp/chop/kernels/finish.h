@@ -27,7 +27,7 @@ struct CodesGroup {
 };
 using CodesKernel = void (*)(const CodesGroup&);
 
-// A row of sums that becomes one of floats, before any rounding.
+// A row of sums that becomes one of floats. The grid's modes are the usual ones, where it is rounded at all.
 struct FloatsRow {
   const void* row = nullptr;
   const float* addend = nullptr;
@@ -35,6 +35,7 @@ struct FloatsRow {
   int32_t bias = 0;
   int shift = 0;
   float* y = nullptr;
+  GridF32 grid{};
 };
 using FloatsKernel = void (*)(const FloatsRow&);
 
@@ -42,7 +43,8 @@ struct FinishKernels {
   // The kernel for groups of sums or of floats, and what it wants to know about the finish.
   CodesKernel (*codes_of_sums)(const Finish&, const SumForm&, CodesGroup*);
   CodesKernel (*codes_of_floats)(const Finish&, CodesGroup*);
-  FloatsKernel (*floats_of_sums)(const Elementwise&, bool added);
+  // rounding: which of the operation's roundings the kernel is to do.
+  FloatsKernel (*floats_of_sums)(const Elementwise&, bool added, Rounding rounding);
 };
 
 }  // namespace chop

@@ -186,7 +186,7 @@ CodesKernel of_floats(const Finish& f, CodesGroup* g) {
   return by_affine<float, false, false>(f, describe(f, 1.0f, false, g));
 }
 
-template <Affine affine, bool relu, bool added>
+template <Affine affine, bool relu, bool added, Rounding rounding>
 void floats(const FloatsRow& row) {
   const FloatsRow r = row;
   const auto* sums = static_cast<const int32_t*>(r.row);
@@ -197,19 +197,33 @@ void floats(const FloatsRow& row) {
     v = affine_of<affine>(v, r.alpha, r.beta);
     if constexpr (added) v += r.addend[s];
     if constexpr (relu) v = v < 0.0f ? 0.0f : v;
+    if constexpr (rounding != Rounding::none)
+      v = clamp(round_half_even(v * r.grid.inverse_step), r.grid.qmin, r.grid.qmax);
+    if constexpr (rounding == Rounding::values) v *= r.grid.step;
     r.y[s] = v;
   }
 }
 
-template <Affine affine>
-FloatsKernel floats_by(bool relu, bool added) {
-  if (added) return relu ? floats<affine, true, true> : floats<affine, false, true>;
-  return relu ? floats<affine, true, false> : floats<affine, false, false>;
+template <Affine affine, bool relu, bool added>
+FloatsKernel floats_rounded(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::codes: return floats<affine, relu, added, Rounding::codes>;
+    case Rounding::values: return floats<affine, relu, added, Rounding::values>;
+    case Rounding::none: break;
+  }
+  return floats<affine, relu, added, Rounding::none>;
 }
 
-FloatsKernel floats_of_sums(const Elementwise& op, bool added) {
-  if (!op.alpha) return floats_by<Affine::none>(op.relu, added);
-  return op.fused_affine ? floats_by<Affine::fused>(op.relu, added) : floats_by<Affine::separate>(op.relu, added);
+template <Affine affine>
+FloatsKernel floats_by(bool relu, bool added, Rounding rounding) {
+  if (added) return relu ? floats_rounded<affine, true, true>(rounding) : floats_rounded<affine, false, true>(rounding);
+  return relu ? floats_rounded<affine, true, false>(rounding) : floats_rounded<affine, false, false>(rounding);
+}
+
+FloatsKernel floats_of_sums(const Elementwise& op, bool added, Rounding rounding) {
+  if (!op.alpha) return floats_by<Affine::none>(op.relu, added, rounding);
+  return op.fused_affine ? floats_by<Affine::fused>(op.relu, added, rounding)
+                         : floats_by<Affine::separate>(op.relu, added, rounding);
 }
 
 }  // namespace

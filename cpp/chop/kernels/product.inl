@@ -126,7 +126,10 @@ class Ending {
       : p_(p), bias_(Sums::integers && bias ? static_cast<const int32_t*>(p.bias) : nullptr) {
     const SumForm form{p.scale, p.shift, bias_ != nullptr, p.addend != nullptr};
     if (p.finish.to == Encoding::f32) {
-      floats_ = finishes.floats_of_sums(p.finish.op, form.added);
+      const GridF32& grid = p.finish.op.grid;
+      const bool usual = grid.rounding == RoundingMode::half_even && grid.overflow == OverflowMode::saturate;
+      rest_ = usual ? Rounding::none : p.finish.op.rounding;
+      floats_ = finishes.floats_of_sums(p.finish.op, form.added, usual ? p.finish.op.rounding : Rounding::none);
     } else if constexpr (Sums::integers) {
       codes_ = finishes.codes_of_sums(p.finish, form, &group_);
     } else {
@@ -156,8 +159,9 @@ class Ending {
     auto* y = reinterpret_cast<float*>(to);
     FloatsRow row{sums, addend, 1.0f, 0.0f, p_.scale, bias_ ? bias_[o] : 0, p_.shift, y};
     if (op.alpha) row.alpha = op.alpha[o], row.beta = op.beta[o];
+    row.grid = op.grid;
     floats_(row);
-    if (op.rounding == Rounding::none) return;
+    if (rest_ == Rounding::none) return;
     op.alpha = nullptr, op.relu = false;
     elementwise(op, y, y, 1);
   }
@@ -180,6 +184,7 @@ class Ending {
   const int32_t* bias_;
   CodesKernel codes_ = nullptr;
   FloatsKernel floats_ = nullptr;
+  Rounding rest_ = Rounding::none;  // that is left to the elementwise kernel
   CodesGroup group_;
 };
 
