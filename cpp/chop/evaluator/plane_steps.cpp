@@ -20,10 +20,13 @@ int input_groups(const Window& rows, Encoding encoding) { return groups_per_tap(
 // What the taps of one row of places see.
 int seen_groups(const PlaneWindow& w, const Layer& layer) { return w.taps * input_groups(w.rows, layer.encoding); }
 
-// What one call sees shall stay in the nearest cache.
+// What one call sees shall stay in the nearest cache; or, where a row fills much of it, the weights, for some rows.
 int rows_together(const PlaneWindow& w, const Layer& layer) {
-  constexpr int kNearGroups = (36 << 10) / kGroupBytes;
-  return w.gathers() ? std::clamp(kNearGroups / seen_groups(w, layer), 1, w.rows.places_out) : w.rows.places_out;
+  constexpr int kNear = (36 << 10) / kGroupBytes, kMuch = kNear / 2, kFar = (320 << 10) / kGroupBytes, kMost = 8;
+  if (!w.gathers()) return w.rows.places_out;
+  const int seen = seen_groups(w, layer);
+  const int rows = layer.matrices && seen >= kMuch ? std::min(kFar / seen, kMost) : kNear / seen;
+  return std::clamp(rows, 1, w.rows.places_out);
 }
 
 int product_groups(const PlaneWindow& w, const Layer& layer, Encoding to) {

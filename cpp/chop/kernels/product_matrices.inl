@@ -172,8 +172,9 @@ inline void product_of_matrices(const Product& p) {
   Waiting waiting(p);
   Unit::begin();
   int which = 0;
-  for (int position = 0; position < p.positions; ++position)
-    for (int o = 0; o < p.out; o += outputs, which = 1 - which) {
+  // The weights of a block of outputs stay near for all positions.
+  for (int o = 0; o < p.out; o += outputs)
+    for (int position = 0; position < p.positions; ++position, which = 1 - which) {
       const bool square = p.out - o > kMatrix;
       const int times = square ? (p.lanes + 2 * kMatrix - 1) / (2 * kMatrix) : 1, adds = matrices * times;
       const Block block{p.at + static_cast<int64_t>(position) * p.taps,
