@@ -104,13 +104,20 @@ def _gone(family: list[psutil.Process]) -> bool:
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_the_same_command_goes_on(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL),
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak),
+    ],
+)
+def test_the_same_command_goes_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
     command, whole = Command(tmp_path / "stopped"), Command(tmp_path / "whole")
     process = command.start("--workers", "2")
     family = _after_some(command, process)
     os.kill(process.pid, number)
-    assert process.wait(SECONDS) == (-number if number == signal.SIGKILL else 130)
+    assert process.wait(SECONDS) == code
     assert len(family) >= 2 and _gone(family)
     there = command.trials()
     assert len(there) < TRIALS
