@@ -15,6 +15,7 @@ from torch import nn
 from chop import MaseGraph
 from chop.export import plain_operators
 from chop.passes.graph import quantize_transform_pass
+from tests.evaluator.number_formats import FORMATS, by_type
 from tests.export.models import Convolutions, Sequences, config, fixed, rows, trained
 
 ALL = ("linear", "conv1d", "conv2d", "add", "relu")
@@ -37,6 +38,8 @@ CASES: dict[str, tuple[type[nn.Module], tuple[int, ...], dict[str, Any]]] = {
     ),
     "channels": (Sequences, (16,), CHANNELS),
     "images": (Convolutions, (2, 8, 8), config((6, 3), (6, 4), ALL)),
+    "small floats": (Sequences, (16,), by_type("linear", "conv1d", config=FORMATS["minifloat_denorm"])),
+    "powers of two": (Sequences, (16,), by_type("linear", config=FORMATS["log"])),
 }
 
 
@@ -56,7 +59,7 @@ def in_runtime(path: Path, x: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
 
 
-@pytest.mark.parametrize("case", ["usual", "modes", "floor", "channels"])
+@pytest.mark.parametrize("case", [case for case in CASES if case != "images"])
 @pytest.mark.parametrize("grad", [True, False])
 def test_onnx_from_a_trace(case: str, grad: bool, tmp_path: Path) -> None:
     pytest.importorskip("onnx")

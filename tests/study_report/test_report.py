@@ -83,6 +83,9 @@ def test_report_of_a_project(project: Path) -> None:
     )
     assert len(page.ids) == len(set(page.ids))
     assert "http://" not in text and "https://" not in text and not re.search(r"url\((?!#)", text)
+    heading, pictures = re.findall(r"<h1>(.*?)</h1>", text), sorted(path.parent.glob("*.svg"))
+    assert len(pictures) >= 4
+    assert all(f"<!-- {html.unescape(heading[0])} -->" in each.read_text() for each in pictures)
     for words in (
         "<th>sampler</th><td>random</td>",
         "<th>seed</th><td>3</td>",

@@ -45,10 +45,15 @@ class Drawing(NamedTuple):
 
 
 def drawings(source: Source) -> list[Drawing]:
-    """Return the front (of each pair of objectives), or the best value so far; coordinates; effects of parameters."""
+    """Return the front (of each pair of objectives), or the best value so far; coordinates; effects of parameters.
+
+    Their files are copied into talks and papers, so each says itself which model and data it shows.
+    """
     found: list[Drawing] = []
     for make in (_fronts, _progress, _coordinates, _effects):
         found.extend(_tried(make, source))
+    for drawing in found:
+        drawing.ax.set_title(source.heading, fontsize=10)
     return found
 
 
@@ -78,7 +83,6 @@ def _fronts(source: Source) -> Iterator[Drawing]:
 def _front(source: Source, x: str, y: str) -> tuple[Axes, Mapping[str, Sequence[str]]]:
     """The picture, and for each point of the front what it is."""
     ax = plotting.pareto_front(source.points, x, y, floats=source.float_metrics)
-    ax.set_title(source.heading, fontsize=10)
     points: Any = ax.collections[1]
     points.set_gid(FRONT)
     return ax, {FRONT: [_hint(source, x, y, *values) for values in points.get_offsets().tolist()]}
