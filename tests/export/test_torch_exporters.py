@@ -14,6 +14,7 @@ from torch import nn
 
 from chop import MaseGraph
 from chop.export import plain_operators
+from chop.nn.quantized.modules import LinearInteger
 from chop.passes.graph import quantize_transform_pass
 from tests.evaluator.number_formats import FORMATS, by_type
 from tests.export.models import Convolutions, Sequences, config, fixed, rows, trained
@@ -99,6 +100,16 @@ def test_a_trace_with_the_operators(case: str, grad: bool) -> None:
         model.zero_grad()
         found, given = (torch.autograd.grad(m(x).sum(), [*m.parameters()]) for m in (traced, model))
         assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(found, given, strict=True))
+
+
+def test_a_trace_of_a_bypassed_layer() -> None:
+    layer = LinearInteger(4, 3, config={**fixed((6, 3), (6, 4)), "bypass": True})
+    x = rows(5, 4)
+    assert torch.equal(torch.jit.trace(layer, x)(x), layer(x))
+    with pytest.raises(ValueError, match="a bypassed layer has no integer weight"):
+        layer.int_weight  # noqa: B018
+    assert not {"int_weight", "scale"} & set(dir(layer))
+    assert {"int_weight", "scale"} <= set(dir(LinearInteger(4, 3, config=fixed((6, 3), (6, 4)))))
 
 
 @pytest.mark.parametrize("case", CASES)

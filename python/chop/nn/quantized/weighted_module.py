@@ -95,6 +95,16 @@ class QuantizedWeightModule(QuantizedModule):
             raise ValueError(f"a weight in the format {format} has no integer codes, and so no scale")
         return float((format.common if isinstance(format, ElementFormat) else format).scale)
 
+    def __dir__(self) -> list[str]:
+        """The names that a read finds: ``torch.jit.trace`` reads them all, and not every format has integer codes."""
+        return [name for name in super().__dir__() if name not in ("int_weight", "scale") or self._has(name)]
+
+    def _has(self, name: str) -> bool:
+        try:
+            return hasattr(self, name)
+        except ValueError:
+            return False
+
     def _weight_format(self) -> Any:
         if self.bypass:
             raise ValueError("a bypassed layer has no integer weight")
