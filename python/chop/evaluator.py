@@ -18,6 +18,7 @@ from chop.ir.graph.mase_graph import MaseGraph
 from chop.ir.graph.quantize_config import check_rule_keys, resolve_quantize_config
 from chop.ir.graph.quantize_targets import QuantizeTargets
 from chop.ir.graph.torch_calls import TorchCalls
+from chop.ir.graph.tracing import TRACING
 from chop.metrics import AskedMetric, Metrics, MetricSpec
 from chop.metrics.native import NativeValue
 from chop.metrics.scoring import STANDARD, Asked, in_python
@@ -97,7 +98,8 @@ class Evaluator:
         if y is not None and (y.is_floating_point() or y.dim() != 1):
             given = f"{y.dtype} {list(y.shape)}"
             raise ValueError(f"Evaluator: y must hold class indices, shape [rows], got {given}")
-        self._torch = TorchCalls(self.graph, x, x.shape[1:])
+        with TRACING:  # another thread that traces the same model changes it for a while
+            self._torch = TorchCalls(self.graph, x, x.shape[1:])
         self.lowered = self._torch.lowered
         self._x = x  # what looks at single layers (chop.best_formats) runs the graph on it
         self._targets = QuantizeTargets(self.graph)

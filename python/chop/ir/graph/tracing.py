@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,8 @@ from chop.nn.quantized.quantized_module import QuantizedModule
 from chop.tools.errors import ConfigError
 from chop.tools.fork_lock import ForkLock
 
-# torch.fx changes nn.Module itself while it traces: two threads at once record each other's calls. Reentrant, for a
-# forward that traces.
+# torch.fx changes nn.Module itself while it traces, and modes change: two threads at once record each other's calls. A
+# module that a thread without a trace asks answers as ever. Reentrant, for a forward that traces.
 TRACING = ForkLock()
 
 
@@ -61,6 +62,7 @@ class MaseTracer(fx.Tracer):
         return super().is_leaf_module(m, module_qualified_name)
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
+        self._thread = threading.get_ident()
         own = nn.Module.__call__, nn.Module.__getattr__
         try:
             return super().trace(root, concrete_args)
@@ -78,6 +80,8 @@ class MaseTracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         name = "" if m is self.root else self.path_of_module(m)
         if m is not self.root and self.is_leaf_module(m, name):
             return super().call_module(m, forward, args, kwargs)
@@ -86,6 +90,11 @@ class MaseTracer(fx.Tracer):
             return (
                 forward(*args, **kwargs) if m is self.root else super().call_module(m, forward, args, kwargs)
             )
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Proxy(node, self)
