@@ -49,6 +49,11 @@ def test_every_item_comes_back_once(pool: Pool) -> None:
     assert list(pool.run(work.double, recipe(), [])) == []
 
 
+def test_a_timeout_of_user_code_is_an_error_like_others(pool: Pool) -> None:
+    with pytest.raises(TimeoutError, match="no answer to 3"):
+        list(pool.run(work.late, recipe(), [3]))
+
+
 def test_an_error_of_user_code_is_told_as_it_is_and_not_tried_again(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="no 3"):
         list(pool.run(work.raises, recipe(log=str(tmp_path / "log")), [3]))

@@ -32,6 +32,11 @@ def raises(state: dict[str, Any], item: int) -> int:
     raise KeyError(f"no {item}")
 
 
+def late(state: dict[str, Any], item: int) -> int:
+    """User code that waited for something in vain."""
+    raise TimeoutError(f"no answer to {item}")
+
+
 def deadly(state: dict[str, Any], item: int) -> int:
     """Ends or freezes its worker: for one item each time, or once where a file says so."""
     once = state.get("once")

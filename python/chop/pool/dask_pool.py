@@ -125,9 +125,11 @@ class DaskPool:
             future = next(finished)
             try:
                 found = future.result(FETCH_SECONDS)
-            except TimeoutError:  # its worker is gone, and there may be none to do the task again
-                finished.add(future)
-                continue
+            except TimeoutError as error:
+                if future.status != "error":  # its worker is gone, and there may be none to do the task again
+                    finished.add(future)
+                    continue
+                found = error  # the task's own
             except distributed.CancelledError:
                 raise ConnectionError(f"{self._where()} is gone; the same command goes on") from None
             except Exception as error:
