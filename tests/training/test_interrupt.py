@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chop.training.history import History
 from tests.training.conftest import ENGINES, assert_same_files
 
 
@@ -54,3 +58,56 @@ def test_ctrl_c_and_resume(engine: str, small_file: Path, tmp_path: Path) -> Non
                            capture_output=True)  # fmt: skip
     assert whole.returncode == 0 and b"nothing to resume" in whole.stderr
     assert_same_files(folder, tmp_path / "mase_output" / "whole" / "software" / "training_ckpts")
+
+
+class Ended(KeyboardInterrupt): ...
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def number(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A signal that raises ``Ended``; its handler is the same after the test."""
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    before = signal.signal(request.param, end)
+    try:
+        yield request.param
+        assert signal.getsignal(request.param) is end
+    finally:
+        signal.signal(request.param, before)
+
+
+def test_a_signal_ends_the_run_between_two_batches(
+    run: Any, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[Any] = []
+
+    def add(
+        history: History, row: dict[str, Any]
+    ) -> bool:  # a library that swallows all, or must not be interrupted
+        with contextlib.suppress(Ended):
+            signal.raise_signal(number)
+            rows.append(row)
+        return True
+
+    monkeypatch.setattr(History, "add", add)
+    with pytest.raises(Ended):
+        run(engine="lightning")
+    assert len(rows) == 1
+
+
+def test_a_second_signal_ends_the_run_at_once(run: Any, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[Any] = []
+
+    def add(history: History, row: dict[str, Any]) -> bool:
+        signal.raise_signal(number)
+        rows.append(row)
+        signal.raise_signal(number)
+        rows.append(row)
+        return True
+
+    monkeypatch.setattr(History, "add", add)
+    with pytest.raises(Ended):
+        run(engine="lightning")
+    assert len(rows) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -31,6 +32,7 @@ class Record(lightning.Callback):
         self._last = (math.nan, math.nan)
         self._rate = math.nan
         self.interrupt: BaseException | None = None
+        self.asked: Callable[[], None] | None = None  # raises what a signal that came asks for
         self.began = False  # what fails before that is the checkpoint's fault
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -63,8 +65,7 @@ class Record(lightning.Callback):
                     "a lower learning rate may help"
                 )
             self._last = value, macro_accuracy(confusion_of(logits, batch[1], self._job.plan.classes).cpu())
-        if self._job.halt is not None and self._job.halt.is_set():
-            raise KeyboardInterrupt
+        self.end_where_asked()
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the figures of a validation."""
@@ -77,6 +78,15 @@ class Record(lightning.Callback):
         assert self._checked is not None
         loss = torch.nn.functional.cross_entropy(outputs.float(), batch[1])
         self._checked.add(loss, outputs, batch[1])
+        self.end_where_asked()
+
+    def end_where_asked(self) -> None:
+        """Raise what a signal, or another thread, has asked for since."""
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            asked()
+        if self._job.halt is not None and self._job.halt.is_set():
+            raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Complete the row of the epoch; the checkpoint comes after."""

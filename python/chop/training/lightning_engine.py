@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -155,21 +155,48 @@ def _logger(job: Job) -> Any:
 
 
 def _fit(trainer: Any, record: Any, wrapper: Any, loaders: tuple[Any, Any], resume: Path | None) -> None:
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if main else None
     try:
-        trainer.fit(wrapper, *loaders, ckpt_path=None if resume is None else str(resume))
-    except Exception as error:
-        if resume is None or record.began:
+        with _signals_between_batches(record):
+            trainer.fit(wrapper, *loaders, ckpt_path=None if resume is None else str(resume))
+            if record.asked is not None:  # after the last batch
+                record.asked()
+    except (Exception, SystemExit) as error:
+        if record.asked is not None:
+            record.asked()
+        if record.interrupt is not None:  # Lightning makes an exit code of it
+            raise record.interrupt from None
+        if resume is None or record.began or isinstance(error, SystemExit):
             raise
         raise ConfigError(f"resume: {resume} cannot be gone on from: {error!r:.200}") from error
-    except SystemExit:
-        # Lightning makes an exit code of Ctrl-C, and leaves the signal switched off.
-        if record.interrupt is None:
-            raise
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
-        raise record.interrupt from None
+
+
+@contextlib.contextmanager
+def _signals_between_batches(record: Any) -> Iterator[None]:
+    """Let ``record`` raise what a signal raises; a second one is raised at once.
+
+    Anywhere else the exception could be lost (fsspec's ``exists`` takes any for a "no") or leave a lock of a logger's
+    queue half released, for which its end then waits two minutes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        handler: Any = before[signal.Signals(number)]
+        if record.asked is not None:
+            handler(number, frame)
+        record.asked = lambda: handler(number, None)
+
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, keep)
+    try:
+        yield
+    finally:  # Lightning leaves Ctrl-C switched off
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager
