@@ -63,6 +63,21 @@ def test_a_reference_of_another_shape_is_left_out(tmp_path: Path) -> None:
         assert made.equal, str(made)
 
 
+def test_a_reference_that_reads_the_holes_of_a_dilated_kernel_is_left_out(tmp_path: Path) -> None:
+    """onnx.reference makes the sum NaN where a NaN lies between what the kernel reads; finite rows are compared."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(2, 3, 2, dilation=2), nn.Flatten(), nn.Linear(6, 4))
+    x = rows(40, 2, 4)
+    formats = config((8, 4), (6, 4), ("linear", "conv1d"))
+    made = export(chop.Evaluator(model, x), formats, "onnx-arithmetic", tmp_path / "finite")
+    assert made.equal and len(made.proofs) == 5, str(made)
+    for number in (float("nan"), float("inf")):
+        holed = x.clone()
+        holed[::3, 0, 1] = number
+        made = export(chop.Evaluator(model, holed), formats, "onnx-arithmetic", tmp_path / str(number))
+        assert made.equal and len(made.proofs) == 4, str(made)
+
+
 def test_another_number_of_outputs_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

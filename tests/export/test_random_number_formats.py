@@ -40,8 +40,7 @@ def check(seed: int, path: Path) -> str:
     for name, op in QuantizeTargets(mg).ops.items():
         if op in ("linear", "conv1d", "conv2d", "matmul") or random.random() < 0.5:
             config[name] = {"config": random_format(random)}
-    # Every eighth seed has NaN in its rows, which onnx.reference spreads over the outputs of a convolution.
-    ev = Evaluator(mg, *random_data(shape, 130, seed | 1 if seed % 8 == 0 else seed))
+    ev = Evaluator(mg, *random_data(shape, 130, seed))
     try:
         made = export(ev, config, "onnx-arithmetic", path / str(seed))
     except ConfigError as refused:
