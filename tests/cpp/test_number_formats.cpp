@@ -1,5 +1,6 @@
 // Number formats: one that only this file knows, the same bits on every instruction set, and how blocks are cut.
 #include <cmath>
+#include <memory>
 #include <numeric>
 
 #include "chop/evaluator/evaluator.h"
@@ -140,6 +141,19 @@ TEST(many_blocks_have_the_values_of_single_ones) {
   }
 }
 
+// The rules of every exponent, as if all of them were of the form.
+std::unique_ptr<ExponentRules> all_rows(const ValueFormat& format, const double* numbers, ExponentRules::Form form) {
+  auto table = std::make_unique<ExponentRules>();
+  for (int row = 0; row + 1 < ExponentRules::kRows; ++row) {
+    BlockFacts facts;
+    facts.largest = static_cast<double>(ExponentRules::largest_of(row));
+    CHECK(ExponentRules::row_of(ExponentRules::largest_of(row)) == row);
+    number_block_kernels().read_rule(float_rule_of(format, numbers, facts, kFloat32), row, table.get());
+    table->form[row] = form;
+  }
+  return table;
+}
+
 TEST(many_blocks_have_the_same_bits_everywhere) {
   const double numbers[] = {8, 8, 127};
   const BlockRules rules(value_formats().get("block_fp"), numbers, kFloat32);
@@ -150,15 +164,20 @@ TEST(many_blocks_have_the_same_bits_everywhere) {
       const NumberBlockKernels& kernels = number_block_kernels(isa);
       ManyBlocks many, other;
       std::vector<float> y(x.size()), z(x.size());
-      kernels.largest_of(x.data(), 64, size, many.most);
-      expected.largest_of(x.data(), 64, size, other.most);
-      for (int b = 0; b < 64; ++b) CHECK(same_bits(many.most[b], other.most[b]), size);
-      CHECK(rules.find(64, &many));
-      for (const bool narrow : {false, many.narrow}) {
-        kernels.apply_each(x.data(), y.data(), 64, size, many.rules, narrow);
-        expected.apply_each(x.data(), z.data(), 64, size, many.rules, false);
+      for (const auto form : {ExponentRules::kNarrow, ExponentRules::kWide}) {
+        const auto table = all_rows(value_formats().get("block_fp"), numbers, form);
+        int row = 0;
+        CHECK(kernels.rows_by_exponent(x.data(), y.data(), 64, size, *table, form, &row) == 64);
+        CHECK(expected.rows_by_exponent(x.data(), z.data(), 64, size, *table, form, &row) == 64);
         CHECK(first_difference(y, z) < 0, isa_name(isa), " size ", size);
+        table->form[ExponentRules::row_of(0.0f)] = ExponentRules::kAlone;
+        z.assign(z.size(), 0.0f);
+        z[static_cast<size_t>(3 * size)] = std::nanf("");
+        CHECK(kernels.rows_by_exponent(z.data(), y.data(), 64, size, *table, form, &row) == 0 && row == 0);
       }
+      kernels.scale_rows(x.data(), y.data(), 64, size, 127.0);
+      expected.scale_rows(x.data(), z.data(), 64, size, 127.0);
+      CHECK(first_difference(y, z) < 0, isa_name(isa), " size ", size);
       many.clear(64), other.clear(64);
       kernels.look_across(x.data(), size, 64, 64, many.most, many.low, many.high);
       expected.look_across(x.data(), size, 64, 64, other.most, other.low, other.high);
@@ -169,6 +188,37 @@ TEST(many_blocks_have_the_same_bits_everywhere) {
       kernels.apply_across(x.data(), y.data(), size, 64, 64, many.rules, many.narrow);
       expected.apply_across(x.data(), z.data(), size, 64, 64, many.rules, false);
       CHECK(first_difference(y, z) < 0, isa_name(isa), " size ", size);
+    }
+  }
+}
+
+// The code of a number comes from a product, in float where codes are few, and is that of the quotient all the same.
+TEST(scaled_numbers_have_the_codes_of_quotients) {
+  Random random(17);
+  for (int round = 0; round < 200; ++round) {
+    NumberRule rule;
+    rule.kind = RuleKind::scaled;
+    rule.high = std::ldexp(1.0, 1 + round % 14) - 1.0, rule.low = round % 3 ? -rule.high : 0.0;
+    rule.step = std::ldexp(1.0 + static_cast<double>(random.below(1000000)) * 1e-6, round % 60 - 30);
+    if (round % 10 == 9) rule.step = std::ldexp(rule.step, round % 20 ? 110 : -110);
+    std::vector<float> x(500);
+    for (float& v : x) {
+      const double code = static_cast<double>(random.below(1 << 15)) * 0.5 - static_cast<double>(1 << 13);
+      v = static_cast<float>(std::fmod(code, rule.high + 2.0) * rule.step);
+      for (int64_t k = random.below(4); k > 0; --k) v = std::nextafterf(v, 0.0f);
+    }
+    x[7] = std::nanf(""), x[8] = HUGE_VALF, x[9] = -HUGE_VALF, x[10] = -0.0f;
+    std::vector<float> expected;
+    for (const float v : x) {
+      const double quotient = static_cast<double>(v) / rule.step;
+      const double inside = quotient < rule.low ? rule.low : quotient > rule.high ? rule.high : quotient;
+      expected.push_back(static_cast<float>((std::nearbyint(inside) + 0.0) * rule.step));
+    }
+    for (const Isa isa : available_isas()) {
+      std::vector<float> y(x.size());
+      number_kernels(isa).f32.apply(x.data(), y.data(), static_cast<int64_t>(x.size()), rule);
+      const int64_t at = first_difference(y, expected);
+      CHECK(at < 0, isa_name(isa), " round ", round, " at ", at);
     }
   }
 }

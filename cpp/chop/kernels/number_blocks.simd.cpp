@@ -3,68 +3,105 @@
 namespace chop::CHOP_ISA {
 namespace {
 
-constexpr int kWide = 16;
-typedef float Wide __attribute__((vector_size(kWide * 4)));
+typedef VectorOf<float>::type Floats;
 
-// The larger ones of lanes that are `apart`.
-template <int apart>
-inline void fold(Wide* v) {
-  const Wide other = __builtin_shufflevector(*v, *v, 0 ^ apart, 1 ^ apart, 2 ^ apart, 3 ^ apart, 4 ^ apart, 5 ^ apart,
-                                             6 ^ apart, 7 ^ apart, 8 ^ apart, 9 ^ apart, 10 ^ apart, 11 ^ apart,
-                                             12 ^ apart, 13 ^ apart, 14 ^ apart, 15 ^ apart);
-  *v = other > *v ? other : *v;
-}
+// NaN becomes 0.
+inline Floats size_of(Floats v) { return larger_of(v < 0.0f ? -v : v, Floats{}); }
 
-inline float largest_in(const float* x, int64_t n) {
+inline float largest_lane(Floats v) {
+#if defined(__AVX512F__)
+  const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#elif defined(__AVX__)
+  const __m256 half = v;
+#endif
+#if defined(__AVX__)
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(__SSE2__)
+  const __m128 four = v;
+#endif
+#if defined(__SSE2__)
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+#else
   float most = 0.0f;
-  int64_t i = 0;
-  if (n >= kWide) {
-    Wide lane = {};
-    for (; i + kWide <= n; i += kWide) {
-      Wide v;
-      __builtin_memcpy(&v, x + i, sizeof v);
-      const Wide size = v < 0.0f ? -v : v;
-      lane = size > lane ? size : lane;
-    }
-    fold<8>(&lane);
-    fold<4>(&lane);
-    fold<2>(&lane);
-    fold<1>(&lane);
-    most = lane[0];
-  }
-  for (; i < n; ++i) {
-    const float size = size_of(x[i]);
-    most = size > most ? size : most;
-  }
+  for (int k = 0; k < kLanes; ++k) most = v[k] > most ? v[k] : most;
   return most;
+#endif
 }
 
-void largest_of(const float* x, int64_t count, int64_t size, float* most) {
-  for (int64_t b = 0; b < count; ++b) most[b] = largest_in(x + b * size, size);
+// Of some vectors at once, so that they need not wait for each other; the last ones may look twice at a number.
+inline float largest_in(const float* x, int64_t n) {
+  constexpr int kAtOnce = 4;
+  if (n < kLanes) {
+    float most = 0.0f;
+    for (int64_t i = 0; i < n; ++i) most = size_of(x[i]) > most ? size_of(x[i]) : most;
+    return most;
+  }
+  Floats most = size_of(load(x + n - kLanes));
+  int64_t i = 0;
+  if (n >= kAtOnce * kLanes) {
+    Floats each[kAtOnce] = {};
+    for (; i + kAtOnce * kLanes <= n; i += kAtOnce * kLanes)
+      for (int k = 0; k < kAtOnce; ++k) each[k] = larger_of(size_of(load(x + i + k * kLanes)), each[k]);
+    most = larger_of(most, larger_of(larger_of(each[0], each[1]), larger_of(each[2], each[3])));
+  }
+  for (; i + kLanes < n; i += kLanes) most = larger_of(size_of(load(x + i)), most);
+  return largest_lane(most);
 }
 
-// Blocks of a whole number of vectors need no loop's beginning and end.
-template <class Rule, int fixed>
-inline void one_after_another(const float* x, float* y, int64_t count, int64_t size, const NumberRule* const* rules) {
+template <class C>
+inline const C* numbers_of(const ExponentRules& rules, int row) {
+  if constexpr (sizeof(C) == sizeof(float)) {
+    return rules.narrow[row];
+  } else {
+    return rules.wide[row];
+  }
+}
+
+// A block's largest number decides its rule while the block is in the nearest cache. Blocks of a whole number of
+// vectors need no loop's beginning and end.
+template <class Rule, int multiple>
+inline int64_t rows_of_rule(const float* x, float* y, int64_t count, int64_t size, const ExponentRules& rules,
+                            ExponentRules::Form form, int* row) {
   using C = typename Rule::Real;
-  if (fixed) size = fixed;
+  size = size / multiple * multiple;
   for (int64_t b = 0; b < count; ++b) {
-    C p[4];
-    Rule::read(*rules[b], p);
     const float* from = x + b * size;
     float* to = y + b * size;
+    const int at = ExponentRules::row_of(largest_in(from, size));
+    if (rules.form[at] != form) {
+      *row = at;
+      return b;
+    }
+    const C* p = numbers_of<C>(rules, at);
+    const C p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
     CHOP_NO_ALIAS for (int64_t i = 0; i < size; ++i) to[i] =
-        static_cast<float>(Rule::value(static_cast<C>(from[i]), p[0], p[1], p[2], p[3]));
+        static_cast<float>(Rule::value(static_cast<C>(from[i]), p0, p1, p2, p3));
   }
+  return count;
 }
 
-void apply_each(const float* x, float* y, int64_t count, int64_t size, const NumberRule* const* rules, bool narrow) {
-  with_rule<float>(rules[0]->kind, narrow, [=](auto each) {
+int64_t rows_by_exponent(const float* x, float* y, int64_t count, int64_t size, const ExponentRules& rules,
+                         ExponentRules::Form form, int* row) {
+  int64_t done = 0;
+  with_rule<float>(rules.kind, form == ExponentRules::kNarrow, [=, &rules, &done](auto each) {
     using Rule = decltype(each);
-    if (size == 16) return one_after_another<Rule, 16>(x, y, count, size, rules);
-    if (size == 32) return one_after_another<Rule, 32>(x, y, count, size, rules);
-    one_after_another<Rule, 0>(x, y, count, size, rules);
+    done = size % kLanes ? rows_of_rule<Rule, 1>(x, y, count, size, rules, form, row)
+                         : rows_of_rule<Rule, kLanes>(x, y, count, size, rules, form, row);
   });
+  return done;
+}
+
+void read_rule(const NumberRule& rule, int row, ExponentRules* rules) {
+  with_rule<float>(rule.kind, [=, &rule](auto each) { decltype(each)::read(rule, rules->narrow[row]); });
+  with_rule<double>(rule.kind, [=, &rule](auto each) { decltype(each)::read(rule, rules->wide[row]); });
+}
+
+void scale_rows(const float* x, float* y, int64_t count, int64_t size, double part) {
+  for (int64_t b = 0; b < count; ++b) {
+    const double step = static_cast<double>(largest_in(x + b * size, size)) / part;
+    scale_by(x + b * size, y + b * size, size, step > 0.0 ? step : 1.0, -part, part);
+  }
 }
 
 void look_across(const float* x, int64_t rows, int64_t stride, int lanes, float* most, float* low, float* high) {
@@ -127,6 +164,7 @@ void scale_across(const float* x, float* y, int64_t rows, int64_t stride, int la
 }  // namespace
 
 extern const NumberBlockKernels number_blocks;
-const NumberBlockKernels number_blocks = {largest_of, apply_each, look_across, apply_across, scale_across};
+const NumberBlockKernels number_blocks = {read_rule,   rows_by_exponent, scale_rows,
+                                          look_across, apply_across,     scale_across};
 
 }  // namespace chop::CHOP_ISA

@@ -47,19 +47,43 @@ struct NumberKernels {
   void (*above)(const T* x, int64_t n, double threshold, double* sum, int64_t* count);
 };
 
-// Many blocks of floats at once. The rules of one call are of one kind; narrow: of all of them.
+// The rules of blocks by the exponent of their largest |x| and whether it is a power of two, as the kernels read them.
+struct ExponentRules {
+  static constexpr int kRows = 512;
+  enum Form : uint8_t { kUnknown, kNarrow, kWide, kAlone };  // computed in float, in double, not by these kernels
+  RuleKind kind = RuleKind::steps;                           // of all rows that are narrow or wide
+  Form form[kRows] = {};
+  float narrow[kRows][4];
+  double wide[kRows][4];
+
+  // Subnormal numbers, of which each has an exponent of its own, share row 1.
+  static int row_of(float largest) {
+    const auto bits = __builtin_bit_cast(uint32_t, largest);
+    return static_cast<int>((bits >> 23) + ((bits + 0x7fffff) >> 23));
+  }
+  // One of a row's numbers.
+  static float largest_of(int row) {
+    const uint32_t exponent = static_cast<uint32_t>(row) / 2 << 23, fraction = row % 2 ? 0x400000 : 0;
+    return __builtin_bit_cast(float, exponent | fraction);
+  }
+};
+
+// Many blocks of floats at once, one behind the other in `rows`, a block a lane in `across`.
 inline constexpr int kNumberLanes = 64;
 struct NumberBlockKernels {
-  // most[b] = the largest |x| of each of the blocks, which lie one behind the other; NaN counts for nothing.
-  void (*largest_of)(const float* x, int64_t count, int64_t size, float* most);
-  void (*apply_each)(const float* x, float* y, int64_t count, int64_t size, const NumberRule* const* rules,
-                     bool narrow);
-  // A block a lane, up to kNumberLanes of them; its numbers are `stride` apart. Larger and smaller ones than those
-  // given are taken; low and high may be null.
+  // Fills the row of the rule's form.
+  void (*read_rule)(const NumberRule& rule, int row, ExponentRules* rules);
+  // Blocks up to the first one whose row is not of the form; returns how many, and that row.
+  int64_t (*rows_by_exponent)(const float* x, float* y, int64_t count, int64_t size, const ExponentRules& rules,
+                              ExponentRules::Form form, int* row);
+  // By the rule `scaled` with codes -part..part and a step of the largest |x| / part (1 where that is 0).
+  void (*scale_rows)(const float* x, float* y, int64_t count, int64_t size, double part);
+  // Up to kNumberLanes blocks; the numbers of one are `stride` apart. Larger and smaller ones than those given are
+  // taken, NaN counts for nothing; low and high may be null.
   void (*look_across)(const float* x, int64_t rows, int64_t stride, int lanes, float* most, float* low, float* high);
+  // The rules are of one kind; narrow: of all of them.
   void (*apply_across)(const float* x, float* y, int64_t rows, int64_t stride, int lanes,
                        const NumberRule* const* rules, bool narrow);
-  // The same by the rule `scaled` with codes -part..part and a step of most / part in each lane (1 where that is 0).
   void (*scale_across)(const float* x, float* y, int64_t rows, int64_t stride, int lanes, const float* most,
                        double part);
 };

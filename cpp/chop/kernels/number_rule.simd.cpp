@@ -16,19 +16,27 @@ struct Sums<double> {
 };
 typedef long long Counts __attribute__((vector_size(kSums * 8)));
 
-template <class T>
-void scale(const T* x, T* y, int64_t n, const NumberRule& rule) {
-  double p[4];
-  Scaled<double>::read(rule, p);
-  for (int64_t i = 0; i < n; i += kNumberLanes) {
-    const int64_t count = n - i < kNumberLanes ? n - i : kNumberLanes;
-    scale_quickly<double>(x + i, y + i, count, [&](int k, int64_t) { return p[k]; });
-  }
+inline Sums<double>::type sizes_of(const double* x) {
+  Counts bits;
+  __builtin_memcpy(&bits, x, sizeof bits);
+  return reinterpret_cast<Sums<double>::type>(bits & ~Words<double>::sign);
+}
+
+inline Sums<double>::type sizes_of(const float* x) {
+  typedef int Bits __attribute__((vector_size(kSums * 4)));
+  Bits bits;
+  __builtin_memcpy(&bits, x, sizeof bits);
+  const auto sizes = reinterpret_cast<Sums<float>::type>(bits & ~Words<float>::sign);
+#if defined(__AVX512F__)
+  return reinterpret_cast<Sums<double>::type>(_mm512_cvtps_pd(reinterpret_cast<__m256>(sizes)));
+#else
+  return __builtin_convertvector(sizes, Sums<double>::type);
+#endif
 }
 
 template <class T>
 void apply(const T* x, T* y, int64_t n, const NumberRule& rule) {
-  if (rule.kind == RuleKind::scaled && Scaled<double>::inverts(1.0 / rule.step)) return scale(x, y, n, rule);
+  if (rule.kind == RuleKind::scaled) return scale_by(x, y, n, rule.step, rule.low, rule.high);
   with_rule<T>(rule.kind, rule.narrow, [=](auto each) {
     using Rule = decltype(each);
     using C = typename Rule::Real;
@@ -70,31 +78,40 @@ void ends(const T* x, int64_t n, unsigned needs, BlockFacts* facts) {
   }
 }
 
-// In lanes, so that the order of additions is the same on every instruction set.
+// Number i of n is added in lane i % 32, so that the order of additions is the same on every instruction set, and
+// additions need not wait for each other.
 template <class T, bool counted>
 void add_above(const T* x, int64_t n, double threshold, double* sum, int64_t* count) {
   using V = typename Sums<double>::type;
-  V lane = {};
-  Counts hits = {};
+  constexpr int kAtOnce = 4;
+  V quick[kAtOnce] = {}, lanes[kAtOnce];
+  Counts counts[kAtOnce] = {}, hits[kAtOnce];
+  const auto add = [&](const T* from, V* lane, Counts* hit) {
+    const V v = sizes_of(from);
+    const Counts above = v > threshold;
+    *lane += above ? v : V{};
+    if (counted) *hit -= above;
+  };
   int64_t i = 0;
-  for (; i + kSums <= n; i += kSums) {
-    typename Sums<T>::type given;
-    __builtin_memcpy(&given, x + i, sizeof given);
-    V v = __builtin_convertvector(given, V);
-    v = v < 0.0 ? -v : v;
-    const Counts counts = v > threshold;
-    lane += counts ? v : V{};
-    if (counted) hits -= counts;
+  for (; i + kAtOnce * kSums <= n; i += kAtOnce * kSums) {
+    if (counted) fetch<kAtOnce * kSums>(x + i + n);
+    CHOP_UNROLL for (int k = 0; k < kAtOnce; ++k) add(x + i + k * kSums, &quick[k], &counts[k]);
   }
-  for (int k = 0; i + k < n; ++k) {
-    const double v = __builtin_fabs(static_cast<double>(x[i + k]));
-    const bool counts = v > threshold;
-    lane[k] += counts ? v : 0.0;
-    hits[k] += counts;
+  for (int k = 0; k < kAtOnce; ++k) lanes[k] = quick[k], hits[k] = counts[k];
+  int last = 0;
+  for (; i + kSums <= n; i += kSums, ++last) add(x + i, &lanes[last], &hits[last]);
+  if (i < n) {
+    T rest[kSums] = {};
+    for (int k = 0; i + k < n; ++k) rest[k] = x[i + k];
+    add(rest, &lanes[last], &hits[last]);
+    if (counted && threshold < 0.0)
+      for (int k = static_cast<int>(n - i); k < kSums; ++k) --hits[last][k];
   }
+  const V lane = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+  const Counts hit = (hits[0] + hits[1]) + (hits[2] + hits[3]);
   for (int k = 0; k < kSums; ++k) {
     *sum += lane[k];
-    *count += hits[k];
+    *count += hit[k];
   }
 }
 

@@ -10,8 +10,7 @@
 namespace chop::quantizers {
 namespace {
 
-constexpr int kMantissa = 23;
-constexpr size_t kSubnormal = 1;  // the one row whose numbers have different exponents
+constexpr int kSubnormal = 1;  // the one row whose numbers have different exponents
 
 bool is_float(double v) { return static_cast<double>(static_cast<float>(v)) == v; }
 
@@ -35,12 +34,11 @@ bool is_narrow(const NumberRule& rule) {
   return false;
 }
 
-size_t row_of(float largest) {
-  const auto bits = std::bit_cast<uint32_t>(largest);
-  return size_t{2} * (bits >> kMantissa) + ((bits & ((1u << kMantissa) - 1)) != 0 ? 1 : 0);
-}
-
 }  // namespace
+
+double part_of(const ValueFormat& format, const double* numbers) {
+  return format.part_of_largest ? format.part_of_largest(numbers) : 0.0;
+}
 
 bool is_far(const NumberRule& rule) {
   constexpr double kTop = 0x1p960, kBottom = 0x1p-960;
@@ -67,10 +65,7 @@ void ManyBlocks::clear(int count) {
 }
 
 BlockRules::BlockRules(const ValueFormat& format, const double* numbers, const RealType& type)
-    : format_(format),
-      numbers_(numbers),
-      type_(type),
-      part_(format.part_of_largest ? format.part_of_largest(numbers) : 0.0) {
+    : format_(format), numbers_(numbers), type_(type), part_(part_of(format, numbers)) {
   if ((format.needs & kExponent) != kExponent) return;
   const auto add = [&](double largest) {
     BlockFacts facts;
@@ -88,9 +83,9 @@ bool BlockRules::find(int count, ManyBlocks* blocks) const {
   blocks->narrow = true;
   bool computed = true;
   for (int b = 0; b < count; ++b) {
-    const size_t row = row_of(blocks->most[b]);
+    const int row = ExponentRules::row_of(blocks->most[b]);
     if (!by_exponent_.empty() && row != kSubnormal) {
-      blocks->rules[b] = &by_exponent_[row];
+      blocks->rules[b] = &by_exponent_[static_cast<size_t>(row)];
     } else {
       BlockFacts facts;
       facts.largest = static_cast<double>(blocks->most[b]);
@@ -112,78 +107,98 @@ namespace {
 
 constexpr int64_t kFew = 16;  // blocks that are not worth a table
 
-class ManyRunner {
+// Rules of rows of blocks, each made when it is met first.
+class RowRules {
  public:
-  ManyRunner(const BoundNumbers& format, const BlockLayout& layout, const float* x, float* y)
-      : format_(format), layout_(layout), rules_(*format.format, format.numbers, format.type), x_(x), y_(y) {}
+  explicit RowRules(const BoundNumbers& format) : format_(format) {}
 
-  // Blocks of a row, one behind the other.
-  void rows(int64_t first, int64_t last) {
-    const int64_t size = layout_.block.back();
-    const bool whole = layout_.size.back() % size == 0;  // rows follow each other without a short block
-    const int64_t columns = whole ? layout_.elements : layout_.size.back(), in_row = (columns + size - 1) / size;
-    for (int64_t block = first; block < last;) {
-      const int64_t row = block / in_row, place = block % in_row, at = row * columns + place * size;
-      const int64_t full = columns / size - place;
-      const int count = full < 1 ? 1 : static_cast<int>(std::min({full, int64_t{kNumberLanes}, last - block}));
-      const int64_t length = full < 1 ? columns - place * size : size;
-      kernels_.largest_of(x_ + at, count, length, many_.most);
-      if (rules_.part() != 0.0) {
-        scale_rows(at, count, length);
-      } else if (rules_.find(count, &many_)) {
-        kernels_.apply_each(x_ + at, y_ + at, count, length, many_.rules, many_.narrow);
-      } else {
-        quantize_singly(format_, layout_, block, block + count, x_, y_);
-      }
-      block += count;
+  // Quantizes blocks one behind the other; returns how many: those before the first that must go alone.
+  int64_t run(const float* x, float* y, int64_t count, int64_t size) {
+    using Form = ExponentRules::Form;
+    for (int64_t done = 0; done < count;) {
+      int row = 0;
+      done += kernels_.rows_by_exponent(x + done * size, y + done * size, count - done, size, rules_, form_, &row);
+      if (done == count) break;
+      if (rules_.form[row] == Form::kUnknown) add(row);
+      if (rules_.form[row] == Form::kAlone) return done;
+      form_ = rules_.form[row];
     }
-  }
-
-  // Blocks along the last dimension but one.
-  void columns(int64_t first, int64_t last) {
-    const size_t dims = layout_.size.size();
-    const int64_t places = layout_.size[dims - 1], length = layout_.size[dims - 2], size = layout_.block[dims - 2];
-    const int64_t in_group = layout_.in_dimension(dims - 2);
-    for (int64_t block = first; block < last;) {
-      const int64_t place = block % places, part = block / places % in_group, group = block / places / in_group;
-      const int64_t at = (group * length + part * size) * places + place;
-      const int count = static_cast<int>(std::min({places - place, int64_t{kNumberLanes}, last - block}));
-      const int64_t numbers = std::min(size, length - part * size);
-      many_.clear(count);
-      float *low = rules_.ends() ? many_.low : nullptr, *high = rules_.ends() ? many_.high : nullptr;
-      kernels_.look_across(x_ + at, numbers, places, count, many_.most, low, high);
-      if (rules_.part() != 0.0) {
-        kernels_.scale_across(x_ + at, y_ + at, numbers, places, count, many_.most, rules_.part());
-      } else if (rules_.find(count, &many_)) {
-        kernels_.apply_across(x_ + at, y_ + at, numbers, places, count, many_.rules, many_.narrow);
-      } else {
-        quantize_singly(format_, layout_, block, block + count, x_, y_);
-      }
-      block += count;
-    }
+    return count;
   }
 
  private:
-  void scale_rows(int64_t at, int count, int64_t length) {
-    NumberRule rule;
-    rule.kind = RuleKind::scaled;
-    rule.low = -rules_.part();
-    rule.high = rules_.part();
-    for (int b = 0; b < count; ++b, at += length) {
-      const double step = static_cast<double>(many_.most[b]) / rules_.part();
-      rule.step = step > 0.0 ? step : 1.0;
-      number_kernels().f32.apply(x_ + at, y_ + at, length, rule);
-    }
+  void add(int row) {
+    rules_.form[row] = ExponentRules::kAlone;
+    if (row == kSubnormal) return;
+    BlockFacts facts;
+    facts.largest = static_cast<double>(ExponentRules::largest_of(row));
+    const NumberRule rule = float_rule_of(*format_.format, format_.numbers, facts, format_.type);
+    if (any_ && rule.kind != rules_.kind) return;
+    if (!rule.narrow && is_far(rule)) return;
+    any_ = true;
+    rules_.kind = rule.kind;
+    rules_.form[row] = rule.narrow ? ExponentRules::kNarrow : ExponentRules::kWide;
+    kernels_.read_rule(rule, row, &rules_);
   }
 
   const BoundNumbers& format_;
-  const BlockLayout& layout_;
-  const BlockRules rules_;
-  const float* x_;
-  float* y_;
   const NumberBlockKernels& kernels_ = number_block_kernels();
-  ManyBlocks many_;
+  ExponentRules rules_;
+  ExponentRules::Form form_ = ExponentRules::kNarrow;
+  bool any_ = false;
 };
+
+// Blocks of a row, one behind the other.
+void quantize_rows(const BoundNumbers& format, const BlockLayout& layout, int64_t first, int64_t last, const float* x,
+                   float* y) {
+  const double part = part_of(*format.format, format.numbers);
+  const NumberBlockKernels& kernels = number_block_kernels();
+  RowRules rules(format);
+  const int64_t size = layout.block.back();
+  const bool whole = layout.size.back() % size == 0;  // rows follow each other without a short block
+  const int64_t columns = whole ? layout.elements : layout.size.back(), in_row = (columns + size - 1) / size;
+  for (int64_t block = first; block < last;) {
+    const int64_t row = block / in_row, place = block % in_row, at = row * columns + place * size;
+    const int64_t full = columns / size - place;
+    int64_t count = full < 1 ? 1 : std::min(full, last - block);
+    const int64_t length = full < 1 ? columns - place * size : size;
+    if (part != 0.0) {
+      kernels.scale_rows(x + at, y + at, count, length, part);
+    } else if (const int64_t done = rules.run(x + at, y + at, count, length); done < count) {
+      quantize_singly(format, layout, block + done, block + done + 1, x, y);
+      count = done + 1;
+    }
+    block += count;
+  }
+}
+
+// Blocks along the last dimension but one.
+void quantize_columns(const BoundNumbers& format, const BlockLayout& layout, int64_t first, int64_t last,
+                      const float* x, float* y) {
+  const BlockRules rules(*format.format, format.numbers, format.type);
+  const NumberBlockKernels& kernels = number_block_kernels();
+  ManyBlocks many;
+  const size_t dims = layout.size.size();
+  const int64_t places = layout.size[dims - 1], length = layout.size[dims - 2], size = layout.block[dims - 2];
+  const int64_t in_group = layout.in_dimension(dims - 2);
+  for (int64_t block = first; block < last;) {
+    const int64_t place = block % places, part = block / places % in_group, group = block / places / in_group;
+    const int64_t at = (group * length + part * size) * places + place;
+    const int count = static_cast<int>(std::min({places - place, int64_t{kNumberLanes}, last - block}));
+    const int64_t numbers = std::min(size, length - part * size);
+    many.clear(count);
+    float *low = rules.ends() ? many.low : nullptr, *high = rules.ends() ? many.high : nullptr;
+    kernels.look_across(x + at, numbers, places, count, many.most, low, high);
+    if (rules.part() != 0.0) {
+      kernels.scale_across(x + at, y + at, numbers, places, count, many.most, rules.part());
+    } else if (rules.find(count, &many)) {
+      kernels.apply_across(x + at, y + at, numbers, places, count, many.rules, many.narrow);
+    } else {
+      quantize_singly(format, layout, block, block + count, x, y);
+    }
+    block += count;
+  }
+}
 
 }  // namespace
 
@@ -192,13 +207,13 @@ bool quantize_many(const BoundNumbers& format, const BlockLayout& layout, int64_
   if (last - first < kFew || !BlockRules::can(*format.format)) return false;
   const size_t dims = layout.size.size();
   const bool by_exponent = (format.format->needs & kExponent) == kExponent;
-  const bool by_part = format.format->part_of_largest && format.format->part_of_largest(format.numbers) != 0.0;
+  const bool by_part = part_of(*format.format, format.numbers) != 0.0;
   if ((by_exponent || by_part) && (dims == 1 || (dims == 2 && layout.block[0] == 1))) {
-    ManyRunner(format, layout, x, y).rows(first, last);
+    quantize_rows(format, layout, first, last, x, y);
     return true;
   }
   if ((dims == 2 || (dims == 3 && layout.block[0] == 1)) && layout.block[dims - 1] == 1) {
-    ManyRunner(format, layout, x, y).columns(first, last);
+    quantize_columns(format, layout, first, last, x, y);
     return true;
   }
   return false;

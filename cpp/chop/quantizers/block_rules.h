@@ -11,6 +11,9 @@ namespace chop::quantizers {
 NumberRule float_rule_of(const ValueFormat& format, const double* numbers, const BlockFacts& facts,
                          const RealType& type);
 
+// part_of_largest of a format; 0 where it has none.
+double part_of(const ValueFormat& format, const double* numbers);
+
 // Whether the kernels compute the rule: next to the ends of double numbers go one by one.
 bool is_far(const NumberRule& rule);
 
