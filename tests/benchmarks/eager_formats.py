@@ -95,24 +95,24 @@ def scale_integer(x: Tensor) -> Tensor:
     return (x / scale).round().clamp(-127, 127) * scale
 
 
-#: name -> (eager function, arguments of the quantizer, whether each number is for itself)
+#: name -> (eager function, arguments of the quantizer, whether it is a format of blocks)
 PEERS: dict[str, tuple[Quantize, dict[str, object], bool]] = {
-    "minifloat_ieee": (minifloat_ieee, {"width": 8, "exponent_width": 4}, True),
-    "minifloat_denorm": (minifloat_denorm, {"width": 8, "exponent_width": 4}, True),
-    "log": (log, {"width": 8}, True),
-    "binary": (binary, {"bipolar": True}, True),
+    "minifloat_ieee": (minifloat_ieee, {"width": 8, "exponent_width": 4}, False),
+    "minifloat_denorm": (minifloat_denorm, {"width": 8, "exponent_width": 4}, False),
+    "log": (log, {"width": 8}, False),
+    "binary": (binary, {"bipolar": True}, False),
     "block_fp": (
         block_fp,
         {"width": 8, "exponent_width": 8, "block_size": [1, 16], "skip_first_dim": False},
-        False,
+        True,
     ),
     "block_minifloat": (
         block_minifloat,
         {"width": 8, "exponent_width": 4, "exponent_bias_width": 8, "block_size": [1, 16]},
-        False,
+        True,
     ),
-    "block_log": (block_log, {"width": 8, "exponent_bias_width": 8, "block_size": [1, 16]}, False),
-    "mxfp4": (mxfp4, {}, False),
+    "block_log": (block_log, {"width": 8, "exponent_bias_width": 8, "block_size": [1, 16]}, True),
+    "mxfp4": (mxfp4, {}, True),
     "ternary": (ternary, {"scaling_factor": True}, False),
     "scale_integer": (scale_integer, {"width": 8, "granularity": "row"}, False),
 }

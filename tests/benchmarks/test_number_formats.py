@@ -1,11 +1,19 @@
 """Number formats against eager PyTorch: ten million floats, and one trial of 16-16-8-5 on 166,000 rows.
 
+A quantizer returns a new tensor, and the system clears each new page before it is written. That takes about as long as
+reading and writing the numbers, and no format can save it. So the bandwidth of memory is that of ``copy_`` into new
+memory in large pages, which is what the operator writes into; ``copy_`` into memory that was there before, and
+``clone``, which takes small pages, are printed beside it. Formats of single numbers and of whole rows are held to half
+of that bandwidth, formats of blocks to twenty times the speed of the eager version. An eager ``scale_integer`` by rows
+is but seven passes through memory: twenty times that would be more than memory gives.
+
 CPU seconds of one thread, in turn. Run: pytest -m benchmark -s -n 0 tests/benchmarks/test_number_formats.py
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import statistics
 import time
 
@@ -21,6 +29,7 @@ from . import mase_loop
 from .eager_formats import PEERS
 
 ROUNDS = 3
+ROUNDS_OF_FLOATS = 7
 SIZES = (16, 16, 8, 5)
 
 
@@ -35,35 +44,49 @@ def median(actions, rounds=ROUNDS) -> list[float]:
     return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
+def copy_to_new_memory(x: torch.Tensor) -> None:
+    memory = mmap.mmap(-1, x.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    torch.frombuffer(memory, dtype=x.dtype).copy_(x.view(-1))
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize("name", PEERS)
 def test_ten_million_floats(name: str) -> None:
     torch.set_num_threads(1)
-    eager, arguments, single = PEERS[name]
+    eager, arguments, blocks = PEERS[name]
     x = torch.randn(10_000, 1000)
     to = torch.empty_like(x)
     native = quantizer_map[name]
     with torch.no_grad():
         expected, found = eager(x), native(x, **arguments)
         differs = float((~torch.isclose(expected, found, rtol=1e-5)).float().mean())
-        ours, theirs, copied, cloned = median(
-            [lambda: native(x, **arguments), lambda: eager(x), lambda: to.copy_(x), x.clone], ROUNDS
+        ours, theirs, copied, new, cloned = median(
+            [
+                lambda: native(x, **arguments),
+                lambda: eager(x),
+                lambda: to.copy_(x),
+                lambda: copy_to_new_memory(x),
+                x.clone,
+            ],
+            ROUNDS_OF_FLOATS,
         )
     row = {
         "format": name,
         "ns_a_number": ours * 100,
         "eager": theirs / ours,
         "of_a_copy": copied / ours,  # into memory that was there before
-        "of_a_clone": cloned / ours,  # into new memory, as ours
+        "of_a_new_copy": new / ours,  # into new memory in large pages, as ours
+        "of_a_clone": cloned / ours,  # into new memory in small pages
         "differs": differs,
         "isa": _core.active_isa(),
     }
     print(f"\n{json.dumps(row)}")  # noqa: T201  the result of a benchmark
     assert differs < 1e-3  # a float32 logarithm next to a border
-    if single:
-        assert copied / ours >= 0.4 and cloned / ours >= 0.5
-    else:  # where eager PyTorch takes few operations, memory is the limit
-        assert theirs / ours >= 20 or cloned / ours >= 1
+    if blocks:
+        assert theirs / ours >= 20
+    else:
+        assert new / ours >= 0.5
 
 
 def rule_of(name: str, arguments: dict[str, object]) -> dict[str, object]:
