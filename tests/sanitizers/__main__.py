@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ LIBRARIES = {
     "address": ("libasan.so", "libubsan.so", "libstdc++.so"),
     "thread": ("libtsan.so", "libstdc++.so"),
 }
+# Programs of others that tests start: they are not ours to watch, and some of them fail under another allocator.
+OTHERS = ("iverilog", "vvp", "verilator", "yosys", "nextpnr-ice40", "c++", "g++", "clang++", "make")
 
 
 def install(folder: Path, sanitizers: str) -> Path:
@@ -63,12 +66,24 @@ def libraries(folder: Path, kind: str) -> str:
     return " ".join(found)
 
 
+def without_preload(folder: Path) -> Path:
+    """A folder of commands that start the programs of others without the sanitizer's library."""
+    folder.mkdir(exist_ok=True)
+    for name in OTHERS:
+        command, found = folder / name, shutil.which(name)
+        if found is not None:
+            command.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {found} "$@"\n')
+            command.chmod(0o755)
+    return folder
+
+
 def environment(folder: Path, kind: str, reports: Path) -> dict[str, str]:
     log = f"log_path={reports / 'report'}"
     suppressions = Path(__file__).with_name("suppressions.txt")
     return {
         **os.environ,
         "LD_PRELOAD": libraries(folder, kind),
+        "PATH": f"{without_preload(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
         # Python and torch leave megabytes at exit, which tell nothing of us.
         "ASAN_OPTIONS": f"detect_leaks=0:{log}",
         # Beside the other one, GCC's writes to stderr whatever log_path says: a signal tells the test that hides it.
