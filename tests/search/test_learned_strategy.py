@@ -197,6 +197,6 @@ def test_wrong_tables(go: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_what_a_table_leaves_out_is_as_in_the_recipe() -> None:
     usual = LearnedSetup(targets=[100.0])
-    names = {field.name for field in dataclasses.fields(WidthRecipe)} & set(LearnedSetup.model_fields)
-    assert len(names) == 12
+    names = {field.name for field in dataclasses.fields(WidthRecipe)} - {"seed", "start_bits"}
+    assert names <= set(LearnedSetup.model_fields)
     assert {name: getattr(usual, name) for name in names} == {n: getattr(WidthRecipe(), n) for n in names}

@@ -123,6 +123,20 @@ def test_the_same_again(front: LearnedFront, model: nn.Module, data: dict[str, R
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_a_target_again_goes_on_from_its_best(
+    front: LearnedFront, model: nn.Module, data: dict[str, Rows]
+) -> None:
+    again = learn_front(model, data, [*TARGETS, TARGETS[-1]], recipe=QUICK)
+    once = len(front.history)
+    assert [row["stage"] for row in again.history] == [0] * 16 + [1] * 16 + [2] * 16
+    assert again.history[:once] == front.history
+    narrow = TARGETS[-1]
+    assert again.at(narrow).metrics["accuracy"] >= front.at(narrow).metrics["accuracy"]
+    assert all(row["cost"] < TARGETS[0] for row in again.history[once:])  # it did not begin at the wider one
+    alone = learn_front(model, data, [narrow, narrow], recipe=QUICK | {"epochs_narrow": 20})
+    assert len(alone.history) == 2 * 16  # no target is narrower than another
+
+
 @pytest.mark.parametrize(
     "sharing", [{"weight": "channel"}, {"weight": "tensor", "data_in": "tensor"}, {"data_in": "tensor"}]
 )
@@ -224,7 +238,6 @@ def test_wrong_arguments(
 def test_wrong_targets_of_a_front(model: nn.Module, data: dict[str, Rows]) -> None:
     for arguments, words in (
         ({"targets": []}, "at least one bound"),
-        ({"targets": [5, 5]}, "a bound twice"),
         ({}, "targets or prices"),
         ({"targets": [5], "prices": (1e-6, 1e-5)}, "targets or prices"),
         ({"prices": (1e-5, 1e-6)}, "the smaller first"),

@@ -10,9 +10,10 @@ from tests.benchmarks.evaluator.report import machine_line, table
 
 from .qat_search import GOAL
 from .recipes import as_table
-from .ways import LEARNED, PEER, POST, QAT
+from .ways import AGAIN, LEARNED, PEER, POST, QAT
 
-ORDER = (POST, QAT, LEARNED, PEER)
+OURS = (LEARNED, AGAIN)
+ORDER = (POST, QAT, *OURS, PEER)
 BETTER = 1.0  # points that the learned front is to be above the peer's
 NEAR = 2 / 3  # of a target: a peer that has points further below it alone is not judged there
 SHARE = 20  # parts of the peer's CPU seconds in which the whole front is to be there
@@ -20,6 +21,7 @@ LABELS = {
     POST: "post-training",
     QAT: "train_front",
     LEARNED: "learned",
+    AGAIN: "learned again",
     PEER: "HGQ2",
 }
 # What HGQ2 0.2.0 reached in an earlier run on the same rows: one seed, 60 to 120 epochs, 28 to 61 CPU seconds a point.
@@ -29,13 +31,14 @@ EARLIER_SECONDS = 28  # of its quickest point
 INTRODUCTION = """\
 # Trained fronts against rounded ones, and against HGQ2
 
-How right a network can be for its effective bit operations (EBOPs), by four ways to a front, on the same rows.
+How right a network can be for its effective bit operations (EBOPs), by five ways to a front, on the same rows.
 Written by `python -m tests.benchmarks.trained_fronts`; the numbers are in `trained_fronts.json`.
 
 - **post-training**: the exact front of a space of 2, 3, 4 or 6 bits for the weights and for the inputs of each
   layer, on the float weights, rounded. Nothing in it is random: one run stands for all seeds.
 - **train_front**: what that sweep proposes is trained through its quantizers, and so is its neighbourhood.
 - **learned**: chop trains the widths with the weights, one for each weight and each feature, from the float ones.
+- **learned again**: the same, with more epochs for the narrower targets, and the narrowest two learned a second time.
 - **HGQ2**: HGQ2 0.2.0 on Keras 3.15.1 and JAX trains widths and weights from random ones, one training at one fixed
   price of a bit for each point; the checkpoints of its later half that no other beats all count. Beside it stands what
   it reached in an earlier run with another recipe (one seed, 28 to 61 CPU seconds a point); goals are judged by the
@@ -138,8 +141,13 @@ def _mean(points: Sequence[dict[str, Any]]) -> float | None:
 
 
 def verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) -> list[str]:
-    """How far the learned front is above HGQ2's, and what it cost, against the goals."""
-    mine, theirs = points_of(runs, case, LEARNED), points_of(runs, case, PEER)
+    """How far the learned fronts are above HGQ2's, and what they cost, against the goals."""
+    ways = [way for way in OURS if points_of(runs, case, way)]
+    return [line for way in ways for line in _verdicts(runs, case, targets, way)]
+
+
+def _verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int], way: str) -> list[str]:
+    mine, theirs = points_of(runs, case, way), points_of(runs, case, PEER)
     lines = []
     for target in targets:
         points = accuracies(theirs, target)
@@ -150,29 +158,29 @@ def verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int]) 
         if ours is not None and peers:
             above = ours - max(peers)
             met = "met" if above >= BETTER else "missed"
-            lines.append(f"- {target:,} EBOPs: {above:+.1f} points against HGQ2 (goal +{BETTER:.1f}: {met})")
-    return lines + _shares(runs, case)
+            lines.append(f"- {LABELS[way]}, {target:,} EBOPs: {above:+.1f} points against HGQ2 (goal +{BETTER:.1f}: {met})")
+    return lines + _shares(runs, case, way)
 
 
-def _shares(runs: Sequence[dict[str, Any]], case: str) -> list[str]:
-    """What of HGQ2's CPU seconds the learned front takes, on each processor that ran both."""
-    ours, theirs = (seconds_of(runs, case, way) for way in (LEARNED, PEER))
-    lines = []
+def _shares(runs: Sequence[dict[str, Any]], case: str, way: str) -> list[str]:
+    """What of HGQ2's CPU seconds a front takes, on each processor that ran both."""
+    ours, theirs = seconds_of(runs, case, way), seconds_of(runs, case, PEER)
+    lines, begin = [], f"- {LABELS[way]}, CPU seconds"
     for name in ours.keys() & theirs.keys():
         met = "met" if theirs[name] >= SHARE * ours[name] else "missed"
         lines.append(
-            f"- CPU seconds, both on {name}: 1/{theirs[name] / ours[name]:.1f} of HGQ2's (goal 1/{SHARE}: {met})"
+            f"{begin}, both on {name}: 1/{theirs[name] / ours[name]:.1f} of HGQ2's (goal 1/{SHARE}: {met})"
         )
     if ours and theirs and not ours.keys() & theirs.keys():
         least, most = min(theirs.values()), max(ours.values())
         lines.append(
-            f"- CPU seconds: 1/{least / most:.1f} of HGQ2's, but on other processors, which says little of the "
+            f"{begin}: 1/{least / most:.1f} of HGQ2's, but on other processors, which says little of the "
             f"goal 1/{SHARE}"
         )
     if ours and (earlier := EARLIER.get(case)):
         least, most = EARLIER_SECONDS * len(earlier), max(ours.values())
         lines.append(
-            f"- CPU seconds against HGQ2's earlier run, by which most goals above are judged, on another machine: "
+            f"{begin} against HGQ2's earlier run, by which most goals above are judged, on another machine: "
             f"1/{least / most:.1f} or less ({len(earlier)} points of at least {EARLIER_SECONDS} s)"
         )
     return sorted(lines)

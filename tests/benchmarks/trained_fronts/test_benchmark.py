@@ -149,14 +149,14 @@ def test_points_are_chosen_on_the_validation_rows_and_goals_are_told() -> None:
     assert "| 1,000 | 71.0 ± 1.4 (900) | 69.5 ± 0.0 (900) |" in page and "| 10 | – | – |" in page
     assert "| load average | 1 to 4 | 1 to 100 |" in page
     assert report.verdicts(runs, "c", [1_000]) == [
-        "- 1,000 EBOPs: +1.5 points against HGQ2 (goal +1.0: met)",
-        "- CPU seconds, both on quick: 1/20.0 of HGQ2's (goal 1/20: met)",
+        "- learned, 1,000 EBOPs: +1.5 points against HGQ2 (goal +1.0: met)",
+        "- learned, CPU seconds, both on quick: 1/20.0 of HGQ2's (goal 1/20: met)",
     ]
     slow = [*runs, run(PEER, 2, 0.695, 900)]  # tells nothing of what is quicker
     assert report.verdicts(slow, "c", [1_000]) == report.verdicts(runs, "c", [1_000])
     assert "| CPU seconds a seed, slow | – | 900.0 |" in report.case_table(slow, "c", [1_000])
     apart = [{**each, "processor": each["way"]} for each in runs]
-    assert report.verdicts(apart, "c", [1_000])[1].startswith("- CPU seconds: 1/20.0 of HGQ2's, but on other")
+    assert report.verdicts(apart, "c", [1_000])[1].startswith("- learned, CPU seconds: 1/20.0 of HGQ2's, but on other")
     runs[3]["points"] = runs[3]["points"][2:]
     assert "| 1,000 | 71.0 ± 1.4 (900) | 69.5 (900; 1 of 2 seeds) |" in report.case_table(runs, "c", [1_000])
     assert set(report.ORDER) == set(WAYS)

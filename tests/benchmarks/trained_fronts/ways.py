@@ -10,7 +10,7 @@ from . import fronts, hgq2
 from . import learned as learning
 from .cases import Case
 
-POST, QAT, LEARNED, PEER = "post-training", "train_front", "learned", "HGQ2"
+POST, QAT, LEARNED, AGAIN, PEER = "post-training", "train_front", "learned", "learned again", "HGQ2"
 # Prices of a bit of HGQ2's own count, from few bits to many.
 BETAS = {
     "16-64-32-32-5": (1.1e-4, 7e-5, 3.8e-5, 1.3e-5, 5.5e-6),
@@ -21,6 +21,8 @@ LEARNED_EPOCHS = {"16-64-32-32-5": 20, "16-16-8-5": 20, "real jets": 200}
 LEARNED_MOST = {
     "16-64-32-32-5": 17_500
 }  # the widest target that is aimed at; wider ones are passed on the way
+# Targets that are learned a second time, and the epochs of the narrowest.
+LEARNED_AGAIN = {"16-64-32-32-5": ((1_000, 1_500), 40)}
 PEER_EPOCHS = {"16-64-32-32-5": 60, "16-16-8-5": 60, "real jets": 100}
 
 
@@ -60,14 +62,24 @@ def train_front(case: str, effort: Effort) -> list[Run]:
 
 
 def learned(case: str, effort: Effort) -> list[Run]:
-    epochs = effort.epochs(LEARNED_EPOCHS[case])
+    return [_learned({"epochs": effort.epochs(LEARNED_EPOCHS[case])}, ())]
 
+
+def learned_again(case: str, effort: Effort) -> list[Run]:
+    if case not in LEARNED_AGAIN:
+        return []
+    again, narrow = LEARNED_AGAIN[case]
+    epochs = {"epochs": LEARNED_EPOCHS[case], "epochs_narrow": narrow}
+    return [_learned({name: effort.epochs(count) for name, count in epochs.items()}, again)]
+
+
+def _learned(epochs: dict[str, int], again: tuple[int, ...]) -> Run:
     def make(case: Case, seed: int) -> dict[str, Any]:
         most = LEARNED_MOST.get(case.name, max(case.targets))
         targets = [target for target in case.targets if target <= most]
-        return learning.run(case, targets, {"epochs": epochs, **case.recipe}, seed)
+        return learning.run(case, [*targets, *again], {**epochs, **case.recipe}, seed)
 
-    return [Run({"epochs": epochs}, make)]
+    return Run({**epochs, "again": list(again)} if again else epochs, make)
 
 
 def peer(case: str, effort: Effort) -> list[Run]:
@@ -87,5 +99,6 @@ WAYS: dict[str, Callable[[str, Effort], list[Run]]] = {
     POST: post_training,
     QAT: train_front,
     LEARNED: learned,
+    AGAIN: learned_again,
     PEER: peer,
 }

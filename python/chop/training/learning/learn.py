@@ -117,7 +117,8 @@ def learn_front(
 
     Args:
         model, data, config, recipe, save_path, halt: as for :func:`learn_widths`.
-        targets: bounds, in any order.
+        targets: bounds, in any order. One that is given again is learned again, from the best that it had, with an
+            optimizer that knows nothing: with few bits that gets further than as many epochs at once.
         cost: the cost model that they bound.
         prices: instead of targets, a price that rises from the first to the second through one run.
 
@@ -164,8 +165,6 @@ def stages_of(targets: Sequence[float] | None, cost: str, prices: Sequence[float
     bounds = [Target(cost, most) for most in targets or ()]
     if not bounds:
         raise ConfigError("learn_front: targets must hold at least one bound")
-    if len({each.most for each in bounds}) < len(bounds):
-        raise ConfigError("learn_front: targets holds a bound twice")
     return [Stage(each) for each in sorted(bounds, key=lambda each: -each.most)]
 
 

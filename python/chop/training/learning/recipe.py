@@ -104,7 +104,7 @@ class WidthRecipe:
         >>> WidthRecipe(distill=1.0, distill_wide=0.0).shares([10_000, 1_000, 100])
         [0.0, 0.5, 1.0]
         """
-        if self.distill_wide is None or len(targets) < 2:
+        if self.distill_wide is None or len(set(targets)) < 2:
             return [self.distill] * len(targets)
         return [self.distill_wide + (self.distill - self.distill_wide) * gone for gone in _way(targets)]
 
@@ -114,7 +114,7 @@ class WidthRecipe:
         >>> WidthRecipe(epochs=20, epochs_narrow=40).epochs_of([10_000, 1_000, 100])
         [20, 30, 40]
         """
-        if self.epochs_narrow is None or len(targets) < 2:
+        if self.epochs_narrow is None or len(set(targets)) < 2:
             return [self.epochs] * len(targets)
         return [round(self.epochs + (self.epochs_narrow - self.epochs) * gone) for gone in _way(targets)]
 

@@ -34,7 +34,7 @@ class LearnedSetup(StudySetup):
     """``[search.strategy.setup]``; what is not named here is an attribute of ``chop.training.WidthRecipe``.
 
     Attributes:
-        targets: bounds of ``cost``, in any order.
+        targets: bounds of ``cost``, in any order; one that stands there twice is learned twice.
         cost: the cost model that they bound.
         prices: instead of targets, the price of a bit at the beginning and at the end of one run.
     """
@@ -43,6 +43,7 @@ class LearnedSetup(StudySetup):
     cost: str = "ebops_hgq"
     prices: list[float] | None = None
     epochs: int = Field(default=20, ge=1)
+    epochs_narrow: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = 4e-3
     width_rate: float = 5e-3
