@@ -158,7 +158,8 @@ def _verdicts(runs: Sequence[dict[str, Any]], case: str, targets: Sequence[int],
         if ours is not None and peers:
             above = ours - max(peers)
             met = "met" if above >= BETTER else "missed"
-            lines.append(f"- {LABELS[way]}, {target:,} EBOPs: {above:+.1f} points against HGQ2 (goal +{BETTER:.1f}: {met})")
+            goal = f"goal +{BETTER:.1f}: {met}"
+            lines.append(f"- {LABELS[way]}, {target:,} EBOPs: {above:+.1f} points against HGQ2 ({goal})")
     return lines + _shares(runs, case, way)
 
 

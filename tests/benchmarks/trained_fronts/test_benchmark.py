@@ -156,7 +156,9 @@ def test_points_are_chosen_on_the_validation_rows_and_goals_are_told() -> None:
     assert report.verdicts(slow, "c", [1_000]) == report.verdicts(runs, "c", [1_000])
     assert "| CPU seconds a seed, slow | – | 900.0 |" in report.case_table(slow, "c", [1_000])
     apart = [{**each, "processor": each["way"]} for each in runs]
-    assert report.verdicts(apart, "c", [1_000])[1].startswith("- learned, CPU seconds: 1/20.0 of HGQ2's, but on other")
+    assert report.verdicts(apart, "c", [1_000])[1].startswith(
+        "- learned, CPU seconds: 1/20.0 of HGQ2's, but on other"
+    )
     runs[3]["points"] = runs[3]["points"][2:]
     assert "| 1,000 | 71.0 ± 1.4 (900) | 69.5 (900; 1 of 2 seeds) |" in report.case_table(runs, "c", [1_000])
     assert set(report.ORDER) == set(WAYS)
