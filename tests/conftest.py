@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
+
+from tests import programs
 
 # A loaded machine is no failure; CI runs the same examples each time, a developer new ones.
 settings.register_profile("developer", deadline=None)
@@ -36,3 +39,9 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference folder at {folder}: set CHOP_SHARED to one to run this test")
     return folder
+
+
+@pytest.fixture
+def quick_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target ``torch`` runs its file in a process that need not import torch first (tests/programs.py)."""
+    monkeypatch.setattr("chop.export.torch_program.subprocess", SimpleNamespace(run=programs.command))

@@ -1,8 +1,6 @@
 """Training and testing: what is written, who can read it, determinism, accuracy, bad input."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,6 +12,7 @@ from chop.models import get_model, get_model_info
 from chop.registry import UnknownNameError
 from chop.tools.checkpoint_load import load_model
 from chop.tools.errors import ConfigError
+from tests import programs
 
 ENGINES = ("native", "lightning")
 
@@ -271,7 +270,6 @@ def test_a_missing_accelerator_is_a_warning(small, caplog):
 
 
 def test_data_and_models_import_nothing_heavy():
-
     heavy = {"lightning", "h5py", "pandas", "pooch", "matplotlib", "torchmetrics"}
     code = f"import sys, chop.dataset, chop.models, chop.plt_wrapper; assert not {heavy} & sys.modules.keys()"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    programs.output(code)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+from tests import programs
 from tests.architecture.source_tree import REPO
 
 
@@ -26,10 +25,4 @@ def ch_commands(page: str) -> list[list[str]]:
 
 def run_python(code: str, folder: Path, *arguments: str, seconds: int = 120) -> str:
     """Run code as a program of its own in ``folder`` and return what it printed."""
-    file = folder / "page.py"
-    file.write_text(code, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(file), *arguments], cwd=folder, capture_output=True, text=True, timeout=seconds
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return programs.output(code, *arguments, folder=folder, seconds=seconds)

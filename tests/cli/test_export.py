@@ -10,6 +10,8 @@ import pytest
 from chop.cli.app import main
 from tests.export.models import config
 
+pytestmark = pytest.mark.usefixtures("quick_torch")
+
 
 @pytest.fixture
 def best(tmp_path: Path) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from chop.cli.app import main
 from chop.export import TARGETS
 
+pytestmark = pytest.mark.usefixtures("quick_torch")
 CONFIG = """
 model = "jsc-tiny"
 dataset = "jsc-synth"

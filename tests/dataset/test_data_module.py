@@ -1,8 +1,5 @@
 """MaseDataModule: MASE's methods, npz files, users' data sets, transforms, bad input."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +9,7 @@ from chop.dataset.splits import SPLIT_SCHEMES, split_rows, train_test_rows
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
 from chop.tools.get_input import InputGenerator, get_cf_args, get_dummy_input
+from tests import programs
 
 
 @pytest.fixture
@@ -226,4 +224,4 @@ def test_it_is_a_lightning_module_where_lightning_is_imported_first():
         "assert isinstance(data, lightning.LightningDataModule) and isinstance(data, MaseDataModule)\n"
         "assert not isinstance(plain, lightning.LightningDataModule)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    programs.output(code)

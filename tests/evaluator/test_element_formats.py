@@ -12,7 +12,7 @@ from torch import nn
 from chop import Evaluator, MaseGraph, _core
 from chop.passes import quantize_transform_pass
 from chop.tools.errors import ConfigError
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 
 from .element_oracle import bound, layer_sums, random_input, random_operand
 from .models import chain

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from chop import Evaluator, _core
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 
 from .models import by_type, integer
 from .torch_models import quantized

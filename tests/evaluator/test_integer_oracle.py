@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from chop import Evaluator, _core
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 
 from .integer_oracle import layer_sums
 from .models import integer

@@ -12,7 +12,7 @@ from torch import nn
 
 from chop import Evaluator, MaseGraph, _core
 from chop.passes.graph import quantize_transform_pass
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 
 from .random_graphs import random_config, random_data, random_model
 

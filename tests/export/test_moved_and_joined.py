@@ -18,6 +18,7 @@ from chop.export.run import Job
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install onnxruntime")
 pytest.importorskip("onnx", reason="onnx is not installed: pip install onnx")
+pytestmark = pytest.mark.usefixtures("quick_torch")
 
 
 def table(data: tuple[int, int], weight: tuple[int, int] = (8, 4)) -> dict[str, Any]:

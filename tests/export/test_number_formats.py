@@ -17,6 +17,7 @@ from chop.tools.errors import ConfigError
 from tests.evaluator.number_formats import FORMATS, by_type, fields
 from tests.export.models import Convolutions, rows, trained
 
+pytestmark = pytest.mark.usefixtures("quick_torch")
 TAKING = ("onnx-arithmetic", "torch")
 # Data that stand for themselves, on a grid.
 TAKEN = ("minifloat_ieee", "minifloat_ieee_wide", "minifloat_denorm", "log", "scale_integer_given")

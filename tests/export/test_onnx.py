@@ -210,6 +210,7 @@ class Numbers(nn.Module):
         return self.o(torch.relu((self.a(x) * 0.3 + 1.53 - 0.7) * 3))
 
 
+@pytest.mark.usefixtures("quick_torch")
 def test_numbers_of_the_source_are_on_the_grid(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = chop.Evaluator(Numbers(), rows(64, 8))

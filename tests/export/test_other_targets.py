@@ -32,6 +32,7 @@ def sequences() -> chop.Evaluator:
     return chop.Evaluator(trained(Sequences(), x), x)
 
 
+@pytest.mark.usefixtures("quick_torch")
 @pytest.mark.parametrize("target", ["integers", "torch"])
 def test_equal_and_the_same_bytes(images: chop.Evaluator, target: str, tmp_path: Path) -> None:
     settings = config((6, 3), (6, 4), ALL)
@@ -41,6 +42,7 @@ def test_equal_and_the_same_bytes(images: chop.Evaluator, target: str, tmp_path:
     assert [f.read_bytes() for f in files[0]] == [f.read_bytes() for f in files[1]]
 
 
+@pytest.mark.usefixtures("quick_torch")
 def test_torch_says_every_mode_and_sums_in_double(sequences: chop.Evaluator, tmp_path: Path) -> None:
     modes = {"data_in_rounding": "half_up", "data_in_overflow": "wrap", "weight_rounding": "floor"}
     for settings in (config((5, 2), (5, 3), (*ALL[:2], "relu"), **modes), config((16, 10), (16, 12))):
@@ -51,7 +53,7 @@ def test_torch_says_every_mode_and_sums_in_double(sequences: chop.Evaluator, tmp
 def test_the_program_holds_plain_operators_and_any_number_of_rows(
     sequences: chop.Evaluator, tmp_path: Path
 ) -> None:
-    program = torch.export.load(export(sequences, config(), "torch", tmp_path).path)
+    program = torch.export.load(export(sequences, config(), "torch", tmp_path).path)  # run in a full process
     called = {str(n.target) for n in program.graph.nodes if n.op == "call_function"}
     assert called
     assert all(name.startswith(("aten.", "<built-in function")) for name in called), called

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from chop import MaseGraph
 from chop.export import plain_operators
 from chop.nn.quantized.modules import LinearInteger
 from chop.passes.graph import quantize_transform_pass
+from tests import programs
 from tests.evaluator.number_formats import FORMATS, by_type
 from tests.export.models import Convolutions, Sequences, config, fixed, rows, trained
 
@@ -140,5 +139,5 @@ def test_a_trace_runs_where_chop_is_not(tmp_path: Path) -> None:
         torch.jit.trace(model, x[:3]).save(tmp_path / "model.pt")
     torch.save(x, tmp_path / "x.pt")
     paths = [str(tmp_path / name) for name in ("model.pt", "x.pt", "y.pt")]
-    subprocess.run([sys.executable, "-c", READER, *paths], check=True)
+    programs.output(READER, *paths)
     assert torch.equal(torch.load(paths[2]), wanted)

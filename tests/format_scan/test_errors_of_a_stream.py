@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from chop import _core
 from chop.format_scan.frac_range import Magnitudes, frac_range
 from tests.format_scan.numpy_errors import squared_error
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
 anything = arrays.arrays(np.float32, st.integers(0, 70), elements=floats)

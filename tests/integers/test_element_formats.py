@@ -17,6 +17,8 @@ from chop.integers import execute, integer_net, quantized_view
 from chop.tools.errors import ConfigError
 from tests.evaluator.element_oracle import random_operand
 
+pytestmark = pytest.mark.usefixtures("quick_torch")
+
 
 def made(seed: int, features: bool = True) -> tuple[Evaluator, dict[str, Any]]:
     torch.manual_seed(seed)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from chop import _core
-from tests.instruction_sets import output_on
+from tests import programs
+from tests.programs import output_on
 
 PROGRAM = """
 import hashlib, torch
@@ -54,7 +55,7 @@ print(torch.backends.cpu.get_cpu_capability(), torch.equal(Evaluator(model, x, y
 """
 
 
-def run(isa: str, program: str = PROGRAM, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(isa: str, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[2],
@@ -77,7 +78,7 @@ def test_all_isas_give_the_same_bits() -> None:
 def test_tiles_are_compared_where_the_processor_has_them() -> None:
     if "amx" not in _core.available_isas():
         pytest.skip("no AMX on this processor: its kernel ran with a plain unit in the core's tests only")
-    assert "amx" in run("amx").stdout
+    assert "amx" in output_on("amx", PROGRAM)
 
 
 @pytest.mark.parametrize("capability", ["default", "avx2"])
@@ -89,11 +90,11 @@ def test_bits_equal_torch_whatever_either_side_uses(isa: str, capability: str) -
 
 
 def test_an_unknown_isa_is_refused_with_the_known_ones() -> None:
-    result = run("neon9")
+    result = programs.run(PROGRAM, environment={**os.environ, "CHOP_CPU_ISA": "neon9"})
     assert result.returncode != 0
     assert "CHOP_CPU_ISA must be baseline, avx2, avx512 or amx, got 'neon9'" in result.stderr
 
 
 def test_the_best_isa_is_the_default() -> None:
-    name, _ = run("").stdout.split()
+    name, _ = output_on("", PROGRAM).split()
     assert name == _core.available_isas()[-1]

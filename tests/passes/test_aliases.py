@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pickle
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import chop.passes  # noqa: F401  installs the finder
 from chop._aliases import ALIASES, install
 from chop.nn.quantizers import integer
+from tests import programs
 
 QUANTIZE = "chop.passes.graph.transforms.quantize"
 
@@ -68,4 +68,4 @@ def test_light_import_and_aliases_in_a_fresh_process():
         "heavy = {'pandas', 'optuna', 'lightning', 'matplotlib', 'h5py', 'tabulate', 'torch._dynamo'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    programs.output(code)

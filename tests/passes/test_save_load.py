@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -24,6 +21,7 @@ from chop.passes import (
 )
 from chop.tools.checkpoint_load import load_model, read_mz_parts
 from chop.tools.errors import ConfigError
+from tests import programs
 from tests.ir.models import EIGHT, FLOAT, Chain, Functional, Reshaping, Shared
 
 MODELS = (Chain, Functional, Reshaping, Shared)
@@ -115,7 +113,7 @@ def test_a_fresh_process_reads_it_without_the_model(tmp_path):
         "xy = torch.load(folder / 'xy.pt', weights_only=True)\n"
         "assert torch.equal(graph.model(xy['x']), xy['y'])"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    programs.output(code, str(tmp_path))
 
 
 def test_training_goes_on_with_gradients_modes_and_ties(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +25,7 @@ from chop.plotting import (
 )
 from chop.plotting.drawn_graph import layout
 from chop.tools.errors import ConfigError
+from tests import programs
 
 
 class Residual(nn.Module):
@@ -251,10 +250,10 @@ assert 'matplotlib.pyplot' not in sys.modules
 assert dict.__eq__(matplotlib.rcParams, before)
 """
     path = tmp_path / "a.svg"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+    programs.output(code, str(path))
     assert "<svg" in path.read_text()
     other = tmp_path / "b.svg"
-    subprocess.run([sys.executable, "-c", code, str(other)], check=True, timeout=120)
+    programs.output(code, str(other))
     assert path.read_bytes() == other.read_bytes()
 
 

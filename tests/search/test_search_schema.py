@@ -11,6 +11,7 @@ import pytest
 from chop.actions.search.schema import na_to_none, parse_search_config
 from chop.registry import UnknownNameError
 from chop.tools.errors import ConfigError
+from tests import programs
 
 SEED = "search_space.seed"
 LINEAR = f"{SEED}.linear.config"
@@ -172,9 +173,5 @@ def test_defaults(changed: Callable[..., Any]) -> None:
 
 def test_light_import() -> None:
     """Importing the action loads neither optuna nor pydantic."""
-    import subprocess
-    import sys
-
     code = "import sys, chop.actions.search; print([m for m in ('optuna', 'pydantic') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert programs.output(code).strip() == "[]"

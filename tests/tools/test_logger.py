@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
-import subprocess
 import sys
 
 import pytest
 
 from chop.tools.errors import ConfigError
 from chop.tools.logger import LevelFormatter, get_logger, set_logging_verbosity
+from tests import programs
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,7 @@ def test_import_installs_no_handler():
     code = (
         "import logging, chop.tools.logger; print(logging.getLogger('chop').handlers, logging.root.handlers)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] []"
+    assert programs.output(code).strip() == "[] []"
 
 
 def test_one_handler_however_often(capsys):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from chop import _core
 from chop.training import NativeTrainer
-from tests.instruction_sets import output_on
+from tests.programs import output_on
 from tests.training.random_models import ACTIVATIONS, RandomNetwork
 
 

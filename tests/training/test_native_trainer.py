@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from chop import MaseGraph
 from chop.models.physical.jet_substructure import JSC_Toy
 from chop.training import NativeTrainer, NonFiniteLossError
+from tests import programs
 from tests.training.random_models import RandomNetwork
 
 
@@ -169,7 +169,7 @@ print(all(torch.equal(a, b) for a, b in zip(trainer.state_dict().values(), fresh
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process as Linux does")
 @pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer needs all addresses")
 def test_a_batch_that_memory_cannot_hold_leaves_the_trainer_whole() -> None:
-    made = subprocess.run([sys.executable, "-c", MEMORY_PROGRAM], capture_output=True, text=True)
+    made = programs.run(MEMORY_PROGRAM)
     assert (made.returncode, made.stdout.split("\n")[:2]) == (0, ["no memory", "True"]), made.stderr
 
 
