@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,18 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 REPO = Path(__file__).resolve().parents[1]
+LONGEST = (
+    "tests/pool/test_pools",
+    "tests/search/test_killed_commands",
+    "tests/search/test_on_workers",
+    "tests/meaning/",
+    "tests/study_report/",
+    "tests/architecture/test_docs",
+    "tests/native/test_processes",
+    "tests/benchmarks/evaluator/",
+    "tests/export/test_cpp",
+    "tests/cli/test_full_disk",
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -24,6 +38,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     alone = config.option.markexpr in {"benchmark", "soak"} or config.option.capture == "no"
     named = [Path(argument.partition("::")[0]).suffix for argument in config.args]
     return 0 if alone or all(suffix == ".py" for suffix in named) else len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What collecting imports and makes stays to the end: looking for garbage in it took longer than many tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no process works alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")
