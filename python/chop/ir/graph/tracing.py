@@ -62,13 +62,14 @@ class MaseTracer(fx.Tracer):
         return super().is_leaf_module(m, module_qualified_name)
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
-        self._thread = threading.get_ident()
-        own = nn.Module.__call__, nn.Module.__getattr__
-        try:
-            return super().trace(root, concrete_args)
-        finally:  # an interrupt amid the clean-up of fx leaves its stand-ins in the class, for every model
-            if (nn.Module.__call__, nn.Module.__getattr__) != own:
-                nn.Module.__call__, nn.Module.__getattr__ = own  # type: ignore[method-assign]
+        with TRACING:  # else the one that ends last leaves the stand-ins of the other, for every model
+            self._thread = threading.get_ident()
+            own = nn.Module.__call__, nn.Module.__getattr__
+            try:
+                return super().trace(root, concrete_args)
+            finally:  # an interrupt amid the clean-up of fx leaves its stand-ins in the class
+                if (nn.Module.__call__, nn.Module.__getattr__) != own:
+                    nn.Module.__call__, nn.Module.__getattr__ = own  # type: ignore[method-assign]
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         fixed = {} if concrete_args is None else concrete_args
