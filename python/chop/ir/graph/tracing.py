@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,16 @@ from chop.tools.fork_lock import ForkLock
 # torch.fx changes nn.Module itself while it traces, and modes change: two threads at once record each other's calls. A
 # module that a thread without a trace asks answers as ever. Reentrant, for a forward that traces.
 TRACING = ForkLock()
+
+_patching: Any = fx._symbolic_trace  # what it replaces while it traces, in nn.Module and in modules of functions
+
+
+def _undo(before: Any) -> None:
+    """Finish the clean-up of fx where it was interrupted: else its stand-ins stay, or torch.compile puts them back."""
+    left, _patching.CURRENT_PATCHER = _patching.CURRENT_PATCHER, before
+    while left is not before and left.patches_made:
+        with contextlib.suppress(KeyError):  # one that is undone already
+            left.__exit__(None, None, None)
 
 
 class MaseTracer(fx.Tracer):
@@ -64,12 +75,11 @@ class MaseTracer(fx.Tracer):
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
         with TRACING:  # else the one that ends last leaves the stand-ins of the other, for every model
             self._thread = threading.get_ident()
-            own = nn.Module.__call__, nn.Module.__getattr__
+            before = _patching.CURRENT_PATCHER
             try:
                 return super().trace(root, concrete_args)
-            finally:  # an interrupt amid the clean-up of fx leaves its stand-ins in the class
-                if (nn.Module.__call__, nn.Module.__getattr__) != own:
-                    nn.Module.__call__, nn.Module.__getattr__ = own  # type: ignore[method-assign]
+            finally:
+                _undo(before)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         fixed = {} if concrete_args is None else concrete_args
