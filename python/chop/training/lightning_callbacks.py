@@ -65,7 +65,7 @@ class Record(lightning.Callback):
                     "a lower learning rate may help"
                 )
             self._last = value, macro_accuracy(confusion_of(logits, batch[1], self._job.plan.classes).cpu())
-        self.end_where_asked()
+        self._end_where_asked()
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the figures of a validation."""
@@ -78,13 +78,16 @@ class Record(lightning.Callback):
         assert self._checked is not None
         loss = torch.nn.functional.cross_entropy(outputs.float(), batch[1])
         self._checked.add(loss, outputs, batch[1])
-        self.end_where_asked()
+        self._end_where_asked()
 
-    def end_where_asked(self) -> None:
-        """Raise what a signal, or another thread, has asked for since."""
+    def raise_asked(self) -> None:
+        """Raise what a signal has asked for since."""
         asked, self.asked = self.asked, None
         if asked is not None:
             asked()
+
+    def _end_where_asked(self) -> None:
+        self.raise_asked()
         if self._job.halt is not None and self._job.halt.is_set():
             raise KeyboardInterrupt
 

@@ -158,11 +158,9 @@ def _fit(trainer: Any, record: Any, wrapper: Any, loaders: tuple[Any, Any], resu
     try:
         with _signals_between_batches(record):
             trainer.fit(wrapper, *loaders, ckpt_path=None if resume is None else str(resume))
-            if record.asked is not None:  # after the last batch
-                record.asked()
+            record.raise_asked()  # after the last batch
     except (Exception, SystemExit) as error:
-        if record.asked is not None:
-            record.asked()
+        record.raise_asked()
         if record.interrupt is not None:  # Lightning makes an exit code of it
             raise record.interrupt from None
         if resume is None or record.began or isinstance(error, SystemExit):
