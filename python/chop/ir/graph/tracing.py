@@ -29,7 +29,7 @@ from chop.tools.fork_lock import ForkLock
 # module that a thread without a trace asks answers as ever. Reentrant, for a forward that traces.
 TRACING = ForkLock()
 
-_patching: Any = fx._symbolic_trace  # what it replaces while it traces, in nn.Module and in modules of functions
+_patching: Any = fx._symbolic_trace  # knows what is replaced while it traces
 
 
 def _undo(before: Any) -> None:
