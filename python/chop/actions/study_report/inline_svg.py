@@ -1,11 +1,10 @@
-"""A figure as SVG inside a page: in the page's colours, as wide as there is room, with words for each point."""
+"""A picture as SVG inside a page: in the page's colours, as wide as there is room, with words for each point."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 from xml.etree import ElementTree
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -21,11 +20,14 @@ _REFERENCE = re.compile(r"url\(#")
 _DRAWN = ("path", "use")
 
 
-def inline_svg(figure: Any, name: str, title: str, words: Mapping[str, Sequence[str]] | None = None) -> str:
-    """Return the figure as an ``<svg>`` element.
+def inline_svg(
+    picture: bytes, name: str, title: str, words: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """Return the picture as an ``<svg>`` element.
 
     Args:
-        figure: of matplotlib. name: goes before each id in it, so that the pictures of a page do not share any.
+        picture: an SVG file that matplotlib wrote.
+        name: goes before each id in it, so that the pictures of a page do not share any.
         title: what a screen reader says of the picture.
         words: gid of a collection of points -> a text for each point in the order in which they are drawn; a browser
             shows it where the pointer rests.
@@ -33,9 +35,7 @@ def inline_svg(figure: Any, name: str, title: str, words: Mapping[str, Sequence[
     Raises:
         ValueError: a collection has not as many points as texts.
     """
-    from chop.plotting.picture import figure_bytes
-
-    root = ElementTree.fromstring(figure_bytes(figure, "svg"))
+    root = ElementTree.fromstring(picture)
     for gid, texts in (words or {}).items():
         _explain(root, gid, texts)
     _clean(root, name)

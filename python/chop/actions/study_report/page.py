@@ -20,15 +20,19 @@ MOST_ROWS = 1000
 MOST_CONFIGS = 200
 
 
-def page(source: Source, drawings: Sequence[Drawing], importances: Mapping[str, Mapping[str, float]]) -> str:
-    """Return the whole document."""
+def page(
+    source: Source,
+    drawings: Sequence[tuple[Drawing, bytes]],
+    importances: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return the whole document; each drawing with its picture as SVG."""
     from chop.actions.study_report.sources import front_rows
 
     front = front_rows(source.table)
     parts = [
         f"<h1>{escape(source.heading)}</h1>",
         _facts(source.facts),
-        *(_figure(drawing) for drawing in drawings),
+        *(_figure(drawing, svg) for drawing, svg in drawings),
         _importances(importances),
         "<h2>Front</h2>",
         _front(source, front.to_dict("records")),
@@ -55,9 +59,9 @@ def _facts(facts: Mapping[str, Any]) -> str:
     return f'<table class="facts">{rows}</table>'
 
 
-def _figure(drawing: Drawing) -> str:
-    svg = inline_svg(drawing.ax.figure, drawing.name, drawing.title, drawing.hints)
-    return figure_html(svg, drawing.title, drawing.words)
+def _figure(drawing: Drawing, svg: bytes) -> str:
+    inline = inline_svg(svg, drawing.name, drawing.title, drawing.hints)
+    return figure_html(inline, drawing.title, drawing.words)
 
 
 def _importances(found: Mapping[str, Mapping[str, float]]) -> str:
