@@ -133,8 +133,8 @@ struct Numbers {
   using V = typename VectorOf<T>::type;
   using Input = V;
   using Weight = V;
-  static Input input(const void* x) { return __builtin_convertvector(read<typename VectorOf<T>::floats>(x), V); }
-  static Weight weight(const void* w) { return V{} + read<T>(w); }
+  static Input input(const void* x) { return widened(read<typename VectorOf<T>::floats>(x)); }
+  static Weight weight(const void* w) { return read<T>(w) - V{}; }  // with a plus it would be one: of -0 it makes 0
   static void add(V& sum, Input x, Weight w) { sum += x * w; }
 };
 

@@ -1,6 +1,7 @@
 #include "chop/kernels/simd_tables.h"
 // clang-format off: after the tables
 #include "chop/kernels/rounding.inl"
+#include "chop/kernels/vector.inl"
 // clang-format on
 
 namespace chop::CHOP_ISA {
@@ -13,7 +14,8 @@ void row(const Elementwise& op, int r, const float* x, float* y) {
   const float alpha = affine == Affine::none ? 1.0f : op.alpha[r];
   const float beta = affine == Affine::none ? 0.0f : op.beta[r];
   const float inverse = op.grid.inverse_step, step = op.grid.step, lo = op.grid.qmin, hi = op.grid.qmax;
-  for (int s = 0; s < kBlock; ++s) {
+  // x and y may be the same row: each number is read before it is written.
+  CHOP_NO_ALIAS for (int s = 0; s < kBlock; ++s) {
     float v = x[s];
     if constexpr (affine == Affine::fused) v = fused_multiply_add(v, alpha, beta);
     if constexpr (affine == Affine::separate) v = v * alpha + beta;
@@ -26,11 +28,7 @@ void row(const Elementwise& op, int r, const float* x, float* y) {
 
 template <Affine affine, bool relu, Rounding rounding>
 void rows(const Elementwise& op, const float* x, float* y, int count) {
-  for (int r = 0; r < count; ++r) {
-    float result[kBlock];  // x and y may be the same row
-    row<affine, relu, rounding>(op, r, x + r * kBlock, result);
-    __builtin_memcpy(y + r * kBlock, result, sizeof result);
-  }
+  for (int r = 0; r < count; ++r) row<affine, relu, rounding>(op, r, x + r * kBlock, y + r * kBlock);
 }
 
 // One row of a block on the grid in modes of its own, in place: a second pass over a row keeps the loops above few.
@@ -50,10 +48,8 @@ void rows_in_modes(const Elementwise& op, const float* x, float* y, int count) {
   const float step = op.rounding == Rounding::values ? op.grid.step : 1.0f;
   const RowRounding round = with_modes(op.grid, [](auto modes) -> RowRounding { return round_row<decltype(modes)>; });
   for (int r = 0; r < count; ++r) {
-    float result[kBlock];
-    row<affine, relu, Rounding::none>(op, r, x + r * kBlock, result);
-    round(op.grid, step, result);
-    __builtin_memcpy(y + r * kBlock, result, sizeof result);
+    row<affine, relu, Rounding::none>(op, r, x + r * kBlock, y + r * kBlock);
+    round(op.grid, step, y + r * kBlock);
   }
 }
 

@@ -108,8 +108,8 @@ struct ProductKernels {
   void (*whole)(const Product&);    // x: f32 codes below 2^31; every |sum| < 2^31
   void (*exact)(const Product&);    // floats; every partial sum is exact, so order and fusing do not matter
   void (*ordered)(const Product&);  // floats; starts with the bias, separate multiply and add, taps then channels
-  void (*wide)(const Product&);     // doubles in the same order; one rounding to float at the end
-  bool has_matrices = false;        // u8x4 knows weights in matrices
+  void (*wide)(const Product&);  // doubles that are floats' values, in the same order; one rounding to float at the end
+  bool has_matrices = false;     // u8x4 knows weights in matrices
 
   // Whether this layer's weights are worth matrices.
   bool takes_matrices(int out, int taps, int groups) const {

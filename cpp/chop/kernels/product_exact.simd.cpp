@@ -1,4 +1,4 @@
-// Sums that are exact in float: the compiler may fuse, which changes nothing but the speed. See CMakeLists.txt.
+// Products that may be fused with their sums, which changes nothing but the speed. See CMakeLists.txt.
 #include "chop/kernels/simd_tables.h"
 // clang-format off: after the tables
 #include "chop/kernels/product.inl"
@@ -7,11 +7,15 @@
 namespace chop::CHOP_ISA {
 namespace {
 
-void run(const Product& p) { product<FloatSums<float>>(p); }
+// Sums that are exact in float.
+void exact(const Product& p) { product<FloatSums<float>>(p); }
+
+// The product of two floats is exact in double, so that a fused step rounds where two steps do.
+void wide(const Product& p) { product<FloatSums<double>>(p); }
 
 }  // namespace
 
-extern const ProductKernel exact_product;
-const ProductKernel exact_product = run;
+extern const ExactProducts exact_products;
+const ExactProducts exact_products = {exact, wide};
 
 }  // namespace chop::CHOP_ISA

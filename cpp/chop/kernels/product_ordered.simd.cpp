@@ -10,12 +10,9 @@ namespace {
 
 void ordered(const Product& p) { product<FloatSums<float>>(p); }
 
-// The products of two floats are exact in double, and so are their sums as long as they stay below 2^53 grid units.
-void wide(const Product& p) { product<FloatSums<double>>(p); }
-
 }  // namespace
 
-extern const OrderedProducts ordered_products;
-const OrderedProducts ordered_products = {ordered, wide};
+extern const ProductKernel ordered_product;
+const ProductKernel ordered_product = ordered;
 
 }  // namespace chop::CHOP_ISA

@@ -27,8 +27,8 @@ struct GatherKernels {
   void (*sum_wide)(const float*, int64_t, int, int, float*);
 };
 using DepthwiseKernel = void (*)(const Depthwise&);
-struct OrderedProducts {
-  ProductKernel ordered, wide;
+struct ExactProducts {
+  ProductKernel exact, wide;
 };
 
 struct FinishKernels;  // finish.h
@@ -62,8 +62,8 @@ struct WindowKernels {
   extern const EncodeKernel encode;                \
   extern const FinishKernels finishes;             \
   extern const IntegerProducts integer_products;   \
-  extern const OrderedProducts ordered_products;   \
-  extern const ProductKernel exact_product;        \
+  extern const ExactProducts exact_products;       \
+  extern const ProductKernel ordered_product;      \
   extern const ClassifyKernels classify;           \
   extern const OutputKernels outputs;              \
   extern const MomentKernels<float> moments_f32;   \
