@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 import chop
-from chop.export import export
+from chop.export import TARGETS, Sample, export
 from chop.export.hls4ml_layers import hls4ml_layers
+from chop.export.hls4ml_project import leave_windows_unoptimized
 from chop.integers import integer_net, quantized_view
 from chop.tools.errors import ConfigError
 from tests.export.models import Sequences, config, rows, trained
@@ -53,6 +54,20 @@ def test_windows_and_branches(tmp_path: Path) -> None:
     assert "input_t n0[2*6*6]" in source  # rows as chop has them: the project moves channels itself
     for name in ("conv_2d_cl", "pooling2d_cl", "relu6", "nnet::add", "concatenate3d", "transpose"):
         assert name in source, name
+
+
+def test_the_proof_alone_leaves_windows_unoptimized(tmp_path: Path) -> None:
+    """Optimized, those of a convolution on 32 x 32 pixels take minutes."""
+    view = quantized_view(
+        chop.Evaluator(trained(Windows(), images(5)), images(5)), config((6, 3), (6, 4), ALL)
+    )
+    TARGETS["hls4ml"].write(view, tmp_path / "project", Sample(np.zeros(0), np.zeros(0)))
+    source = tmp_path / "project" / "firmware" / "nnet_utils" / "nnet_code_gen.h"
+    written = source.read_text()
+    assert "optimize" not in written  # the project is hls4ml's own
+    leave_windows_unoptimized(tmp_path / "project")
+    marks = source.read_text().count('__attribute__((optimize("O0"))) static void fill_buffer(')
+    assert marks == written.count("class fill_buffer_") == 4
 
 
 def layers(model: nn.Module, x: torch.Tensor, settings: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -120,7 +135,13 @@ class TwoFormats(nn.Module):
             config(),
             "no dilation",
         ),
-        (nn.Conv2d(8, 8, 3, padding=1), rows(1, 8, 40, 40), config(), "115,200 statements"),
+        (nn.Conv2d(8, 8, 3, padding=1), rows(1, 8, 90, 90), config(), "583,200 statements"),
+        (
+            nn.Sequential(*(nn.Conv2d(8, 8, 3, padding=1) for _ in range(3))),
+            rows(1, 8, 50, 50),
+            config(),
+            "_0_2: up to here the windows are 540,000 statements",
+        ),
         (nn.Sequential(nn.Conv1d(1, 1, 3), nn.ReplicationPad1d(1)), rows(2, 1, 9), config(), ""),
     ],
 )

@@ -45,7 +45,7 @@ class Cpp(Target):
 
     name, file = "cpp", "cpp"
     executor = ()
-    as_numbers = _COMPILERS  # codes have no sign of zero
+    as_numbers = ("",)  # whatever compiles it, codes have no sign of zero
     takes_features = True
 
     def refusals(self, view: QuantizedView) -> Iterator[Refusal]:
@@ -58,11 +58,21 @@ class Cpp(Target):
         atomic_write(path / "main.cpp", _self_test(sample))
 
     def execute(self, path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
-        found = [c for c in (os.environ.get("CXX", ""), *_COMPILERS) if c and shutil.which(c)]
+        found = _compilers()
         if not found:
             raise MissingExecutor("no C++ compiler: g++ or clang++ runs this")
         _self_tested(found[0], path)
-        return {Path(c).name: _compiled(c, path, x) for c in dict.fromkeys(found)}
+        names = [Path(c).name for c in found]
+        return {
+            name if names.count(name) == 1 else c: _compiled(c, path, x)
+            for name, c in zip(names, found, strict=True)
+        }
+
+
+def _compilers() -> list[str]:
+    """Paths of those that are there, that of the environment first; each once, whatever calls it by a path."""
+    names = (os.environ.get("CXX", ""), *_COMPILERS)
+    return list(dict.fromkeys(path for name in names if name and (path := shutil.which(name))))
 
 
 def not_whole(view: QuantizedView) -> Iterator[Refusal]:

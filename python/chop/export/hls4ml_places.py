@@ -49,10 +49,12 @@ class Layers:
     Attributes:
         rows: one dict a layer.
         types: layer -> operand -> type.
+        statements: that hls4ml writes for the windows of all convolutions.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     types: dict[str, dict[str, str]] = field(default_factory=dict)
+    statements: int = 0
 
     def add(
         self,

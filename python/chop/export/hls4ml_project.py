@@ -51,6 +51,7 @@ class Hls4ml(Target):
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder) / "project"
             shutil.copytree(path, project)
+            leave_windows_unoptimized(project)
             words = ["bash", str(project / "build_lib.sh")]
             done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -78,6 +79,14 @@ def _written(layers: Layers, path: Path) -> None:
         for old, new in changes.items():
             text = text.replace(old, new)
         atomic_write(file, text).chmod(mode)  # its scripts stay executable
+
+
+def leave_windows_unoptimized(project: Path) -> None:
+    """hls4ml writes a statement for each number of each window; optimizing them takes most of g++'s time."""
+    source = project / "firmware" / "nnet_utils" / "nnet_code_gen.h"
+    head = "static void fill_buffer("
+    text = source.read_text(encoding="utf-8")
+    atomic_write(source, text.replace(head, f'__attribute__((optimize("O0"))) {head}'))
 
 
 def _predict(project: Path, x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,9 @@ from chop.export.hls4ml_types import FixedType, exact, numbers, of_values
 from chop.integers import NotIntegerError, Operation
 from chop.integers.net import Tensor
 
-_MOST_STATEMENTS = 1 << 16  # hls4ml writes one for each number of each window, and g++ must compile them
+_MOST_STATEMENTS = (
+    1 << 19
+)  # hls4ml writes one for each number of each window: up to 13 kB of g++'s memory each
 
 
 def convolution(made: Layers, op: Operation, x: Tensor, at: Place) -> Place:
@@ -21,10 +23,11 @@ def convolution(made: Layers, op: Operation, x: Tensor, at: Place) -> Place:
     products = frac - int(x.frac_width or 0)
     weight = _without_dilation(_without_groups(op.constants["weight"], int(s["groups"])), s["dilation"])
     kernel, bias = weight.shape[2:], op.constants["bias"]
-    if (statements := weight[0].size * int(np.prod(op.output.shape[1:]))) > _MOST_STATEMENTS:
+    made.statements += weight[0].size * int(np.prod(op.output.shape[1:]))
+    if made.statements > _MOST_STATEMENTS:
         raise NotIntegerError(
             op.node,
-            f"its windows are {statements:,} statements, and g++ compiles {_MOST_STATEMENTS:,} at most",
+            f"up to here the windows are {made.statements:,} statements, and g++ gets {_MOST_STATEMENTS:,} at most",
         )
     sizes = zip(x.shape[1:], op.output.shape[1:], kernel, s["stride"], strict=True)
     pads = [_pads(*each, int(before)) for each, before in zip(sizes, s["padding"][::2], strict=True)]

@@ -158,7 +158,11 @@ def _weights(options: Options, chosen: Chosen | None) -> str:
         from chop.tools.checkpoint_load import find_load_type
 
         return f"{options.load_name} ({find_load_type(options.load_name, options.load_type)})"
-    return "shipped with chop" if options.is_pretrained else "random: neither --load nor --pretrained"
+    return (
+        "shipped with chop"
+        if options.is_pretrained
+        else "as the model makes them: neither --load nor --pretrained"
+    )
 
 
 @dataclass(frozen=True)
