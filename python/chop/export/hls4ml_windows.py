@@ -12,9 +12,8 @@ from chop.export.hls4ml_types import FixedType, exact, numbers, of_values
 from chop.integers import NotIntegerError, Operation
 from chop.integers.net import Tensor
 
-_MOST_STATEMENTS = (
-    1 << 19
-)  # hls4ml writes one for each number of each window: up to 13 kB of g++'s memory each
+# hls4ml writes one for each number of each window: up to 13 kB of g++'s memory each.
+_MOST_STATEMENTS = 1 << 19
 
 
 def convolution(made: Layers, op: Operation, x: Tensor, at: Place) -> Place:
