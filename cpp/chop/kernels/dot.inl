@@ -133,7 +133,7 @@ struct Numbers {
   using V = typename VectorOf<T>::type;
   using Input = V;
   using Weight = V;
-  static Input input(const void* x) { return widened(read<typename VectorOf<T>::floats>(x)); }
+  static Input input(const void* x) { return widened<V>(read<typename VectorOf<T>::floats>(x)); }
   static Weight weight(const void* w) { return read<T>(w) - V{}; }  // with a plus it would be one: of -0 it makes 0
   static void add(V& sum, Input x, Weight w) { sum += x * w; }
 };

@@ -22,13 +22,12 @@ struct Bits<double> {
 
 using Wide = VectorOf<double>::type;
 inline constexpr int kWide = kLanes / 2;
-typedef float Half __attribute__((vector_size(kLanes * 2)));
 
 // As many numbers as one vector of doubles holds.
 inline Wide load_wide(const float* p) {
-  Half h;
-  __builtin_memcpy(&h, p, sizeof h);
-  return __builtin_convertvector(h, Wide);
+  VectorOf<double>::floats half;
+  __builtin_memcpy(&half, p, sizeof half);
+  return widened<Wide>(half);
 }
 inline Wide load_wide(const double* p) { return load(p); }
 

@@ -27,11 +27,7 @@ inline Sums<double>::type sizes_of(const float* x) {
   Bits bits;
   __builtin_memcpy(&bits, x, sizeof bits);
   const auto sizes = reinterpret_cast<Sums<float>::type>(bits & ~Words<float>::sign);
-#if defined(__AVX512F__)
-  return reinterpret_cast<Sums<double>::type>(_mm512_cvtps_pd(reinterpret_cast<__m256>(sizes)));
-#else
-  return __builtin_convertvector(sizes, Sums<double>::type);
-#endif
+  return widened<Sums<double>::type>(sizes);
 }
 
 template <class T>

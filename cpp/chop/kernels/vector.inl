@@ -58,18 +58,18 @@ inline VectorOf<float>::type larger_of(VectorOf<float>::type a, VectorOf<float>:
 #endif
 }
 
-// Doubles of as many floats, in the one instruction that does this: the compiler's conversion takes one for each
-// quarter.
-inline VectorOf<double>::type widened(VectorOf<double>::floats v) {
+// Floats as doubles, or as they are, in the one instruction that does this: the compiler's conversion takes one for
+// each quarter.
+template <class To, class Floats>
+inline To widened(Floats v) {
 #if defined(__AVX512F__)
-  return _mm512_maskz_cvtps_pd(0xff, reinterpret_cast<__m256>(v));
-#elif defined(__AVX__)
-  return _mm256_cvtps_pd(reinterpret_cast<__m128>(v));
-#else
-  return __builtin_convertvector(v, VectorOf<double>::type);
+  if constexpr (sizeof v == 32) return reinterpret_cast<To>(_mm512_maskz_cvtps_pd(0xff, reinterpret_cast<__m256>(v)));
 #endif
+#if defined(__AVX__)
+  if constexpr (sizeof v == 16) return reinterpret_cast<To>(_mm256_cvtps_pd(reinterpret_cast<__m128>(v)));
+#endif
+  return __builtin_convertvector(v, To);
 }
-inline VectorOf<float>::type widened(VectorOf<float>::type v) { return v; }
 
 // CHOP_NO_ALIAS: what the loop writes, it does not read. Loops over the tile are unrolled by order: only then do its
 // sums stay in registers to the end.
