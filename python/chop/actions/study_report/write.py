@@ -31,6 +31,7 @@ def report(
     from chop.actions.study_report.page import page
     from chop.actions.study_report.pictures import drawings, importances
     from chop.actions.study_report.sources import find_source
+    from chop.plotting import save
     from chop.plotting.style import need_matplotlib
 
     need_matplotlib()
@@ -38,12 +39,11 @@ def report(
 
     target = _target(os.fspath(study), out)
     source = find_source(os.fspath(study), study_name)
-    found = drawings(source)
-    pictures = [figure_bytes(drawing.ax.figure, "svg") for drawing in found]
-    text = page(source, list(zip(found, pictures, strict=True)), importances(source))
-    for drawing, picture in zip(found, pictures, strict=True):
-        atomic_write(target.parent / f"{drawing.name}.svg", picture)
-        atomic_write(target.parent / f"{drawing.name}.png", figure_bytes(drawing.ax.figure, "png"))
+    found = [(drawing, figure_bytes(drawing.ax.figure, "svg")) for drawing in drawings(source)]
+    text = page(source, found, importances(source))
+    for drawing, svg in found:
+        save(drawing.ax, target.parent / f"{drawing.name}.png")
+        atomic_write(target.parent / f"{drawing.name}.svg", svg)
     return atomic_write(target, text)
 
 
